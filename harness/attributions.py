@@ -1,0 +1,255 @@
+"""Explain a model's logit down to pixels: one function a method, registered by name.
+
+Two spaces (Ancona et al. 2018). A *sensitivity* map answers 'what if this pixel changed', a *contribution*
+map 'what did this pixel add, against the baseline' x0 = 0. A method's own map is of one of them; a
+sensitivity map becomes a contribution by multiplying with (x - x0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.models import PixelClassifier
+from harness.registry import Registry
+
+Space = Literal["sensitivity", "contribution"]
+MapFunction = Callable[..., Tensor]
+
+CHUNK_SIZE = 512
+"""Images that are explained in one pass; bounds the memory, changes no map."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method.
+
+    Attributes:
+        name: The word of the field for it.
+        space: The space of its own maps.
+        maps: `(model, images, targets, **settings) -> maps`, in its own space.
+        sensitivity: The same as a sensitivity map, where that is another one: for a method of the
+            contribution space, the factor that (x - x0) multiplies.
+    """
+
+    name: str
+    space: Space
+    maps: MapFunction
+    sensitivity: MapFunction | None = None
+
+
+methods: Registry[Method] = Registry("attribution")
+
+
+def register(
+    name: str, space: Space, sensitivity: MapFunction | None = None
+) -> Callable[[MapFunction], MapFunction]:
+    """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
+
+    def decorate(function: MapFunction) -> MapFunction:
+        methods.add(name, Method(name, space, function, sensitivity))
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """One method's maps of n images.
+
+    Attributes:
+        own: float32 [n, pixels], in the method's own space.
+        sensitivity: float32 [n, pixels]; None where the method has no sensitivity form.
+        space: The space of `own`.
+    """
+
+    own: Tensor
+    sensitivity: Tensor | None
+    space: Space
+
+
+def attribute(
+    model: nn.Module, images: Tensor, targets: Tensor, name: str, settings: Mapping[str, Any] | None = None
+) -> Maps:
+    """One method's maps in its own space and in sensitivity space.
+
+    Args:
+        model: Images to logits.
+        images: float32 [n, pixels], in [0, 1].
+        targets: int64 [n], the class explained of each image.
+        name: A registered method.
+        settings: The method's settings by name; those it does not know are not for it.
+
+    Raises:
+        ConfigurationError: no method of that name.
+    """
+    method = methods[name]
+    settings = dict(settings or {})
+    if method.sensitivity is None:
+        own = method.maps(model, images, targets, **settings)
+        return Maps(own, own if method.space == "sensitivity" else None, method.space)
+    sensitivity = method.sensitivity(model, images, targets, **settings)
+    if method.space == "contribution":
+        return Maps(images * sensitivity, sensitivity, method.space)
+    return Maps(method.maps(model, images, targets, **settings), sensitivity, method.space)
+
+
+def midpoints(steps: int) -> tuple[Tensor, Tensor]:
+    """Positions (float32 [steps], in (0, 1)) and weights of the midpoint rule; the weights sum to 1."""
+    positions = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    return positions.float(), torch.full((steps,), 1.0 / steps)
+
+
+def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
+    """SmoothGrad's noise (float32 [samples, pixels]), drawn once from the seed: it serves every image."""
+    generator = torch.Generator().manual_seed(seed)
+    return sigma * torch.randn(samples, pixels, generator=generator)
+
+
+@register("gradients", space="sensitivity")
+def gradients(
+    model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+) -> Tensor:
+    """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
+    return _mean_gradient(model, images, targets, lambda x, _step: x, torch.ones(1), chunk_size)
+
+
+def path_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    attribution_steps: int = 50,
+    chunk_size: int = CHUNK_SIZE,
+    **_: Any,
+) -> Tensor:
+    """The mean of df_y/dx over midpoints of the straight path from 0 to the image, float32 [n, pixels].
+
+    The sensitivity form of integrated gradients.
+    """
+    positions, weights = midpoints(attribution_steps)
+    return _mean_gradient(model, images, targets, lambda x, step: positions[step] * x, weights, chunk_size)
+
+
+@register("integrated_gradients", space="contribution", sensitivity=path_gradients)
+def integrated_gradients(model: nn.Module, images: Tensor, targets: Tensor, **settings: Any) -> Tensor:
+    """Integrated gradients from the baseline 0 (Sundararajan, Taly and Yan 2017, equation 1).
+
+    (x - x0) times the mean of df_y/dx over midpoints of the straight path from x0 = 0, float32
+    [n, pixels]. Settings: those of `path_gradients`.
+    """
+    return images * path_gradients(model, images, targets, **settings)
+
+
+@register("smoothgrad", space="sensitivity")
+def smoothgrad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    smoothgrad_samples: int = 25,
+    smoothgrad_sigma: float = 0.1,
+    noise_seed: int = 0,
+    chunk_size: int = CHUNK_SIZE,
+    **_: Any,
+) -> Tensor:
+    """SmoothGrad (Smilkov et al. 2017): the mean of df_y/dx over noisy copies, float32 [n, pixels].
+
+    sigma is absolute, on pixels in [0, 1]. The noise images serve every sample, so neither batch nor
+    order changes a map.
+    """
+    noise = noise_images(smoothgrad_samples, smoothgrad_sigma, images.shape[1], noise_seed).to(images.device)
+    weights = torch.full((smoothgrad_samples,), 1.0 / smoothgrad_samples)
+    return _mean_gradient(model, images, targets, lambda x, step: x + noise[step], weights, chunk_size)
+
+
+def decoder_sensitivity(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+) -> Tensor:
+    """The sum over active units j of (df_y/dz_j) d_j, float32 [n, pixels]: decoder_weighted without z_j."""
+    return _through_decoder(model, images, targets, lambda z, slope: (z > 0) * slope, chunk_size)
+
+
+@register("decoder_weighted", space="sensitivity", sensitivity=decoder_sensitivity)
+def decoder_weighted(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+) -> Tensor:
+    """The sum over active units j of z_j (df_y/dz_j) d_j, with d_j the unit's decoder atom.
+
+    float32 [n, pixels]. z_j (df_y/dz_j) is the unit's contribution (gradient times input, in code space);
+    the atom says which pixels the unit stands for.
+    """
+    return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
+
+
+@register("decoder_reconstruction", space="sensitivity")
+def decoder_reconstruction(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+) -> Tensor:
+    """The sum over active units j of z_j d_j, float32 [n, pixels]: a control, not an explanation.
+
+    It is the reconstruction without its bias, and knows neither class nor classifier.
+    """
+    return _through_decoder(model, images, targets, lambda z, _slope: z, chunk_size)
+
+
+def _mean_gradient(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    point: Callable[[Tensor, int], Tensor],
+    weights: Tensor,
+    chunk_size: int,
+) -> Tensor:
+    """The weighted sum over steps s of df_y/dx at point(x, s), float32 [n, pixels]."""
+    total = torch.zeros_like(images)
+    with _inference(model):
+        for chunk in _chunks(len(images), chunk_size):
+            for step, weight in enumerate(weights.tolist()):
+                total[chunk] += weight * _slope(model, point(images[chunk], step), targets[chunk])
+    return total
+
+
+def _through_decoder(
+    model: PixelClassifier,
+    images: Tensor,
+    targets: Tensor,
+    weigh: Callable[[Tensor, Tensor], Tensor],
+    chunk_size: int,
+) -> Tensor:
+    """The sum over units j of weigh(z, df_y/dz)_j d_j, float32 [n, pixels]."""
+    total = torch.zeros_like(images)
+    with _inference(model):
+        for chunk in _chunks(len(images), chunk_size):
+            codes = model.autoencoder.encode(images[chunk]).detach()
+            slope = _slope(model.classifier, codes, targets[chunk])
+            total[chunk] = weigh(codes, slope) @ model.autoencoder.atoms.detach()
+    return total
+
+
+def _slope(function: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """df_y/dinputs of each row, float32 like `inputs`; the rows do not touch one another."""
+    inputs = inputs.detach().requires_grad_()
+    with torch.enable_grad():
+        chosen = function(inputs).gather(1, targets[:, None]).sum()
+        return torch.autograd.grad(chosen, inputs)[0]
+
+
+def _chunks(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+@contextmanager
+def _inference(model: nn.Module) -> Iterator[None]:
+    """Dropout off while explaining, and the mode given back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,306 @@
+"""The run's frozen configuration: every parameter, its default, its bounds and what it means, once.
+
+A file (`harness.toml`, `[tool.harness]` in pyproject.toml, or the one named by `--config`) sets keys in
+tables; each key outside `[[criteria]]` is also a flag of the same name, and flags win.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from harness.errors import ConfigurationError
+from harness.registry import suggestion
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
+
+
+def _split(value: object) -> object:
+    """A flag's `a,b` is a file's `["a", "b"]`; a single number is a list of one."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, int) else value
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = {value for value in values if values.count(value) > 1}
+    if twice:
+        raise ValueError(f"each may stand only once; twice there: {', '.join(map(str, sorted(twice)))}")
+    return values
+
+
+Natural = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+    BeforeValidator(_split),
+    Field(min_length=1),
+    pydantic.AfterValidator(_distinct),
+]
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
+]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(_Table):
+    """`[data]`: what is learned from and judged on."""
+
+    dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
+    data_dir: Path | None = Field(None, description="first place to look for the data's files")
+
+
+class Model(_Table):
+    """`[model]`: the k-sparse autoencoder."""
+
+    k: Natural = Field(50, description="active units of the code")
+    code_width: Natural = Field(1024, description="units of the code")
+
+
+class Training(_Table):
+    """`[training]`: the recipe's parameters; the defaults are the recipe `reference`."""
+
+    epochs: Count = Field(30, description="epochs of the autoencoder")
+    classifier_epochs: Count = Field(50, description="epochs of the classifier")
+    batch_size: Natural = Field(256, description="images a training step")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate")
+
+
+class Attribution(_Table):
+    """`[attribution]`: the methods and their settings."""
+
+    methods: Names = Field(ATTRIBUTION_METHODS, description="attribution methods, by name")
+    attribution_steps: Natural = Field(50, description="path steps of integrated gradients")
+    smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
+    smoothgrad_sigma: float = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
+    chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
+
+
+class Selection(_Table):
+    """`[selection]`: which images are explained."""
+
+    samples_per_class: Natural = Field(20, description="explained images of each class")
+    confidence: float = Field(0.8, ge=0, lt=1, description="explained images are surer than this")
+    minimum_per_class: int = Field(3, ge=2, description="fewer in any class cannot be judged: an error")
+
+
+class Statistics(_Table):
+    """`[statistics]`: intervals."""
+
+    interval_confidence: Share = Field(0.95, description="nominal confidence of the intervals")
+    resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
+
+
+class Report(_Table):
+    """`[report]`: what is drawn."""
+
+    title: str = Field("Interpretability report", description="the report's title")
+    figure_samples: Natural = Field(1, description="three-row figures of each class")
+
+
+class Criterion(_Table):
+    """One `[[criteria]]` table: a measurement against a threshold.
+
+    A table with the id of a shipped criterion changes only the keys it names. `gate = false` is watched:
+    judged and reported, without a say in the verdict.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9_.\-]+$")
+    title: str = ""
+    measurement: str
+    relation: Literal[">=", "<=", "within"]
+    threshold: float | tuple[float, float]
+    gate: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _threshold_fits_relation(self) -> Criterion:
+        if (self.relation == "within") != isinstance(self.threshold, tuple):
+            raise ValueError("threshold must be [low, high] for 'within', and one number for '>=' and '<='")
+        if isinstance(self.threshold, tuple) and not self.threshold[0] <= self.threshold[1]:
+            raise ValueError(f"threshold [low, high] must be in order (got {list(self.threshold)})")
+        return self
+
+
+def shipped_criteria(k: int) -> tuple[Criterion, ...]:
+    """The criteria that judge every run unless its configuration says otherwise.
+
+    The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
+    image, the selection's own promise, and the users' 0.6 asked of the worst pair and of the other space.
+    """
+
+    def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
+        return Criterion.model_validate(
+            dict(id=name, title=title, measurement=name, relation=relation, threshold=threshold, gate=gate)
+        )
+
+    return (
+        criterion("accuracy", "Test accuracy", ">=", 0.75),
+        criterion("sparsity", "Active units a test image (L0)", "within", (0.9 * k, round(1.1 * k, 9))),
+        criterion("agreement", "Agreement of the attribution methods", ">=", 0.6),
+        criterion("reconstruction", "Test reconstruction error (MSE)", "<=", 0.1),
+        criterion("fraction_unexplained", "Fraction of variance unexplained", "<=", 0.25),
+        criterion("selection", "Wanted samples that are right and sure", ">=", 1.0),
+        criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),
+        criterion("agreement_sensitivity", "Agreement in sensitivity space", ">=", 0.6, gate=False),
+    )
+
+
+class Config(_Table):
+    """Everything a run depends on, apart from the data itself and the code."""
+
+    recipe: Literal["reference"] = Field("reference", description="training recipe, by name")
+    output: Path = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
+    seeds: Seeds = Field((0,), description="one network is trained for each")
+    strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
+    fresh: bool = Field(False, description="compute everything anew, whatever the cache holds")
+    quiet: bool = Field(False, description="print the verdict alone")
+    data: Data = Data()
+    model: Model = Model()
+    training: Training = Training()
+    attribution: Attribution = Attribution()
+    selection: Selection = Selection()
+    statistics: Statistics = Statistics()
+    report: Report = Report()
+    criteria: tuple[Criterion, ...] = ()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _merge_criteria(cls, values: Any) -> Any:
+        """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
+        if not isinstance(values, Mapping):
+            return values
+        model = values.get("model", {})
+        k = model.get("k") if isinstance(model, Mapping) else getattr(model, "k", None)
+        merged = {c.id: c.model_dump() for c in shipped_criteria(k if isinstance(k, int) else Model().k)}
+        seen: set[str] = set()
+        for table in values.get("criteria", ()):
+            row = table.model_dump() if isinstance(table, Criterion) else dict(table)
+            name = row.get("id", "")
+            if name in seen:
+                raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
+            seen.add(name)
+            merged[name] = merged.get(name, {"measurement": name}) | row
+        return dict(values) | {"criteria": list(merged.values())}
+
+    @pydantic.model_validator(mode="after")
+    def _k_fits_code(self) -> Config:
+        if self.model.k > self.model.code_width:
+            raise ValueError(
+                f"model.k must be in 1..{self.model.code_width}, the code's width (got {self.model.k})"
+            )
+        if self.selection.minimum_per_class > self.selection.samples_per_class:
+            raise ValueError(
+                f"selection.samples_per_class must be at least selection.minimum_per_class = "
+                f"{self.selection.minimum_per_class} (got {self.selection.samples_per_class})"
+            )
+        return self
+
+    def as_toml_values(self) -> dict[str, Any]:
+        """The configuration as TOML can hold it: every default spelled out, nothing that is None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
+    """Every key that is also a flag: (key, its table or None at top level, the field)."""
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table):
+            yield from ((key, name, inner) for key, inner in field.annotation.model_fields.items())
+        elif name != "criteria":
+            yield name, None, field
+
+
+def load(path: Path | None = None, flags: Mapping[str, Any] | None = None, folder: Path = Path()) -> Config:
+    """The configuration from a file and flags.
+
+    Args:
+        path: A TOML file; None looks for `harness.toml`, then `[tool.harness]`, in `folder`.
+        flags: Values by flat key (`k`, `data_dir`); those that are None were not given.
+        folder: Where to look for the files that nobody named.
+
+    Raises:
+        ConfigurationError: a file that cannot be read, an unknown key, or a value out of its bounds.
+    """
+    values, origin = _read(path, folder)
+    tables = {key: table for key, table, _ in settings()}
+    for key, value in (flags or {}).items():
+        if value is None:
+            continue
+        table = tables[key]
+        if table is None:
+            values[key] = value
+        else:
+            values[table] = dict(values.get(table, {})) | {key: value}
+    try:
+        return Config.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = {_key(row): _explain(row, origin) for row in reversed(error.errors())}
+        raise ConfigurationError("; ".join(reversed(lines.values()))) from None
+
+
+def _read(path: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
+    """The raw values, and where they come from in words."""
+    if path is None:
+        named, project = folder / "harness.toml", folder / "pyproject.toml"
+        if named.is_file():
+            return _parse(named), str(named)
+        if project.is_file():
+            return dict(_parse(project).get("tool", {}).get("harness", {})), f"[tool.harness] of {project}"
+        return {}, "the command line"
+    if not path.is_file():
+        raise ConfigurationError(f"--config {path}: there is no such file")
+    if path.name == "pyproject.toml":
+        return dict(_parse(path).get("tool", {}).get("harness", {})), f"[tool.harness] of {path}"
+    return _parse(path), str(path)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as TOML: {error}") from None
+
+
+def _key(row: Any) -> str:
+    """The dotted key of one of pydantic's errors, without the branches of a union."""
+    return ".".join(str(part) for part in row["loc"] if str(part).split("[")[0] not in ("float", "tuple"))
+
+
+def _explain(row: Any, origin: str) -> str:
+    """One line for one of pydantic's errors: the key, what was expected, what was got."""
+    key = _key(row)
+    place = key.split(".")
+    if row["type"] == "extra_forbidden":
+        siblings = _keys_beside(place[:-1])
+        elsewhere = [f"{table}.{name}" for name, table, _ in settings() if name == place[-1] and table]
+        hint = f"it belongs to {elsewhere[0]}" if elsewhere else suggestion(place[-1], siblings)
+        return f"unknown key {key!r} in {origin}: {hint}"
+    if row["type"] == "value_error":
+        message = row["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    got = row["input"]
+    return f"{key}: {row['msg'][:1].lower()}{row['msg'][1:]} (got {got!r})"
+
+
+def _keys_beside(place: list[str]) -> list[str]:
+    if not place:
+        return list(Config.model_fields)
+    if place[0] == "criteria":
+        return list(Criterion.model_fields)
+    field = Config.model_fields[place[0]]
+    return list(getattr(field.annotation, "model_fields", {}))

@@ -1,0 +1,134 @@
+"""Where a run takes place: device, seeds, determinism, and what is written down of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.errors import DeviceError
+from harness.text import clean
+
+VARIABLES = ("CI", "GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_SHA", "GITLAB_CI", "HARNESS_DATA_DIR")
+"""The environment variables that are recorded: an allowlist, for the others may hold secrets."""
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "interpretability-harness")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the GPU where there is one.
+
+    Raises:
+        DeviceError: `cuda` was asked for and there is none. The CPU never steps in for it in silence.
+    """
+    present = torch.cuda.is_available()
+    if name == "cuda" and not present:
+        build = "built without CUDA" if torch.version.cuda is None else f"built for CUDA {torch.version.cuda}"
+        raise DeviceError(
+            f"--device cuda: no CUDA device is usable (torch {torch.__version__}, {build}); "
+            "use --device cpu, or install a torch build that fits the driver (see the README)"
+        )
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and present) else "cpu")
+
+
+@contextmanager
+def deterministic() -> Iterator[dict[str, Any]]:
+    """Deterministic algorithms and full float32 precision inside; what was set is given back after.
+
+    Yields the settings, to be written down. On CUDA, cuBLAS is deterministic only with a workspace
+    configuration that must stand in the environment before its first use (NVIDIA cuBLAS documentation).
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    # the debug mode sets the same switch as use_deterministic_algorithms, which imports the compiler (6 s)
+    torch.set_deterministic_debug_mode("error")
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield {"deterministic_algorithms": True, "float32_matmul_precision": "highest"}
+    finally:
+        torch.set_deterministic_debug_mode(before[0])
+        torch.set_float32_matmul_precision(before[1])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's global generators start from `seed` inside, and are given back after."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """`kind`, `name` and `threads` of what computes."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"kind": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def git(*arguments: str) -> str | None:
+    """What git prints in the working directory, or None where it cannot answer."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed program, arguments of our own
+            ["git", *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return clean(done.stdout.strip())
+
+
+def commit() -> str:
+    """The short commit of the working directory; `nogit` outside git."""
+    return git("rev-parse", "--short", "HEAD") or "nogit"
+
+
+def branch() -> str:
+    """The branch of the working directory; empty outside git or on a detached head."""
+    return git("branch", "--show-current") or ""
+
+
+def dirty() -> bool:
+    """Whether tracked files differ from the commit."""
+    return bool(git("status", "--porcelain", "--untracked-files=no"))
+
+
+def command() -> str:
+    """The command line of this process, with the program's name but not its folder."""
+    return clean(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), longest=2000)
+
+
+def variables() -> dict[str, str]:
+    """The recorded environment variables that are set."""
+    return {name: clean(os.environ[name]) for name in VARIABLES if name in os.environ}
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the source of these modules of the harness; of all of them if none is named."""
+    folder = Path(__file__).parent
+    paths = [folder / f"{module}.py" for module in modules] or sorted(folder.glob("*.py"))
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""What can go wrong, told apart by what the user has to do about it.
+
+Every message says what was wrong, what was expected, what was got, and the mend.
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Something that the harness foresaw: one line for the user, no traceback.
+
+    `exit_code` is what the command ends with: 2 when it was refused before any work, 3 when something
+    could not be evaluated.
+    """
+
+    exit_code = 3
+
+
+class Refused(HarnessError):
+    """Refused before any work was done; no verdict is written. Mend what the message names, run again."""
+
+    exit_code = 2
+
+
+class ConfigurationError(Refused):
+    """A key, flag or value of the configuration is unknown or out of range. Correct it where it was set."""
+
+
+class DataError(Refused):
+    """Data is missing, damaged, or not what its digest says. Fetch it anew, or name another place."""
+
+
+class DeviceError(Refused):
+    """The device asked for is not there. Name another one with `--device`."""
+
+
+class OutputError(Refused):
+    """The output folder cannot be written to. Name another one with `--output`, or free the place."""
+
+
+class TrainingDiverged(HarnessError):
+    """A loss was NaN or infinite; training stopped at that step. Lower the learning rate, look at the data."""
+
+
+class CheckpointError(HarnessError):
+    """Weights on disk are damaged, foreign, not finite, or hold more than tensors. Train anew: `--fresh`."""
+
+
+class RunError(HarnessError):
+    """A run directory lacks a file, or holds one of another run or of a newer schema."""

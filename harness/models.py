@@ -1,0 +1,75 @@
+"""The networks that are explained: a k-sparse autoencoder, a classifier on its codes, and both as one."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class KSparseAutoencoder(nn.Module):
+    """A k-sparse autoencoder (Makhzani and Frey 2014) with a ReLU before the choice of the k units.
+
+    h(x) = W x + b;  z(x) = the k largest of relu(h), 0 elsewhere;  x_hat = D z + c.
+
+    A unit that is chosen while its relu is 0 is not active, so a code has at most k positive units.
+
+    Raises:
+        ValueError: k is not in 1..code_width.
+    """
+
+    def __init__(self, k: int = 50, pixels: int = 784, code_width: int = 1024) -> None:
+        super().__init__()
+        if not 1 <= k <= code_width:
+            raise ValueError(f"k must be in 1..{code_width}, the code's width (got {k})")
+        self.k = k
+        self.encoder = nn.Linear(pixels, code_width)
+        self.decoder = nn.Linear(code_width, pixels)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes z (float32 [batch, code_width], at most k positive) of images [batch, pixels]."""
+        activations = F.relu(self.encoder(images))
+        values, units = activations.topk(self.k, dim=-1)
+        return torch.zeros_like(activations).scatter(-1, units, values)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The reconstructions x_hat (float32 [batch, pixels]) of codes [batch, code_width]."""
+        return self.decoder(codes)  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstructions of images (float32 [batch, pixels], in [0, 1])."""
+        return self.decode(self.encode(images))
+
+    @property
+    def atoms(self) -> Tensor:
+        """The decoder's atoms d_j (float32 [code_width, pixels]): what one unit adds to an image."""
+        return self.decoder.weight.T
+
+
+class Classifier(nn.Sequential):
+    """A multilayer perceptron from codes to logits: relu and dropout after each hidden layer."""
+
+    def __init__(
+        self,
+        code_width: int = 1024,
+        hidden: tuple[int, ...] = (512, 256),
+        classes: int = 10,
+        dropout: float = 0.3,
+    ) -> None:
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip((code_width, *hidden), hidden, strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+        super().__init__(*layers, nn.Linear((code_width, *hidden)[-1], classes))
+
+
+class PixelClassifier(nn.Module):
+    """Pixels to logits: f(x) = classifier(z(x)), the function whose decisions are explained."""
+
+    def __init__(self, autoencoder: KSparseAutoencoder, classifier: nn.Module) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits (float32 [batch, classes]) of images (float32 [batch, pixels], in [0, 1])."""
+        return self.classifier(self.autoencoder.encode(images))  # type: ignore[no-any-return]

@@ -1,0 +1,163 @@
+"""The frozen records that flow from stage to stage, and into the files of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+Outcome = Literal["pass", "fail", "error"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured on each image (or once a run), before it becomes one number with an interval.
+
+    Attributes:
+        name: The measurement's name; a family of them bears `base.member`.
+        title: A line that says what it is, for readers.
+        unit: `share`, `correlation`, `units`, `squared error` and the like.
+        higher_is_better: The direction; None where neither end is better.
+        reduction: The name of the rule in `statistics` that makes an estimate of the values.
+        values: float64 [n], or [n, parts] where the reduction takes parts.
+        strata: int [n], the class of each value; None where classes play no part.
+        reason: Why it could not be measured, in which case `values` is empty.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool | None
+    reduction: str
+    values: Floats
+    strata: Ints | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its interval.
+
+    Attributes:
+        name: The measurement's name.
+        title: A line that says what it is.
+        unit: The unit of `estimate`, `low` and `high`.
+        higher_is_better: The direction; None where neither end is better.
+        seed: The seed it speaks of; None where it joins all seeds of the run.
+        estimate: The number; None where there is none, and then `reason` says why.
+        low: The interval's lower bound; None where the number has no interval.
+        high: The interval's upper bound, likewise.
+        standard_error: The estimate's standard error; None likewise.
+        confidence: The interval's nominal confidence.
+        n: How many values stand behind it.
+        population: Whom the interval speaks of.
+        reason: Why there is no estimate, or no interval.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool | None
+    seed: int | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    standard_error: float | None
+    confidence: float
+    n: int
+    population: str
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values; a number that is not finite becomes None with a reason."""
+        values = asdict(self)
+        for key in ("estimate", "low", "high", "standard_error"):
+            if values[key] is not None and not math.isfinite(values[key]):
+                values["reason"] = values["reason"] or f"{key} is not finite ({values[key]})"
+                values[key] = None
+        return values
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One criterion judged: a row of `verdict.json` (schema 1).
+
+    `verdict` is `error` where the criterion could not be evaluated, which is neither pass nor fail.
+    `marginal` says that the interval straddles the threshold. `margin_se` is the distance from the
+    threshold in standard errors, positive on the good side; None where the error is 0 or unknown.
+    """
+
+    id: str
+    title: str
+    measurement: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    n: int
+    relation: str
+    threshold: float | tuple[float, float]
+    unit: str
+    margin_se: float | None
+    gate: bool
+    verdict: Outcome
+    marginal: bool
+    why: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the criterion was evaluated and holds."""
+        return self.verdict == "pass"
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it holds, or is only watched and has no say."""
+        return self.holds or not self.gate
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        """The record of a row of `verdict.json`."""
+        threshold = row["threshold"]
+        known = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**known | {"threshold": tuple(threshold) if isinstance(threshold, list) else threshold})
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run's numbers come from: `environment.json`.
+
+    Attributes:
+        run_id: `<UTC time>-<commit>`.
+        created: The start, ISO 8601 in UTC.
+        commit: The harness's or the user's short commit; `nogit` outside git.
+        branch: The branch, or an empty string.
+        dirty: Whether tracked files differ from the commit.
+        command: The command line that made the run.
+        versions: Versions by package, Python among them.
+        device: What computed: `kind`, `name`, `threads`.
+        platform: The machine in words.
+        dataset: `name`, `asked`, `source`, `sha256` by file, `train`, `test`, `classes`, `shape`, `notice`.
+        flags: Determinism settings.
+        variables: The few environment variables that are recorded, by an allowlist.
+        code: A digest of the harness's own source.
+    """
+
+    run_id: str
+    created: str
+    commit: str
+    branch: str
+    dirty: bool
+    command: str
+    versions: Mapping[str, str]
+    device: Mapping[str, Any]
+    platform: str
+    dataset: Mapping[str, Any]
+    flags: Mapping[str, Any]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""

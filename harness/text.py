@@ -1,0 +1,30 @@
+"""Foreign text made safe to print: class names, branches, messages and traces come from outside."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST = 300
+
+# ESC [ ... letter, and ESC ] ... BEL: what colours and titles terminals
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+def clean(text: object, longest: int = LONGEST) -> str:
+    """`text` without ANSI sequences, control, bidirectional and unassigned characters, and not over-long.
+
+    What is left is legal in XML 1.0, shows left to right as it was written, and keeps its line breaks.
+    Longer text is cut in the middle, so that both its ends can be read.
+    """
+    text = _ANSI.sub("", str(text))
+    kept = "".join(
+        character
+        for character in text
+        # C*: control, format (the bidirectional ones among them), surrogate, private, unassigned
+        if character in "\n\t" or not unicodedata.category(character).startswith("C")
+    )
+    if len(kept) <= longest:
+        return kept
+    half = (longest - 3) // 2
+    return f"{kept[:half]} … {kept[-half:]}"

@@ -1,0 +1,74 @@
+"""What tests share: small real data, a tiny network, and one finished run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness import config, datasets, judging, pipeline
+from harness.artifacts import RunDirectory
+from harness.config import Config
+from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+
+SMALL: dict[str, Any] = dict(
+    dataset="fashion-mnist-mini",
+    code_width=256,
+    k=32,
+    epochs=4,
+    classifier_epochs=12,
+    batch_size=64,
+    samples_per_class=4,
+    confidence=0.5,
+    resamples=300,
+    device="cpu",
+)
+"""Flags of a run of a few seconds in which every gate holds."""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test downloads data, wherever the suite runs."""
+    monkeypatch.setattr(datasets, "_download", lambda folder: f"no download to {folder} in tests.")
+    monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def small_config(tmp_path: Path) -> Callable[..., Config]:
+    """Makes the configuration of a small run in a folder of its own, with flags changed."""
+
+    def make(**flags: Any) -> Config:
+        return config.load(flags=SMALL | {"output": tmp_path / "artifacts"} | flags, folder=tmp_path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of one small run, computed and judged; to be read, not written."""
+    output = tmp_path_factory.mktemp("finished") / "artifacts"
+    settings = config.load(flags=SMALL | {"output": output}, folder=output.parent)
+    judging.judge(RunDirectory.open(pipeline.run(settings)))
+    return output
+
+
+@pytest.fixture
+def finished(finished_output: Path, tmp_path: Path) -> RunDirectory:
+    """A copy of the small run, to do with as one likes."""
+    source = (finished_output / "latest").resolve()
+    target = tmp_path / "artifacts" / "runs" / source.name
+    shutil.copytree(source, target)
+    return RunDirectory.open(target)
+
+
+@pytest.fixture
+def tiny_model() -> PixelClassifier:
+    """An untrained network of 12 pixels, 8 code units of which 3 are active, and 3 classes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        autoencoder = KSparseAutoencoder(k=3, pixels=12, code_width=8)
+        return PixelClassifier(autoencoder, Classifier(8, hidden=(6, 5), classes=3)).eval()
