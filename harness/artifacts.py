@@ -235,7 +235,9 @@ class RunDirectory(Folder):
         try:
             return Provenance(**{name: values[name] for name in Provenance.__dataclass_fields__})
         except KeyError as error:
-            raise RunError(f"{self / 'environment.json'}: {error} is missing; compute the run again") from None
+            raise RunError(
+                f"{self / 'environment.json'}: {error} is missing; compute the run again"
+            ) from None
 
     def write_estimates(self, estimates: Sequence[Estimate]) -> None:
         """`estimates.json`, and `metrics.csv`, its twin for spreadsheets."""
@@ -244,7 +246,9 @@ class RunDirectory(Folder):
         table = pd.DataFrame(rows, columns=list(Estimate.__dataclass_fields__))
         table = table.rename(columns={"name": "measurement"})
         table["seed"] = ["all" if row["seed"] is None else row["seed"] for row in rows]
-        self.write_table("metrics.csv", table[["measurement", "seed", "estimate", "low", "high", "n", "unit"]])
+        self.write_table(
+            "metrics.csv", table[["measurement", "seed", "estimate", "low", "high", "n", "unit"]]
+        )
 
     def read_estimates(self) -> list[Estimate]:
         """The run's estimates, of each seed and of all together; none where nothing was estimated."""

@@ -7,7 +7,7 @@ sensitivity map becomes a contribution by multiplying with (x - x0).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from harness.config import ATTRIBUTION_METHODS
 from harness.models import PixelClassifier
 from harness.registry import Registry
 
@@ -97,6 +98,32 @@ def attribute(
     if method.space == "contribution":
         return Maps(images * sensitivity, sensitivity, method.space)
     return Maps(method.maps(model, images, targets, **settings), sensitivity, method.space)
+
+
+def explain(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | None = None,
+    methods: Sequence[str] = ATTRIBUTION_METHODS,
+    **settings: Any,
+) -> dict[str, Tensor]:
+    """Signed contribution maps of a batch, by method: what the harness compares.
+
+    Args:
+        model: Images to logits; the decoder's methods need a `PixelClassifier`.
+        images: float32 [n, pixels], in [0, 1].
+        targets: int64 [n], the classes explained; the predicted ones by default.
+        methods: Names of registered methods.
+        settings: Of the methods, such as `attribution_steps=50` or `smoothgrad_sigma=0.1`.
+
+    Returns:
+        float32 [n, pixels] by method.
+    """
+    if targets is None:
+        with _inference(model), torch.no_grad():
+            targets = model(images).argmax(dim=1)
+    maps = {name: attribute(model, images, targets, name, settings) for name in methods}
+    return {name: one.own if one.space == "contribution" else one.own * images for name, one in maps.items()}
 
 
 def midpoints(steps: int) -> tuple[Tensor, Tensor]:

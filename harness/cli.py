@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from harness import config as configuration
-from harness.errors import HarnessError
+from harness.errors import ConfigurationError, HarnessError
 from harness.text import clean
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     shown = Shown(quiet=settings.quiet)
     gated = [criterion for criterion in settings.criteria if criterion.gate]
     if len(settings.attribution.methods) < 2 and any(c.measurement == "agreement" for c in gated):
-        raise configuration.ConfigurationError(
+        raise ConfigurationError(
             "attribution.methods: the gate 'agreement' needs at least two methods "
             f"(got {settings.attribution.methods[0]}); name two, or use 'harness run' to explain alone"
         )
@@ -179,7 +179,9 @@ def datasets(
             console.print(f"[red]damaged[/]   {escape(name)}: {escape(str(error))}", soft_wrap=True)
         else:
             sizes = f"{len(found.train_images)} training and {len(found.test_images)} test images"
-            console.print(f"[green]verified[/]  {escape(name)}: {sizes} in {escape(found.source)}", soft_wrap=True)
+            console.print(
+                f"[green]verified[/]  {escape(name)}: {sizes} in {escape(found.source)}", soft_wrap=True
+            )
     if damaged:
         raise typer.Exit(2)
 
@@ -341,4 +343,3 @@ def main() -> None:
     except Exception:
         traceback.print_exc()
         sys.exit(BUG)
-

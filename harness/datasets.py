@@ -94,17 +94,33 @@ class IdxFile:
 
 
 FASHION_MNIST = (
-    IdxFile("train-images-idx3-ubyte", 60_000, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
-    IdxFile("train-labels-idx1-ubyte", 60_000, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
-    IdxFile("t10k-images-idx3-ubyte", 10_000, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
-    IdxFile("t10k-labels-idx1-ubyte", 10_000, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+    IdxFile(
+        "train-images-idx3-ubyte", 60_000, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    IdxFile(
+        "train-labels-idx1-ubyte", 60_000, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    IdxFile(
+        "t10k-images-idx3-ubyte", 10_000, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    IdxFile(
+        "t10k-labels-idx1-ubyte", 10_000, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
 )
 
 FASHION_MNIST_MINI = (
-    IdxFile("train-images-idx3-ubyte", 5_000, "7b84d71a7340ab60b1d1510da299c2dda68aaeaa7c46cf80b490e73bd2c882f8"),
-    IdxFile("train-labels-idx1-ubyte", 5_000, "cab1c1ada43438c98083f3194d2d55f743b6d25d6a1e5697f4f46c3be52633c8"),
-    IdxFile("t10k-images-idx3-ubyte", 2_000, "1ae5c0e5a8c0ef5d8d9170b9c384e75ec5516e3076734400c1cc2b26052f8e8b"),
-    IdxFile("t10k-labels-idx1-ubyte", 2_000, "a2c0926ead7176e609b7a4ed9a6a5fa8a71cff1227a8166c31b143a4a2375e99"),
+    IdxFile(
+        "train-images-idx3-ubyte", 5_000, "7b84d71a7340ab60b1d1510da299c2dda68aaeaa7c46cf80b490e73bd2c882f8"
+    ),
+    IdxFile(
+        "train-labels-idx1-ubyte", 5_000, "cab1c1ada43438c98083f3194d2d55f743b6d25d6a1e5697f4f46c3be52633c8"
+    ),
+    IdxFile(
+        "t10k-images-idx3-ubyte", 2_000, "1ae5c0e5a8c0ef5d8d9170b9c384e75ec5516e3076734400c1cc2b26052f8e8b"
+    ),
+    IdxFile(
+        "t10k-labels-idx1-ubyte", 2_000, "a2c0926ead7176e609b7a4ed9a6a5fa8a71cff1227a8166c31b143a4a2375e99"
+    ),
 )
 
 
@@ -262,7 +278,9 @@ def read_idx(folder: Path, file: IdxFile) -> Bytes:
     expected = _IMAGE_MAGIC if file.is_images else _LABEL_MAGIC
     if magic != expected:
         kind = "images" if file.is_images else "labels"
-        raise DataError(f"{path}: magic number must be {expected} for IDX {kind} (got {magic}); fetch it anew")
+        raise DataError(
+            f"{path}: magic number must be {expected} for IDX {kind} (got {magic}); fetch it anew"
+        )
     if len(content) != file.size:
         got = f"more than {file.size}" if len(content) > file.size else str(len(content))
         raise DataError(f"{path}: content must be {file.size} bytes (got {got}); fetch it anew")

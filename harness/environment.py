@@ -61,7 +61,7 @@ def deterministic() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's global generators start from `seed` inside, and are given back after."""
+    """The global generators of torch start from `seed` inside, and are given back after."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -82,6 +82,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
     return found
+
+
+def machine() -> str:
+    """The operating system and processor in words."""
+    return platform.platform()
 
 
 def git(*arguments: str) -> str | None:

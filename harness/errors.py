@@ -39,7 +39,7 @@ class OutputError(Refused):
 
 
 class TrainingDiverged(HarnessError):
-    """A loss was NaN or infinite; training stopped at that step. Lower the learning rate, look at the data."""
+    """A loss was NaN or infinite; training stopped there. Lower the learning rate, look at the data."""
 
 
 class CheckpointError(HarnessError):

@@ -143,7 +143,10 @@ def summary(verdict: Mapping[str, Any]) -> str:
         lines += [f"> **{_markdown(verdict['notice'])}**", ""]
     lines += _table(verdict["criteria"])
     seeds = ", ".join(map(str, verdict["seeds"]))
-    lines += ["", f"Run `{verdict['run_id']}`, data `{_markdown(verdict['dataset']['name'])}`, seeds {seeds}."]
+    lines += [
+        "",
+        f"Run `{verdict['run_id']}`, data `{_markdown(verdict['dataset']['name'])}`, seeds {seeds}.",
+    ]
     return "\n".join(lines) + "\n"
 
 

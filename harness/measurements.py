@@ -1,4 +1,4 @@
-"""What is measured on each image, or once a run: one decorated function a subject, numbers in, numbers out."""
+"""What is measured on each image, or once a run: one decorated function a subject."""
 
 from __future__ import annotations
 
@@ -211,15 +211,15 @@ def selection(evidence: Evidence) -> Iterator[Measurement]:
         good &= confidences(logits) > evidence.confidence
     # no class may make up for another
     counts = np.bincount(evidence.labels[good], minlength=len(evidence.classes))
-    met = np.minimum(counts, evidence.wanted_per_class).sum()
-    share = met / (evidence.wanted_per_class * len(evidence.classes))
+    met = int(np.minimum(counts, evidence.wanted_per_class).sum())
+    wanted = evidence.wanted_per_class * len(evidence.classes)
     yield Measurement(
         "selection",
         "Wanted samples that are right and sure",
         "share of samples",
         True,
-        "number",
-        np.array([share]),
+        "census",
+        (np.arange(wanted) < met).astype(np.float64),
         reason=evidence.shortage(),
     )
 
@@ -451,7 +451,7 @@ def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
             continue
 
         def values(inside: list[bool] = inside) -> Floats:
-            return _by_pair(maps, correlations)[:, inside].mean(axis=1)
+            return np.asarray(_by_pair(maps, correlations)[:, inside].mean(axis=1))
 
         yield _sampled(
             evidence,
@@ -512,7 +512,8 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
 
         def values(make: Callable[[], Floats] = make) -> Floats:
             control = make()
-            return np.mean([correlations(m, control) for m in evidence.contributions().values()], axis=0)
+            found = [correlations(maps, control) for maps in evidence.contributions().values()]
+            return np.asarray(np.mean(found, axis=0))
 
         yield _sampled(
             evidence,

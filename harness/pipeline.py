@@ -26,9 +26,10 @@ from harness.artifacts import Cache, Folder, RunDirectory, key_of, share
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.errors import ConfigurationError, HarnessError, OutputError
-from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
+from harness.measurements import CONTROL_METHOD
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.records import Estimate, Measurement, Provenance
+from harness.runs import Run
 from harness.samples import Selection
 from harness.training import Epoch
 
@@ -184,7 +185,7 @@ def _provenance(work: Work, commit: str) -> Provenance:
             command=environment.command(),
             versions=environment.versions(),
             device=environment.describe_device(work.device),
-            platform=environment.platform.platform(),
+            platform=environment.machine(),
             dataset={
                 "name": dataset.name,
                 "asked": work.config.data.dataset,
@@ -502,50 +503,10 @@ def weights_digest(network: torch.nn.Module) -> str:
 # measure and estimate
 
 
-def evidence(run: RunDirectory, seed: int) -> Evidence:
-    """What one seed left behind in a run directory, with no need of its networks."""
-    config, data = run.read_config(), run.read_provenance().dataset
-    folder = run.seed(seed)
-    predictions, codes = folder.read_arrays("predictions.npz"), folder.read_arrays("codes.npz")
-    chosen = run.read_arrays("samples.npz")
-
-    def maps(where: str, names: tuple[str, ...]) -> dict[str, MethodMaps]:
-        arrays = {name: folder.read_arrays(f"{where}/{name}.npz") for name in names}
-        return {
-            name: MethodMaps(one["maps"], str(one["space"]), one.get("sensitivity"))
-            for name, one in arrays.items()
-        }
-
-    methods = config.attribution.methods
-    return Evidence(
-        seed=seed,
-        logits=predictions["logits"],
-        test_labels=predictions["labels"],
-        baseline_logits=predictions["baseline_logits"],
-        l0=codes["l0"],
-        k=config.model.k,
-        firing_frequency=codes["firing_frequency"],
-        squared_errors=codes["squared_errors"],
-        squared_deviations=codes["squared_deviations"],
-        images=chosen["images"].astype(np.float32) / 255,
-        shape=(data["shape"][0], data["shape"][1]),
-        indices=chosen["indices"],
-        labels=chosen["labels"],
-        reconstructions=codes["reconstructions"],
-        maps=maps("attributions", tuple(dict.fromkeys((*methods, CONTROL_METHOD)))),
-        untrained=maps("untrained", methods),
-        classes=tuple(data["classes"]),
-        wanted_per_class=config.selection.samples_per_class,
-        minimum_per_class=config.selection.minimum_per_class,
-        confidence=config.selection.confidence,
-        surest=run.read_json("samples.json")["surest"],
-    )
-
-
 def measure(work: Work) -> None:
     """Every registered measurement of every seed: `measurements/<base>.npz` and `estimates.json`."""
     run, config = work.run, work.config
-    by_seed = [evidence(run, seed) for seed in config.seeds]
+    by_seed = [Run(run).evidence(seed) for seed in config.seeds]
     estimates: list[Estimate] = []
     for base, function in measurements.measurements.items():
         measured = [list(function(one)) for one in by_seed]

@@ -22,8 +22,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 class Registry(Mapping[str, T], Generic[T]):
     """A mapping from names to what was registered under them, in the order of registration.
 
-    Entries of other packages (entry-point group `harness.<kind>s`; loading one runs its decorators) are loaded at the first look-up, so
-    that importing the harness imports nobody else.
+    Entries of other packages (entry-point group `harness.<kind>s`) are loaded at the first look-up, which
+    runs their decorators; importing the harness imports nobody else.
 
     Raises:
         ConfigurationError: at look-up of an unknown name, with a suggestion; at registering a name twice.

@@ -122,7 +122,7 @@ def _quantile(q: float) -> Callable[..., Reduced]:
         values: Floats, strata: Ints | None, confidence: float, resamples: int, generator: np.random.Generator
     ) -> Reduced:
         """The quantile over all images, with the distribution-free interval of order statistics."""
-        interval = stats.quantile_test(values, p=q).confidence_interval(confidence)
+        interval: Any = stats.quantile_test(values, p=q).confidence_interval(confidence)
         bounded = math.isfinite(interval.low) and math.isfinite(interval.high)
         reason = None if bounded else f"no interval: {len(values)} values do not bound this quantile"
         return Reduced(
@@ -150,6 +150,14 @@ def _number(
     return Reduced(float(values[0]), reason="one number a run has no interval")
 
 
+def _census(
+    values: Floats, strata: Ints | None, confidence: float, resamples: int, generator: np.random.Generator
+) -> Reduced:
+    """The mean of everything there is: nothing was sampled, so the interval has no width."""
+    mean = float(values.mean())
+    return Reduced(mean, mean, mean, 0.0)
+
+
 REDUCTIONS: dict[str, Callable[..., Reduced]] = {
     "mean": _mean,
     "equivalence": _mean,
@@ -159,6 +167,7 @@ REDUCTIONS: dict[str, Callable[..., Reduced]] = {
     "95th percentile": _quantile(0.95),
     "smallest": _smallest,
     "number": _number,
+    "census": _census,
 }
 """Rules `(values, strata, confidence, resamples, generator) -> Reduced`. `equivalence` is the mean with
 the interval of two one-sided tests: 90 % where 95 % is nominal (Schuirmann 1987)."""
@@ -211,7 +220,7 @@ def _across_seeds(by_seed: Sequence[Measurement], rows: Sequence[Floats], confid
     ]
     if len(rows) == 2:
         return Reduced(float(np.mean(alone)), reason="two seeds give no interval for the recipe")
-    if first.reduction in ("mean", "equivalence", "proportion"):
+    if first.reduction in ("mean", "equivalence", "proportion", "census"):
         return two_way(np.stack(rows), strata, confidence)
     if first.reduction == "ratio":
         # linearised: values whose mean is the ratio, and whose spread is the ratio's influence by image
@@ -264,7 +273,7 @@ def estimate(
     stacked = np.stack([measurement.values for measurement in by_seed])
     if np.isinf(stacked).any():
         return Estimate(**known, **nothing, n=0, reason="infinite values were measured")
-    there = ~np.isnan(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2))
+    there = np.asarray(~np.isnan(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)))
     if not there.any():
         return Estimate(**known, **nothing, n=0, reason="no image has a value")
     strata = None if first.strata is None else first.strata[there]

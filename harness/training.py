@@ -116,7 +116,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, stage: str, epoch: int
             "look at the training data, or lower --learning-rate"
         )
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return value
 
@@ -137,7 +137,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises errors of many kinds for a file that is no checkpoint
         raise CheckpointError(
-            f"{path}: refused: it is not a plain file of weights ({_first_line(error)}); train anew with --fresh"
+            f"{path}: refused: it is no plain file of weights ({_first_line(error)}); train anew with --fresh"
         ) from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: refused: must hold a state dict of tensors; train anew with --fresh")

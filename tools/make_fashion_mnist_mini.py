@@ -45,7 +45,9 @@ def write(path: Path, header: tuple[int, ...], payload: bytes) -> str:
 
 def main() -> None:
     """Make the four files and print their digests."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-dir", type=Path, help="where the full set lies")
     parser.add_argument("--output", type=Path, default=datasets.MINI_FOLDER, help="where the excerpt goes")
     arguments = parser.parse_args()

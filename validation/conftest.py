@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def criterion(request: pytest.FixtureRequest, record_property: Any) -> Verdict:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[Any]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note each criterion's outcome. A test that did not run to its end, or contradicts its verdict, errs."""
     report = yield
     verdict = item.stash.get(VERDICT, None)

@@ -1,0 +1,67 @@
+"""A harness that tests tonight whether a model's explanations may still be trusted.
+
+What notebooks and scripts need, by name; each is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness import config, datasets, figures, runs
+    from harness.attributions import attribute as attribute
+    from harness.attributions import explain as explain
+    from harness.config import Config as Config
+    from harness.judging import judge as judge
+    from harness.models import Classifier as Classifier
+    from harness.models import KSparseAutoencoder as KSparseAutoencoder
+    from harness.models import PixelClassifier as PixelClassifier
+    from harness.pipeline import run as run
+    from harness.report import render as render
+    from harness.runs import Run as Run
+    from harness.training import train_autoencoder as train_autoencoder
+    from harness.training import train_classifier as train_classifier
+
+    load_config = config.load
+    load_dataset = datasets.load
+    draw_explanation = figures.explanation
+    open_run = runs.Run.open
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Classifier": "models",
+    "Config": "config",
+    "KSparseAutoencoder": "models",
+    "PixelClassifier": "models",
+    "Run": "runs",
+    "attribute": "attributions",
+    "draw_explanation": "figures.explanation",
+    "explain": "attributions",
+    "judge": "judging",
+    "load_config": "config.load",
+    "load_dataset": "datasets.load",
+    "open_run": "runs.Run.open",
+    "render": "report",
+    "run": "pipeline",
+    "train_autoencoder": "training",
+    "train_classifier": "training",
+}
+"""The module of each public name, and the path inside it where it bears another name there."""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, inside = _HOMES[name].partition(".")
+    found: Any = import_module(f"{__name__}.{module}")
+    for part in (inside or name).split("."):
+        found = getattr(found, part)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

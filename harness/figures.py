@@ -1,0 +1,312 @@
+"""Draw: the only importer of matplotlib and seaborn. Figures come from numbers, and leave as SVG text.
+
+Text and lines are drawn in two stand-in colours that leave as CSS (`currentColor`, `var(--line)`), so a
+figure inside a page follows the page's light or dark theme.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.measurements import correlations
+from harness.records import Floats
+
+INK, LINE = "#010203", "#040506"
+_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)"}
+
+SERIES = ("#3d7fc1", "#c8742b", "#3a9a6a", "#a35fae", "#b8892b", "#c4577a", "#5f8f9c", "#8a7a5a")
+"""Colours of series: each at least 3:1 on white and on the dark page."""
+
+THEME: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "harness",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "image.composite_image": False,
+}
+
+
+@contextmanager
+def _themed() -> Iterator[None]:
+    with mpl.rc_context(THEME):  # type: ignore[arg-type]
+        yield
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as SVG text for a page: no size of its own, ids made unique by `name`, the same bytes
+    for the same figure.
+    """
+    stream = io.StringIO()
+    with _themed():
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    for stand_in, css in _STAND_INS.items():
+        text = text.replace(stand_in, css)
+    text = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    # what DejaVu was measured with, any sans-serif of the reader may show
+    return re.sub(r"'DejaVu Sans'(, sans-serif)*", "'DejaVu Sans', Verdana, sans-serif", text).strip()
+
+
+def heat_limit(maps: Floats) -> float:
+    """The symmetric limit of a diverging scale: the 99th percentile of |map|, and never 0."""
+    limit = float(np.quantile(np.abs(maps), 0.99)) if maps.size else 0.0
+    return limit or float(np.abs(maps).max(initial=0.0)) or 1.0
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _picture(axes: Axes, image: Floats, title: str = "") -> None:
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
+    axes.set_title(title)
+    _bare(axes)
+
+
+def _heat(axes: Axes, heat: Floats, limit: float, title: str = "") -> None:
+    axes.imshow(heat, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
+    if not np.any(heat):
+        axes.text(0.5, 0.5, "all zero", transform=axes.transAxes, ha="center", va="center", color="#333333")
+    axes.set_title(title)
+    _bare(axes)
+
+
+def _overlay(axes: Axes, image: Floats, heat: Floats, limit: float) -> None:
+    colours = mpl.colormaps["RdBu_r"]((heat / limit + 1) / 2)
+    colours[..., 3] = np.clip(1.6 * np.abs(heat) / limit, 0, 1)
+    # on a pale negative of the image both of the scale's ends can be seen
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=3, interpolation="none")
+    axes.imshow(colours, interpolation="none")
+    _bare(axes)
+
+
+def words(name: str) -> str:
+    """A name of the code as readers see it."""
+    return name.replace("_", " ")
+
+
+def explanation(
+    image: Floats,
+    maps: Mapping[str, Floats],
+    *,
+    shape: tuple[int, int] = (28, 28),
+    title: str = "",
+    reconstruction: Floats | None = None,
+) -> Figure:
+    """The three-row figure of one sample.
+
+    First row: the original and each method's heatmap, each on its own symmetric scale, printed below it.
+    Second row: the reconstruction, where given, and the heatmaps laid over the original. Third row: the
+    methods' correlations, and each map's mean, maximum, standard deviation and 99th percentile.
+
+    Args:
+        image: float [pixels], in [0, 1].
+        maps: Each method's signed map, float [pixels].
+        shape: Rows and columns of the image.
+        title: The figure's title.
+        reconstruction: float [pixels].
+    """
+    names = list(maps)
+    picture = np.asarray(image).reshape(shape)
+    with _themed():
+        columns = len(names) + 1
+        figure = Figure(figsize=(1.62 * columns, 5.0))
+        grid = figure.subplots(
+            3, columns, squeeze=False, gridspec_kw={"height_ratios": [1, 1, 0.85], "hspace": 0.3, "wspace": 0.12}
+        )
+        figure.suptitle(title, fontweight="bold", fontsize=11, y=1.03)
+        _picture(grid[0, 0], picture, "original")
+        if reconstruction is None:
+            grid[1, 0].axis("off")
+        else:
+            _picture(grid[1, 0], np.asarray(reconstruction).reshape(shape))
+            grid[1, 0].set_xlabel("reconstruction")
+        for column, name in enumerate(names, start=1):
+            flat = np.asarray(maps[name], dtype=np.float64)
+            limit = heat_limit(flat)
+            _heat(grid[0, column], flat.reshape(shape), limit, words(name).replace(" ", "\n"))
+            grid[0, column].set_xlabel(f"±{limit:.2g}")
+            _overlay(grid[1, column], picture, flat.reshape(shape), limit)
+            numbers = (flat.mean(), flat.max(), flat.std(), np.quantile(flat, 0.99))
+            text = "\n".join(
+                f"{word:<5}{number: .3f}"
+                for word, number in zip(("mean", "max", "s.d.", "99 %"), numbers, strict=True)
+            )
+            grid[2, column].text(0.5, 0.98, text, family="monospace", ha="center", va="top", fontsize=9)
+            grid[2, column].axis("off")
+        _small_matrix(grid[2, 0], names, maps)
+    return figure
+
+
+def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) -> None:
+    """The correlations of one sample's maps, as a small lower triangle of numbers."""
+    rows = [np.asarray(maps[name], dtype=np.float64)[None] for name in names]
+    table = [[float(correlations(a, b)[0]) for b in rows] for a in rows]
+    short = ["".join(part[0].upper() for part in name.split("_")) for name in names]
+    _matrix(axes, np.array(table), short, size=7)
+    axes.tick_params(labelsize=8, length=0)
+
+
+def _matrix(axes: Axes, values: Floats, labels: Sequence[str], size: float = 10) -> None:
+    sns.heatmap(
+        values,
+        ax=axes,
+        mask=np.triu(np.ones_like(values, dtype=bool)),
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        annot=True,
+        fmt=".2f",
+        annot_kws={"fontsize": size},
+        cbar=False,
+        square=True,
+        linewidths=1,
+        linecolor="none",
+        xticklabels=list(labels),
+        yticklabels=list(labels),
+    )
+    axes.grid(visible=False)
+    axes.tick_params(length=0, rotation=0)
+    # the first row and the last column of a lower triangle are empty
+    axes.set_ylim(len(labels), 1)
+    axes.set_xlim(0, len(labels) - 1)
+
+
+def agreement_matrix(names: Sequence[str], values: Mapping[tuple[str, str], float]) -> Figure:
+    """The pairs' agreements as a lower triangle."""
+    table = np.eye(len(names))
+    for (a, b), value in values.items():
+        i, j = names.index(a), names.index(b)
+        table[i, j] = table[j, i] = value
+    with _themed():
+        figure = Figure(figsize=(4.6, 3.6))
+        axes = figure.subplots()
+        _matrix(axes, table, [words(name).replace(" ", "\n") for name in names], size=13)
+        axes.tick_params(labelsize=9)
+    return figure
+
+
+def intervals(
+    rows: Sequence[tuple[str, float, float | None, float | None, bool]], threshold: float | None, label: str
+) -> Figure:
+    """Estimates with their intervals, one under another: (name, estimate, low, high, is a control)."""
+    with _themed():
+        figure = Figure(figsize=(6.4, 0.8 + 0.32 * len(rows)))
+        axes = figure.subplots()
+        for place, (_, value, low, high, control) in enumerate(rows):
+            colour = SERIES[1] if control else SERIES[0]
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
+            axes.plot(value, place, "D" if control else "o", color=colour, markersize=6)
+            axes.annotate(
+                f"{round(value, 2) + 0.0:.2f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
+            )
+        axes.axvline(0, color=LINE, linewidth=1)
+        if threshold is not None:
+            axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
+            axes.annotate(
+                f"threshold {threshold:g}", (threshold, -0.75), (3, 0), textcoords="offset points", fontsize=8
+            )
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set_ylim(len(rows) - 0.4, -1)
+        axes.set_xlim(min(-0.12, *(row[1] - 0.08 for row in rows)), 1.02)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(label)
+    return figure
+
+
+def training_curves(table: pd.DataFrame) -> Figure:
+    """Loss by epoch of the autoencoder and the classifier, and the classifier's training accuracy."""
+    panels = (
+        ("autoencoder", "loss", "autoencoder: squared error a pixel", "log"),
+        ("classifier", "loss", "classifier: cross-entropy [nats]", "log"),
+        ("classifier", "accuracy", "classifier: training accuracy", "linear"),
+    )
+    with _themed():
+        figure = Figure(figsize=(10.2, 2.9))
+        for axes, (stage, column, title, scale) in zip(figure.subplots(1, 3), panels, strict=True):
+            part = table[table["stage"] == stage]
+            for number, (seed, rows) in enumerate(part.groupby("seed")):
+                colour = SERIES[number % len(SERIES)]
+                axes.plot(rows["epoch"], rows[column], color=colour, linewidth=1.8, label=f"seed {seed}")
+            axes.set_title(title)
+            axes.set_yscale(scale)
+            axes.set_xlabel("epoch")
+            axes.minorticks_off()
+            axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+            if scale == "log":
+                axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+        if len(set(table["seed"])) > 1:
+            axes.legend()
+        figure.tight_layout()
+    return figure
+
+
+def class_means(
+    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], shape: tuple[int, int]
+) -> Figure:
+    """Each method's mean map of each class, beside the class's mean image.
+
+    Args:
+        means: By method, float [classes, pixels].
+        images: float [classes, pixels].
+        classes: Names.
+        shape: Rows and columns of an image.
+    """
+    with _themed():
+        figure = Figure(figsize=(1.15 * len(classes) + 1.2, 1.25 * (len(means) + 1)))
+        grid = figure.subplots(
+            len(means) + 1, len(classes), squeeze=False, gridspec_kw={"hspace": 0.08, "wspace": 0.08}
+        )
+        for column, name in enumerate(classes):
+            _picture(grid[0, column], images[column].reshape(shape))
+            grid[0, column].set_title(name, fontsize=9, rotation=0)
+            for row, maps in enumerate(means.values(), start=1):
+                _heat(grid[row, column], maps[column].reshape(shape), heat_limit(maps[column]))
+        for row, name in enumerate(["mean image", *means]):
+            grid[row, 0].set_ylabel(
+                words(name).replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9
+            )
+    return figure

@@ -1,0 +1,187 @@
+"""A run directory as an object: what reports, notebooks and measurements read of it, without torch."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from harness.artifacts import RunDirectory
+from harness.config import Config
+from harness.criteria import show, show_threshold
+from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
+from harness.records import Estimate, Floats, Ints, Provenance
+from harness.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Run:
+    """One run, read as it is asked for.
+
+    Raises:
+        ConfigurationError: the folder is no run directory.
+        RunError: at reading, a file is missing, damaged, of another run or of a newer schema.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """The run of a run directory, or of a link to one such as `artifacts/latest`."""
+        return cls(RunDirectory.open(Path(path)))
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return self.directory.read_config()
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where the numbers come from."""
+        return self.directory.read_provenance()
+
+    @cached_property
+    def verdict(self) -> dict[str, Any] | None:
+        """What stands in `verdict.json`, the criteria as records; None where the run was not judged."""
+        return self.directory.read_verdict()
+
+    @cached_property
+    def estimates(self) -> list[Estimate]:
+        """Every estimate, of all seeds together and of each; none where the run broke off before."""
+        return self.directory.read_estimates()
+
+    def estimate(self, name: str) -> Estimate | None:
+        """The run's estimate of a measurement: of all seeds together where there are several."""
+        found = [one for one in self.estimates if one.name == name]
+        return next((one for one in found if one.seed is None), found[0] if found else None)
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The estimates as a table: measurement, seed, estimate, low, high, n, unit."""
+        return self.directory.read_table("metrics.csv")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The explained images: index, label, class, seed, prediction, confidence."""
+        return self.directory.read_table("samples.csv")
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """Every seed's epochs: seed, stage, epoch, loss, accuracy, seconds."""
+        return pd.concat([self.directory.seed(seed).read_table("training.csv") for seed in self.config.seeds])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, made safe to print."""
+        return tuple(clean(name, 40) for name in self.provenance.dataset["classes"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an image."""
+        rows, columns = self.provenance.dataset["shape"]
+        return rows, columns
+
+    def per_sample(self, name: str) -> Floats:
+        """A measurement's values: float64 [seeds, n]; empty where it could not be measured."""
+        arrays = self.directory.read_arrays(f"measurements/{name.split('.')[0]}.npz")
+        return arrays.get(name, np.empty((len(self.config.seeds), 0)))
+
+    def evidence(self, seed: int | None = None) -> Evidence:
+        """What one seed (the first by default) left behind, as arrays."""
+        seed = self.config.seeds[0] if seed is None else seed
+        folder, settings = self.directory.seed(seed), self.config
+        predictions, codes = folder.read_arrays("predictions.npz"), folder.read_arrays("codes.npz")
+        chosen = self.directory.read_arrays("samples.npz")
+
+        def maps(where: str, names: tuple[str, ...]) -> dict[str, MethodMaps]:
+            arrays = {name: folder.read_arrays(f"{where}/{name}.npz") for name in names}
+            return {
+                name: MethodMaps(one["maps"], str(one["space"]), one.get("sensitivity"))
+                for name, one in arrays.items()
+            }
+
+        methods = settings.attribution.methods
+        return Evidence(
+            seed=seed,
+            logits=predictions["logits"],
+            test_labels=predictions["labels"],
+            baseline_logits=predictions["baseline_logits"],
+            l0=codes["l0"],
+            k=settings.model.k,
+            firing_frequency=codes["firing_frequency"],
+            squared_errors=codes["squared_errors"],
+            squared_deviations=codes["squared_deviations"],
+            images=chosen["images"].astype(np.float32) / 255,
+            shape=self.shape,
+            indices=chosen["indices"],
+            labels=chosen["labels"],
+            reconstructions=codes["reconstructions"],
+            maps=maps("attributions", tuple(dict.fromkeys((*methods, CONTROL_METHOD)))),
+            untrained=maps("untrained", methods),
+            classes=self.classes,
+            wanted_per_class=settings.selection.samples_per_class,
+            minimum_per_class=settings.selection.minimum_per_class,
+            confidence=settings.selection.confidence,
+            surest=self.directory.read_json("samples.json")["surest"],
+        )
+
+    def typical(self, samples_per_class: int = 1) -> Ints:
+        """Positions of samples that show each class from its worst agreement to its best.
+
+        One sample a class is the one of median agreement; more are spread evenly over the ranks.
+        """
+        labels = self.directory.read_arrays("samples.npz")["labels"]
+        values = self.per_sample("agreement")
+        order = values[0] if values.shape[1] == len(labels) else np.zeros(len(labels))
+        taken: list[int] = []
+        for label in np.unique(labels):
+            ranked = sorted(np.flatnonzero(labels == label).tolist(), key=lambda place: (order[place], place))
+            places = (np.arange(samples_per_class) + 0.5) / samples_per_class * len(ranked)
+            taken += [ranked[int(place)] for place in np.unique(places.astype(int))]
+        return np.array(taken, dtype=np.int64)
+
+    def explanations(self, samples_per_class: int = 1, seed: int | None = None) -> list[Figure]:
+        """The three-row figure of a few samples of each class, of one seed."""
+        from harness import figures
+
+        evidence = self.evidence(seed)
+        maps, rows = evidence.contributions(), self.samples
+        rows = rows[rows["seed"] == evidence.seed].reset_index(drop=True)
+        return [
+            figures.explanation(
+                evidence.images[place],
+                {name: one[place] for name, one in maps.items()},
+                shape=self.shape,
+                title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
+                f"{rows.loc[place, 'confidence']:.1%} sure",
+                reconstruction=evidence.reconstructions[place],
+            )
+            for place in self.typical(samples_per_class)
+        ]
+
+    def _repr_html_(self) -> str:
+        """The verdict and its criteria, for notebooks."""
+        from html import escape
+
+        if self.verdict is None:
+            return f"<p>Run <code>{escape(self.directory.path.name)}</code>: not judged yet.</p>"
+        rows = "".join(
+            f"<tr><td>{escape(clean(one.title))}</td><td>{one.verdict}{'' if one.gate else ' (watched)'}</td>"
+            f"<td>{show(one.estimate)}</td><td>[{show(one.low)}, {show(one.high)}]</td>"
+            f"<td>{escape(one.relation)} {show_threshold(one.threshold)}</td></tr>"
+            for one in self.verdict["criteria"]
+        )
+        head = (
+            "<tr><th>criterion</th><th>verdict</th><th>estimate</th><th>interval</th><th>threshold</th></tr>"
+        )
+        word, data = self.verdict["verdict"].upper(), escape(clean(self.verdict["dataset"]["name"]))
+        run_id = escape(clean(self.verdict["run_id"]))
+        return (
+            f"<p><strong>{word}</strong> on {data}, run <code>{run_id}</code></p><table>{head}{rows}</table>"
+        )

@@ -1,0 +1,48 @@
+"""The sessions: `validate` is the main job, `tests` passes the tests; arguments go after `--`."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+nox.needs_version = ">=2024.10.9"
+
+
+@nox.session
+def validate(session: nox.Session) -> None:
+    """Train, explain, measure, judge and report: the main job; its exit code is the verdict."""
+    session.install("-e", ".")
+    session.run("python", "-m", "harness", "validate", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite, without the full-size work marked `slow`."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format, style and types."""
+    session.install("-e", ".[test,lint]", "nox")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "--benchmark-only", "-m", "", "tests/benchmarks", *session.posargs)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """The main job on the full data, and every test, the slow ones too."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "-m", "", *session.posargs)
+    session.run("python", "-m", "harness", "validate", "--dataset", "fashion-mnist")

@@ -1,0 +1,111 @@
+"""The plan of the house: who may import whom, and what stays free of torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+
+PACKAGE = Path(harness.__file__).parent
+FLOORS = (
+    ("errors",),
+    ("registry", "records", "text"),
+    ("config",),
+    ("datasets", "models", "attributions", "statistics", "environment", "criteria"),
+    ("training", "samples", "artifacts"),
+    ("measurements",),
+    ("figures",),
+    ("runs", "judging"),
+    ("report",),
+    ("pipeline",),
+    ("cli",),
+)
+FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
+JUDGING = ("figures", "runs", "judging", "report", "cli")
+ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
+SAME_FLOOR = {("attributions", "models"), ("runs", "figures")}
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names a module imports when it runs, those for type checkers alone left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typed_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typed_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are absolute"
+            found.add(str(node.module))
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
+
+
+def test_every_module_has_its_floor() -> None:
+    """No module is without a place in the plan, and the plan names none that is not there."""
+    assert set(MODULES) == set(FLOOR)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_downward(module: str) -> None:
+    """A module imports only from floors below its own, or the few neighbours that are named."""
+    for name in imports(PACKAGE / f"{module}.py"):
+        parts = name.split(".")
+        if parts[0] != "harness" or len(parts) == 1 or parts[1] not in FLOOR:
+            continue
+        below = FLOOR[parts[1]] < FLOOR[module]
+        assert below or (module, parts[1]) in SAME_FLOOR, f"{module} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_one_module_draws_and_one_renders(module: str) -> None:
+    """Matplotlib and seaborn are imported by figures alone, jinja2 by report alone."""
+    roots = {name.split(".")[0] for name in imports(PACKAGE / f"{module}.py")}
+    for package, allowed in ONLY_IMPORTER.items():
+        # report names matplotlib's Figure as a type
+        if package in roots and module not in allowed | ({"report"} if package == "matplotlib" else set()):
+            pytest.fail(f"{module} imports {package}")
+
+
+def test_judging_and_rendering_never_import_torch() -> None:
+    """All that works on a run directory loads without torch."""
+    names = ", ".join(f"harness.{module}" for module in (*WITHOUT_TORCH, *JUDGING))
+    code = f"import sys, {names}; sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """The command's help loads neither numpy nor torch, pandas or matplotlib."""
+    code = (
+        "import sys, harness.cli; "
+        "sys.exit(any(name in sys.modules for name in ('numpy', 'torch', 'pandas', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_module_has_tests() -> None:
+    """`harness/x.py` has its tests in `tests/test_x.py`."""
+    there = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert set(MODULES) - {"errors"} <= there
+
+
+def test_no_module_outgrows_its_screen() -> None:
+    """No module passes 620 lines: past that a second reason to exist hides in it."""
+    for module in MODULES:
+        assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= 620, module

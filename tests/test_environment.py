@@ -1,0 +1,355 @@
+"""Devices are never swapped in silence, global state is given back, and no secret is written down."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness import environment
+from harness.errors import DeviceError, Refused
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs the program git")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a usable CUDA device."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def global_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings of torch unlike both its defaults and those of `deterministic`; torch's own come back after."""
+    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "to be forgotten")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    torch.set_deterministic_debug_mode("warn")
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_deterministic_debug_mode(before[0])
+    torch.set_float32_matmul_precision(before[1])
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory that no repository contains."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.resolve().parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def repository(elsewhere: Path) -> Git:
+    """A repository of one commit as the working directory; runs git in it."""
+
+    def run(*arguments: str) -> str:
+        named = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org", *arguments]
+        return subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
+
+    run("init", "--quiet")
+    run("checkout", "--quiet", "-b", "tonight")
+    (elsewhere / "kept.txt").write_text("as committed")
+    run("add", "kept.txt")
+    run("commit", "--quiet", "--message", "one file")
+    return run
+
+
+# devices
+
+
+@pytest.mark.parametrize(("cuda", "words"), [(None, "built without CUDA"), ("12.8", r"CUDA 12\.8")])
+def test_cuda_is_refused_where_there_is_none(
+    no_gpu: None, monkeypatch: pytest.MonkeyPatch, cuda: str | None, words: str
+) -> None:
+    """A CUDA device that is absent is refused before any work, with torch's build and the mend."""
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    with pytest.raises(DeviceError, match=f"--device cuda.*{words}.*--device cpu") as caught:
+        environment.choose_device("cuda")
+    assert isinstance(caught.value, Refused)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(no_gpu: None) -> None:
+    """`auto` without a CUDA device computes on the CPU."""
+    assert environment.choose_device("auto") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("auto", "cuda"), ("cuda", "cuda"), ("cpu", "cpu")])
+def test_the_gpu_is_taken_where_there_is_one_unless_the_cpu_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    """`auto` takes a CUDA device that is there; `cpu` stays the CPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert environment.choose_device(name).type == kind
+
+
+def test_the_cpu_is_described_by_kind_name_and_threads() -> None:
+    """What is written down of the CPU is its kind, its architecture and the threads torch uses."""
+    described = environment.describe_device(torch.device("cpu"))
+    assert set(described) == {"kind", "name", "threads"}
+    assert described["kind"] == "cpu"
+    assert described["threads"] == torch.get_num_threads()
+
+
+@needs_gpu
+def test_the_gpu_is_described_by_its_name() -> None:
+    """What is written down of a GPU is its kind and the name its driver gives."""
+    described = environment.describe_device(environment.choose_device("cuda"))
+    assert described["kind"] == "cuda"
+    assert described["name"] == torch.cuda.get_device_properties(0).name
+
+
+# seeds and determinism
+
+
+def test_draws_inside_seeded_come_from_the_seed() -> None:
+    """The same seed gives the same draws, whatever was drawn before, and another seed gives others."""
+
+    def draws(seed: int) -> list[float]:
+        with environment.seeded(seed):
+            values: list[float] = torch.rand(5).tolist()
+            return values
+
+    first = draws(1)
+    torch.rand(3)
+    assert draws(1) == first
+    assert draws(2) != first
+
+
+def test_seeded_gives_the_global_generator_back() -> None:
+    """Draws after the block go on as if it had not been there."""
+    before = torch.random.get_rng_state()
+    with environment.seeded(7):
+        torch.rand(100)
+        assert not torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_seeded_gives_the_global_generator_back_after_an_error() -> None:
+    """An error that leaves the block leaves no other seed behind."""
+    before = torch.random.get_rng_state()
+    with pytest.raises(KeyError), environment.seeded(7):
+        torch.rand(100)
+        raise KeyError("any")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@needs_gpu
+def test_seeded_gives_the_gpus_generator_back() -> None:
+    """The generator of the GPU is seeded inside and given back after, too."""
+    before = torch.cuda.get_rng_state()
+    with environment.seeded(7):
+        first = torch.rand(5, device="cuda")
+    with environment.seeded(7):
+        assert torch.equal(torch.rand(5, device="cuda"), first)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_deterministic_sets_what_it_says(global_state: None) -> None:
+    """Inside, torch refuses algorithms that are not deterministic and keeps full float32 precision."""
+    with environment.deterministic() as flags:
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert flags == {
+            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        }
+        assert flags["float32_matmul_precision"] == "highest"
+
+
+def test_deterministic_gives_the_settings_back(global_state: None) -> None:
+    """After the block torch's settings are those from before it, whatever they were."""
+    with environment.deterministic():
+        pass
+    assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == (1, "medium")
+
+
+def test_deterministic_gives_the_settings_back_after_an_error(global_state: None) -> None:
+    """An error that leaves the block leaves no settings behind."""
+    with pytest.raises(KeyError), environment.deterministic():
+        raise KeyError("any")
+    assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == (1, "medium")
+
+
+@pytest.mark.parametrize(("set_before", "inside"), [(None, ":4096:8"), (":16:8", ":16:8")])
+def test_the_workspace_of_cublas_is_set_unless_the_user_did(
+    global_state: None, monkeypatch: pytest.MonkeyPatch, set_before: str | None, inside: str
+) -> None:
+    """cuBLAS has a deterministic workspace configuration: the user's, else the larger of its two."""
+    if set_before is not None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", set_before)
+    with environment.deterministic():
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == inside
+
+
+# what is written down
+
+
+def test_only_variables_of_the_allowlist_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that stands in the environment, nothing but the listed names is recorded."""
+    for name in environment.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("API_TOKEN", "a secret")
+    monkeypatch.setenv("CI_TOKEN", "a secret whose name begins like a listed one")
+    monkeypatch.setenv("GITHUB_SHA", "0123abc")
+    assert environment.variables() == {"GITHUB_SHA": "0123abc"}
+
+
+def test_no_listed_variable_is_named_like_a_secret() -> None:
+    """The allowlist holds no token, key, password or secret."""
+    words = ("TOKEN", "KEY", "PASS", "SECRET", "CREDENTIAL", "AUTH")
+    assert not [name for name in environment.VARIABLES if any(word in name for word in words)]
+
+
+def test_recorded_variables_are_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terminal sequences and bidirectional marks in a variable are not written down."""
+    monkeypatch.setenv("GITHUB_SHA", "\x1b[31mred\u202eder\x07")
+    assert environment.variables()["GITHUB_SHA"] == "redder"
+
+
+def test_the_command_has_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line is written down with the program's name alone, and its arguments."""
+    monkeypatch.setattr("sys.argv", [str(Path("some") / "folder" / "harness"), "run", "--seeds", "1"])
+    assert environment.command() == "harness run --seeds 1"
+
+
+def test_versions_name_python_and_each_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each listed package has its version, and one that is absent is said to be."""
+    monkeypatch.setattr(environment, "PACKAGES", ("torch", "numpy", "no-such-package-at-all"))
+    found = environment.versions()
+    assert list(found) == ["python", "torch", "numpy", "no-such-package-at-all"]
+    assert found["python"] == platform.python_version()
+    assert found["numpy"] == np.__version__
+    assert torch.__version__.startswith(found["torch"])
+    assert "not installed" in found["no-such-package-at-all"]
+
+
+# git
+
+
+def test_outside_a_repository_there_is_no_commit(elsewhere: Path) -> None:
+    """Outside git nothing is answered: the commit is `nogit`, the branch empty, and nothing is dirty."""
+    assert environment.git("rev-parse", "HEAD") is None
+    assert environment.commit() == "nogit"
+    assert environment.branch() == ""
+    assert not environment.dirty()
+
+
+def test_without_the_program_git_there_is_no_commit(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which git is not installed is like a place outside a repository."""
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert environment.git("--version") is None
+    assert environment.commit() == "nogit"
+
+
+@needs_git
+def test_inside_a_repository_commit_and_branch_are_gits(repository: Git) -> None:
+    """The commit is git's short name of HEAD, the branch the one checked out."""
+    assert repository("rev-parse", "HEAD").startswith(environment.commit())
+    assert len(environment.commit()) >= 4
+    assert environment.branch() == "tonight"
+
+
+@needs_git
+def test_a_detached_head_has_a_commit_and_no_branch(repository: Git) -> None:
+    """On a detached head the branch is empty and the commit is still known."""
+    repository("checkout", "--quiet", "--detach")
+    assert environment.branch() == ""
+    assert environment.commit() != "nogit"
+
+
+@needs_git
+def test_a_repository_without_a_commit_has_none(elsewhere: Path, repository: Git) -> None:
+    """Before the first commit, the commit is `nogit`."""
+    shutil.rmtree(elsewhere / ".git")
+    repository("init", "--quiet")
+    assert environment.commit() == "nogit"
+
+
+@needs_git
+def test_dirty_means_a_tracked_file_differs(elsewhere: Path, repository: Git) -> None:
+    """A changed tracked file is dirty; a file that git does not track is not."""
+    (elsewhere / "new.txt").write_text("untracked")
+    assert not environment.dirty()
+    (elsewhere / "kept.txt").write_text("changed")
+    assert environment.dirty()
+
+
+@needs_git
+def test_a_branch_is_safe_to_print(repository: Git) -> None:
+    """A bidirectional mark in a branch's name is not written down; markup is, for others to escape."""
+    repository("checkout", "--quiet", "-b", "a\u202eb<script>")
+    assert environment.branch() == "ab<script>"
+
+
+# the digest of the code
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the harness's source, whose digest is taken in place of the harness's own."""
+    folder = tmp_path / "harness"
+    folder.mkdir()
+    for path in Path(environment.__file__).parent.glob("*.py"):
+        shutil.copy(path, folder / path.name)
+    monkeypatch.setattr(environment, "__file__", str(folder / "environment.py"))
+    return folder
+
+
+def test_the_digest_changes_with_one_byte_of_the_source(source: Path) -> None:
+    """A comment more in any module is another digest of the whole, and of that module alone."""
+    whole, models, training = (environment.code_digest(*names) for names in ((), ("models",), ("training",)))
+    with (source / "models.py").open("a") as stream:
+        stream.write("#")
+    assert environment.code_digest() != whole
+    assert environment.code_digest("models") != models
+    assert environment.code_digest("training") == training
+
+
+def test_the_digest_covers_each_module(source: Path) -> None:
+    """No module of the harness can change without the digest of the whole changing."""
+    whole = environment.code_digest()
+    for path in sorted(source.glob("*.py")):
+        text = path.read_bytes()
+        path.write_bytes(text + b"#")
+        assert environment.code_digest() != whole, path.name
+        path.write_bytes(text)
+    assert environment.code_digest() == whole
+
+
+def test_the_digest_depends_on_which_module_holds_what(source: Path) -> None:
+    """Two modules that swap their contents give another digest."""
+    whole, both = environment.code_digest(), environment.code_digest("models", "training")
+    models, training = (source / "models.py"), (source / "training.py")
+    texts = models.read_bytes(), training.read_bytes()
+    models.write_bytes(texts[1])
+    training.write_bytes(texts[0])
+    assert environment.code_digest() != whole
+    assert environment.code_digest("models", "training") != both
+
+
+def test_the_digest_is_that_of_the_source_not_of_the_place(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same source elsewhere has the same digest, so that a run can be compared with another machine's."""
+    here = environment.code_digest()
+    moved = source.rename(source.parent / "moved")
+    monkeypatch.setattr(environment, "__file__", str(moved / "environment.py"))
+    assert environment.code_digest() == here

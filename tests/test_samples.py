@@ -1,0 +1,218 @@
+"""The selection: right, sure, balanced, drawn by seed, and never refilled."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness.records import Floats, Ints
+from harness.samples import Selection, confidences, select
+
+quick = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+def naive_softmax(row: Floats) -> list[float]:
+    """The softmax of a row of moderate logits, as it is defined."""
+    powers = [math.exp(float(logit)) for logit in row]
+    return [power / math.fsum(powers) for power in powers]
+
+
+def is_good(seeds: list[Floats], labels: Ints, image: int, bound: float) -> bool:
+    """Whether every seed names an image rightly and is surer than the bound, by hand."""
+    for logits in seeds:
+        shares = naive_softmax(logits[image])
+        if shares.index(max(shares)) != labels[image] or not max(shares) > bound:
+            return False
+    return True
+
+
+def random_task(
+    seed: int, images: int = 120, classes: int = 4, seeds: int = 1, spread: float = 2.0
+) -> tuple[list[Floats], Ints]:
+    """Logits that lean to the true class without always reaching it, for each seed, and the labels."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, images)
+    logits = [
+        generator.normal(0, 1, (images, classes)) + spread * np.eye(classes)[labels] for _ in range(seeds)
+    ]
+    return list(logits), labels
+
+
+def chosen(
+    seeds: list[Floats],
+    labels: Ints,
+    classes: int = 4,
+    per_class: int = 3,
+    confidence: float = 0.6,
+    draw: int = 0,
+) -> Selection:
+    return select(
+        seeds,
+        labels,
+        classes,
+        per_class=per_class,
+        confidence=confidence,
+        generator=np.random.default_rng(draw),
+    )
+
+
+@quick
+@given(task=st.integers(0, 10**6), bound=st.floats(0.3, 0.95), seeds=st.integers(1, 3))
+def test_chosen_images_are_right_and_sure_in_every_seed(task: int, bound: float, seeds: int) -> None:
+    """Each chosen image is named rightly and over the bound by every seed, by a slow derivation."""
+    logits, labels = random_task(task, images=40, seeds=seeds)
+    selection = chosen(logits, labels, confidence=bound)
+    assert all(is_good(logits, labels, image, bound) for image in selection.indices)
+
+
+@quick
+@given(task=st.integers(0, 10**6), bound=st.floats(0.3, 0.95), seeds=st.integers(1, 3))
+def test_each_class_gives_what_was_wanted_or_all_it_has(task: int, bound: float, seeds: int) -> None:
+    """A class gives as many images as were wanted, or all its good ones where there are fewer."""
+    logits, labels = random_task(task, images=40, seeds=seeds)
+    selection = chosen(logits, labels, confidence=bound)
+    for label in range(4):
+        good = [i for i in np.flatnonzero(labels == label) if is_good(logits, labels, i, bound)]
+        assert (selection.labels == label).sum() == min(3, len(good))
+
+
+def test_the_choice_is_balanced() -> None:
+    """Where every class has enough, each gives exactly the number that was wanted."""
+    logits, labels = random_task(1, images=400)
+    selection = chosen(logits, labels, per_class=7)
+    assert np.bincount(selection.labels).tolist() == [7, 7, 7, 7]
+
+
+def test_a_class_that_is_short_is_never_refilled() -> None:
+    """A class with one good image gives one, and no other class gives more for it."""
+    labels = np.array([0] * 10 + [1] * 10)
+    logits = 9.0 * np.eye(2)[labels]
+    logits[11:] = 0.0
+    selection = chosen([logits], labels, classes=2, per_class=4)
+    assert np.bincount(selection.labels).tolist() == [4, 1]
+    assert 10 in selection.indices
+
+
+def test_no_image_is_chosen_twice() -> None:
+    """The chosen positions differ from each other, also where a class gives all that it has."""
+    logits, labels = random_task(2)
+    selection = chosen(logits, labels, per_class=1000)
+    assert len(set(selection.indices.tolist())) == len(selection.indices)
+
+
+def test_an_absent_class_gives_nothing_and_is_still_reported() -> None:
+    """A class without a test image has a row of zeros among the yields, and leaves the others alone."""
+    labels = np.array([0, 0, 2, 2])
+    selection = chosen([9.0 * np.eye(3)[labels]], labels, classes=3, per_class=2)
+    assert selection.labels.tolist() == [0, 0, 2, 2]
+    row = selection.yields[1]
+    assert (row.label, row.images, row.right, row.sure, row.wanted, row.chosen) == (1, 0, 0, 0, 2, 0)
+
+
+def test_nothing_is_chosen_where_nothing_is_right() -> None:
+    """A network that is always wrong gives an empty selection, and no image is sure at all."""
+    labels = np.array([0, 1, 2])
+    selection = chosen([9.0 * np.eye(3)[[1, 2, 0]]], labels, classes=3)
+    assert selection.indices.shape == selection.labels.shape == (0,)
+    assert selection.surest == 0
+
+
+def test_one_unsure_or_mistaken_seed_is_enough_to_leave_an_image_out() -> None:
+    """Of several seeds, an image needs all of them: right in each, and sure in each."""
+    labels = np.zeros(3, dtype=np.int64)
+    sure = np.tile([9.0, 0.0], (3, 1))
+    other = np.array([[9.0, 0.0], [0.1, 0.0], [0.0, 9.0]])  # sure, right but unsure, surely wrong
+    for seeds in ([sure, other], [other, sure], [sure, other, sure]):
+        assert chosen(seeds, labels, classes=2).indices.tolist() == [0]
+
+
+def test_the_same_draw_makes_the_same_choice() -> None:
+    """Two generators of the same seed choose the same images."""
+    logits, labels = random_task(3)
+    first, second = chosen(logits, labels, draw=5), chosen(logits, labels, draw=5)
+    assert first.indices.tolist() == second.indices.tolist()
+
+
+def test_another_draw_makes_another_choice() -> None:
+    """Generators of different seeds do not choose the same images."""
+    logits, labels = random_task(3)
+    choices = {tuple(chosen(logits, labels, draw=draw).indices.tolist()) for draw in range(5)}
+    assert len(choices) == 5
+
+
+def test_every_good_image_is_drawn_equally_often() -> None:
+    """Over many draws no good image of a class is preferred to another (chi-squared test)."""
+    labels = np.zeros(10, dtype=np.int64)
+    logits = np.tile([9.0, 0.0], (10, 1))
+    drawn = [chosen([logits], labels, classes=2, draw=draw).indices for draw in range(1000)]
+    counts = np.bincount(np.concatenate(drawn), minlength=10)
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_yields_count_images_right_ones_sure_ones_and_chosen_ones(seeds: int) -> None:
+    """Each class's row counts what a slow derivation counts."""
+    logits, labels = random_task(4, seeds=seeds)
+    selection = chosen(logits, labels, per_class=12, confidence=0.7)
+    for label, row in enumerate(selection.yields):
+        members = np.flatnonzero(labels == label)
+        right = [i for i in members if is_good(logits, labels, i, 0.0)]
+        sure = [i for i in members if is_good(logits, labels, i, 0.7)]
+        expected = (label, len(members), len(right), len(sure), 12, min(12, len(sure)))
+        assert (row.label, row.images, row.right, row.sure, row.wanted, row.chosen) == expected
+
+
+def test_images_are_ordered_by_class_and_then_by_position() -> None:
+    """The chosen positions ascend within each class, the classes ascend, and both are int64."""
+    logits, labels = random_task(5)
+    selection = chosen(logits, labels.astype(np.uint8), per_class=5)
+    pairs = list(zip(selection.labels.tolist(), selection.indices.tolist(), strict=True))
+    assert pairs == sorted(pairs)
+    assert selection.indices.dtype == selection.labels.dtype == np.int64
+    assert selection.labels.tolist() == labels[selection.indices].tolist()
+
+
+@pytest.mark.parametrize(("bound", "images"), [(0.5, 0), (np.nextafter(0.5, 0), 2)])
+def test_the_bound_on_confidence_must_be_exceeded(bound: float, images: int) -> None:
+    """A confidence equal to the bound is not enough; the least bit over it is."""
+    logits = np.zeros((2, 2))  # a confidence of exactly 0.5, for class 0
+    selection = chosen([logits], np.zeros(2, dtype=np.int64), classes=2, confidence=bound)
+    assert len(selection.indices) == images
+
+
+def test_the_surest_is_the_highest_confidence_of_a_right_image_in_its_least_sure_seed() -> None:
+    """Wrong images do not count, and an image is as sure as its least sure seed."""
+    labels = np.array([0, 0, 0])
+    first = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 9.0]])
+    second = np.array([[2.0, 0.0], [0.5, 0.0], [0.0, 9.0]])
+    assert chosen([first, second], labels, classes=2).surest == pytest.approx(1 / (1 + math.exp(-1.0)))
+
+
+@quick
+@given(st.lists(st.lists(st.floats(-20, 20), min_size=4, max_size=4), min_size=1, max_size=5))
+def test_confidences_are_the_softmax_maximum(rows: Any) -> None:
+    """The confidence is the largest share of the softmax, as it is defined."""
+    logits = np.array(rows)
+    expected = [max(naive_softmax(row)) for row in logits]
+    assert confidences(logits) == pytest.approx(expected, rel=1e-12)
+
+
+def test_confidences_of_huge_logits_stay_finite() -> None:
+    """Logits whose exponentials overflow give the confidence of their differences."""
+    logits = np.array([[3e38, 0.0, -3e38], [1e4, 1e4, -1e4], [-1e5, -1e5 + 1.0, -2e5]], dtype=np.float32)
+    expected = [1.0, 0.5, 1 / (1 + math.exp(-1.0))]
+    assert confidences(logits) == pytest.approx(expected, rel=1e-12)
+
+
+def test_confidences_are_float64_whatever_the_logits_are() -> None:
+    """Logits in float32 give confidences in float64, so that a bound near 1 can still tell them apart."""
+    logits = np.array([[20.0, 0.0]], dtype=np.float32)
+    assert confidences(logits).dtype == np.float64
+    assert confidences(logits)[0] == pytest.approx(1 / (1 + math.exp(-20.0)), abs=1e-15)
+    assert confidences(logits)[0] < 1

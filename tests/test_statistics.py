@@ -1,0 +1,602 @@
+"""Numbers against independent derivations, intervals against the coverage that they promise."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness import statistics
+from harness.records import Estimate, Floats, Ints, Measurement
+from harness.statistics import REDUCTIONS, Reduced, bootstrap_deviations, stratified_mean, two_way
+
+quick = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+def classes_of(*sizes: int) -> Ints:
+    """Strata 0, 1, 2, ... of the sizes given."""
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def reduced(
+    rule: str, values: Any, strata: Ints | None = None, confidence: float = 0.95, resamples: int = 2000
+) -> Reduced:
+    generator = np.random.default_rng(0)
+    return REDUCTIONS[rule](np.asarray(values, dtype=np.float64), strata, confidence, resamples, generator)
+
+
+def a_measurement(
+    values: Any, rule: str = "mean", strata: Ints | None = None, reason: str | None = None
+) -> Measurement:
+    array = np.asarray(values, dtype=np.float64)
+    return Measurement("agreement", "Agreement", "correlation", True, rule, array, strata, reason)
+
+
+def estimated(*by_seed: Measurement, confidence: float = 0.95, draw: int = 0) -> Estimate:
+    return statistics.estimate(
+        by_seed,
+        range(len(by_seed)),
+        confidence=confidence,
+        resamples=1000,
+        generator=np.random.default_rng(draw),
+    )
+
+
+def binomial_error(share: float, n: int) -> float:
+    """The standard error of a simulated coverage."""
+    return math.sqrt(share * (1 - share) / n)
+
+
+# the mean, and the bootstrap
+
+
+def test_each_class_weighs_the_same() -> None:
+    """The stratified mean is the mean of the classes' means, whatever their sizes."""
+    values = np.array([0.0, 3.0, 3.0, 6.0])
+    assert stratified_mean(values, classes_of(1, 3)) == 2.0
+    assert stratified_mean(values) == 3.0
+
+
+@quick
+@given(st.lists(st.lists(st.floats(-9, 9), min_size=1, max_size=5), min_size=1, max_size=4))
+def test_the_stratified_mean_is_the_mean_of_means(groups: list[list[float]]) -> None:
+    """It is what a loop over the classes gives, for each column alike, in whatever order images come."""
+    values = np.array([value for group in groups for value in group])
+    strata = classes_of(*map(len, groups))
+    order = np.random.default_rng(0).permutation(len(values))
+    expected = sum(math.fsum(group) / len(group) for group in groups) / len(groups)
+    both = np.stack([values, -2 * values], axis=1)
+    assert stratified_mean(both[order], strata[order]) == pytest.approx(
+        [expected, -2 * expected], abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (2, 5, 20), (4,)])
+def test_the_bootstraps_deviations_have_the_unbiased_variance(sizes: tuple[int, ...]) -> None:
+    """Their variance is the sum over classes of s^2 / n / C^2, with n - 1 in s^2."""
+    resamples, strata = 40_000, classes_of(*sizes)
+    generator = np.random.default_rng(1)
+    values = generator.normal(10.0 * strata, 1.0 + strata)
+    deviations = bootstrap_deviations(values[:, None], strata, resamples, generator)[:, 0]
+    within = [values[strata == one] for one in range(len(sizes))]
+    exact = sum(float(v.var(ddof=1)) / len(v) for v in within) / len(sizes) ** 2
+    # the fourth moment of a resampled mean is at most about that of a normal one
+    assert deviations.var() == pytest.approx(exact, rel=4 * math.sqrt(2 / resamples))
+    assert deviations.mean() == pytest.approx(0, abs=4 * math.sqrt(exact / resamples))
+
+
+def test_the_bootstrap_of_three_values_has_the_distribution_of_all_27_resamples() -> None:
+    """Deviations and their frequencies are those of an enumeration, scaled by the root of 3 / 2."""
+    values, resamples = np.array([0.0, 1.0, 5.0]), 20_000
+    expected = Counter(
+        round(math.sqrt(3 / 2) * (sum(draw) / 3 - 2.0), 9) for draw in itertools.product(values, repeat=3)
+    )
+    drawn = bootstrap_deviations(values[:, None], None, resamples, np.random.default_rng(2))[:, 0]
+    counted = Counter(np.round(drawn, 9).tolist())
+    assert counted.keys() == expected.keys()
+    frequencies = [expected[key] / 27 * resamples for key in expected]
+    assert stats.chisquare([counted[key] for key in expected], frequencies).pvalue > 1e-3
+
+
+def test_the_bootstrap_resamples_columns_jointly() -> None:
+    """Every column sees the same images in a resample, so that methods stay paired."""
+    values = np.random.default_rng(3).normal(size=(12, 1))
+    columns = np.concatenate([values, -3 * values], axis=1)
+    first, second = bootstrap_deviations(columns, classes_of(6, 6), 200, np.random.default_rng(4)).T
+    assert second == pytest.approx(-3 * first)
+    assert len(np.unique(first)) > 100
+
+
+def test_the_bootstrap_resamples_each_class_on_its_own() -> None:
+    """What separates the classes does not enter the deviations."""
+    values, strata = np.random.default_rng(3).normal(size=(12, 1)), classes_of(4, 8)
+    apart = values + 1000.0 * strata[:, None]
+    together, separated = (
+        bootstrap_deviations(one, strata, 200, np.random.default_rng(4)) for one in (values, apart)
+    )
+    assert separated == pytest.approx(together, abs=1e-9)
+
+
+def test_the_bootstrap_draws_every_resample_anew_where_it_works_in_parts() -> None:
+    """With more values than are held at once, no resample is left out or repeated."""
+    values = np.random.default_rng(5).normal(size=(30_000, 1))
+    deviations = bootstrap_deviations(values, None, 300, np.random.default_rng(6))[:, 0]
+    assert len(np.unique(deviations)) == 300
+    assert deviations.std() == pytest.approx(values.std(ddof=1) / math.sqrt(30_000), rel=0.2)
+
+
+def test_the_mean_has_the_percentiles_of_its_scaled_deviations() -> None:
+    """Of many images, the interval is close to the normal one about the stratified mean."""
+    strata = classes_of(100, 400)
+    values = np.random.default_rng(7).normal(strata, 1 + strata)
+    one = reduced("mean", values, strata, resamples=20_000)
+    exact = math.sqrt(sum(values[strata == c].var(ddof=1) / n for c, n in ((0, 100), (1, 400))) / 4)
+    assert one.estimate == pytest.approx((values[:100].mean() + values[100:].mean()) / 2)
+    assert one.standard_error == pytest.approx(exact, rel=0.03)
+    assert one.low == pytest.approx(one.estimate - 1.96 * exact, abs=0.1 * exact)
+    assert one.high == pytest.approx(one.estimate + 1.96 * exact, abs=0.1 * exact)
+
+
+def test_a_skewed_sample_has_a_skewed_interval() -> None:
+    """The interval leans to the side of the long tail, as a percentile interval does."""
+    one = reduced("mean", [0.0] * 9 + [1.0], resamples=20_000)
+    assert one.low is not None
+    assert one.high is not None
+    assert one.high - one.estimate > 1.5 * (one.estimate - one.low)
+
+
+@pytest.mark.parametrize(("images", "simulations", "expected"), [(3, 4000, 0.93), (20, 2000, 0.948)])
+def test_the_bootstraps_interval_covers_as_the_definitions_say(
+    images: int, simulations: int, expected: float
+) -> None:
+    """Nominal 95 % intervals cover 0.93 at 3 images in each of 10 classes, and 0.948 at 20."""
+    generator, strata, covered = np.random.default_rng(8), classes_of(*[images] * 10), 0
+    together = 400  # simulations that share their resamples
+    for _ in range(simulations // together):
+        values = generator.normal(strata[:, None], 1.0, (len(strata), together))
+        deviations = bootstrap_deviations(values, strata, 2000, generator)
+        low, high = stratified_mean(values, strata) + np.quantile(deviations, [0.025, 0.975], axis=0)
+        covered += int(((low <= 4.5) & (4.5 <= high)).sum())
+    # two more thousandths: the quantiles of 2000 shared resamples
+    tolerance = 3 * binomial_error(expected, simulations) + 0.002
+    assert covered / simulations == pytest.approx(expected, abs=tolerance)
+
+
+def test_the_mean_itself_covers_as_the_definitions_say() -> None:
+    """The interval of the reduction, at 3 images in each of 10 classes, covers 0.93 too."""
+    generator, strata, simulations = np.random.default_rng(9), classes_of(*[3] * 10), 1500
+    covered = 0
+    for _ in range(simulations):
+        one = REDUCTIONS["mean"](generator.normal(strata, 1.0), strata, 0.95, 500, generator)
+        covered += one.low <= 4.5 <= one.high
+    assert covered / simulations == pytest.approx(0.93, abs=3 * binomial_error(0.93, simulations))
+
+
+def test_equivalence_has_the_90_percent_interval_of_two_one_sided_tests() -> None:
+    """Where 95 % is nominal, an equivalence's interval is the mean's at 90 %, and says so."""
+    values, strata = np.random.default_rng(10).normal(size=60), classes_of(30, 30)
+    one = estimated(a_measurement(values, "equivalence", strata))
+    mean = estimated(a_measurement(values, "mean", strata), confidence=0.9)
+    wider = estimated(a_measurement(values, "mean", strata))
+    assert one.confidence == 0.9
+    assert wider.confidence == 0.95
+    assert (one.estimate, one.low, one.high) == pytest.approx((mean.estimate, mean.low, mean.high))
+    assert wider.low is not None
+    assert one.low is not None
+    assert wider.low < one.low
+
+
+def test_equivalence_across_seeds_is_at_90_percent_too() -> None:
+    """Several seeds' equivalence is the two-way interval at 90 %."""
+    values = np.random.default_rng(11).normal(size=(3, 40))
+    one = estimated(*(a_measurement(row, "equivalence") for row in values))
+    expected = two_way(values, None, 0.9)
+    assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
+    assert one.confidence == 0.9
+
+
+# other reductions
+
+
+def test_a_ratio_is_the_sum_over_the_sum() -> None:
+    """It divides sums, it does not average ratios."""
+    assert reduced("ratio", [[1.0, 2.0], [3.0, 4.0], [5.0, 10.0]]).estimate == pytest.approx(9 / 16)
+
+
+def test_a_ratios_interval_agrees_with_the_delta_method() -> None:
+    """Of many images its standard error and bounds are those of the linearised ratio."""
+    generator = np.random.default_rng(12)
+    bottom = generator.gamma(9.0, 1.0, 2000)
+    top = 0.3 * bottom + generator.normal(0, 0.5, 2000)
+    one = reduced("ratio", np.stack([top, bottom], axis=1), resamples=10_000)
+    ratio = top.sum() / bottom.sum()
+    error = (top - ratio * bottom).std(ddof=1) / bottom.mean() / math.sqrt(2000)
+    assert one.estimate == pytest.approx(ratio)
+    assert one.standard_error == pytest.approx(error, rel=0.04)
+    assert (one.low, one.high) == pytest.approx((ratio - 1.96 * error, ratio + 1.96 * error), abs=0.15 * error)
+
+
+def wilson(ones: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson's bounds in closed form: where the score test of a share just fails."""
+    share = ones / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return middle - half, middle + half
+
+
+@quick
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_proportion_has_wilsons_interval(counts: tuple[int, int]) -> None:
+    """Share, bounds and standard error are the closed forms."""
+    ones, n = counts
+    one = reduced("proportion", [1.0] * ones + [0.0] * (n - ones))
+    assert one.estimate == pytest.approx(ones / n)
+    assert (one.low, one.high) == pytest.approx(wilson(ones, n), abs=1e-9)
+    assert one.standard_error == pytest.approx(math.sqrt(ones * (n - ones) / n**3), abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.75, 0.9, 0.98])
+def test_a_proportions_interval_covers_its_nominal_share(share: float) -> None:
+    """The exact coverage of 300 images, summed over every count that can occur, is 0.95 within 0.02."""
+    n, covered = 300, 0.0
+    counts = np.arange(n + 1)
+    chances = stats.binom.pmf(counts, n, share)
+    for ones in counts[chances > 1e-9]:
+        one = reduced("proportion", np.arange(n) < ones)
+        assert one.low is not None
+        assert one.high is not None
+        covered += float(chances[ones]) * (one.low <= share <= one.high)
+    assert covered == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(("rule", "q"), [("median", 0.5), ("95th percentile", 0.95)])
+def test_a_quantiles_interval_is_the_narrowest_one_of_order_statistics(rule: str, q: float) -> None:
+    """By the binomial distribution each tail is at most 2.5 %, and one order statistic less is too little."""
+    n = 301
+    one = reduced(rule, np.random.default_rng(13).permutation(n))  # each value is its own rank
+    assert one.estimate == pytest.approx(q * (n - 1))
+    assert one.low is not None
+    assert one.high is not None
+    assert stats.binom.cdf(one.low, n, q) <= 0.025 < stats.binom.cdf(one.low + 1, n, q)
+    assert stats.binom.sf(one.high, n, q) <= 0.025 < stats.binom.sf(one.high - 1, n, q)
+
+
+def test_too_few_values_do_not_bound_a_quantile() -> None:
+    """The 95th percentile of 20 images has an estimate, no interval, and a reason that counts them."""
+    one = reduced("95th percentile", np.arange(20.0))
+    assert one.estimate == pytest.approx(18.05)
+    assert (one.low, one.high) == (None, None)
+    assert "20 values" in str(one.reason)
+
+
+def test_the_smallest_is_the_smallest_of_the_columns_means() -> None:
+    """It is a minimum over means, each class weighing the same, not over images; and has no interval."""
+    values = [[0.0, 9.0], [4.0, -7.0], [4.0, 7.0]]
+    one = reduced("smallest", values, classes_of(1, 2))
+    assert one.estimate == 2.0
+    assert (one.low, one.high, one.standard_error) == (None, None, None)
+    assert "minimum" in str(one.reason)
+
+
+def test_a_single_number_is_itself() -> None:
+    """What is measured once a run has no interval of images, and says so."""
+    one = reduced("number", [17.0])
+    assert (one.estimate, one.low, one.high, one.standard_error) == (17.0, None, None, None)
+    assert "no interval" in str(one.reason)
+
+
+@pytest.mark.parametrize(("rule", "values"), [("mean", [0.5] * 6), ("ratio", [[0.25, 0.5]] * 6)])
+def test_equal_values_have_an_interval_of_width_0(rule: str, values: Any) -> None:
+    """Where nothing varies the bounds are the estimate, the error is 0, and nothing is NaN."""
+    one = reduced(rule, values, classes_of(3, 3))
+    assert one.estimate == one.low == one.high == 0.5
+    assert one.standard_error == 0
+
+
+def test_values_that_are_equal_within_each_class_have_an_interval_of_width_0() -> None:
+    """What separates classes is no uncertainty, also where the values have no exact binary form."""
+    one = reduced("mean", [0.1] * 3 + [0.7] * 3, classes_of(3, 3))
+    assert one.estimate == pytest.approx(0.4)
+    assert one.low == one.high == one.estimate
+    assert one.standard_error == 0
+
+
+def test_a_class_with_a_single_value_gives_no_interval_and_says_so() -> None:
+    """One value shows no spread within its class; the estimate stands without an interval."""
+    one = reduced("mean", [1.0, 2.0, 4.0], classes_of(1, 2))
+    assert one.estimate == 2.0
+    assert (one.low, one.high, one.standard_error) == (None, None, None)
+    assert "single value" in str(one.reason)
+
+
+# several seeds
+
+
+def literal_two_way(values: Floats, strata: Ints) -> tuple[float, float, float]:
+    """Estimate, variance and degrees of freedom, by loops over the definitions' sums."""
+    seeds, images = values.shape
+    names = sorted(set(strata.tolist()))
+    cell = {(s, c): float(values[s, strata == c].mean()) for s in range(seeds) for c in names}
+    of_seed = [sum(cell[s, c] for c in names) / len(names) for s in range(seeds)]
+    grand = sum(of_seed) / seeds
+    a = sum((one - grand) ** 2 for one in of_seed) / (seeds - 1) / seeds
+    b, squares = 0.0, 0.0
+    for c in names:
+        members = np.flatnonzero(strata == c)
+        centre = sum(cell[s, c] for s in range(seeds)) / seeds
+        image = {i: sum(float(values[s, i]) for s in range(seeds)) / seeds for i in members}
+        spread = sum((image[i] - centre) ** 2 for i in members) / (len(members) - 1)
+        b += spread / len(members) / len(names) ** 2
+        squares += sum(
+            (float(values[s, i]) - image[i] - cell[s, c] + centre) ** 2 for s in range(seeds) for i in members
+        )
+    freedom = images - len(names)
+    e = squares / ((seeds - 1) * freedom) / (seeds * images)
+    variance = max(a + b - e, a, b)
+    parts = a**2 / (seeds - 1) + b**2 / freedom + e**2 / ((seeds - 1) * freedom)
+    return grand, variance, variance**2 / parts
+
+
+def crossed(
+    generator: np.random.Generator, seeds: int, strata: Ints, seed: float, image: float, rest: float
+) -> Floats:
+    """Values [seeds, images] of mean 0, with these standard deviations of seeds, images and the rest."""
+    images = len(strata)
+    return np.asarray(
+        seed * generator.standard_normal((seeds, 1))
+        + image * generator.standard_normal((1, images))
+        + rest * generator.standard_normal((seeds, images))
+    )
+
+
+@pytest.mark.parametrize(
+    "spread", [(0.5, 1.0, 0.5), (1.0, 0.0, 0.1), (0.0, 1.0, 0.1), (0.0, 0.0, 1.0), (0.05, 0.1, 3.0)]
+)
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("sizes", [(5, 5, 5), (12,)])
+def test_two_way_is_the_literal_formula(
+    sizes: tuple[int, ...], seeds: int, spread: tuple[float, float, float]
+) -> None:
+    """Estimate, error and bounds are the definitions' sums, with each of the floors among the cases."""
+    strata = classes_of(*sizes)
+    values = crossed(np.random.default_rng(14), seeds, strata, *spread) + strata
+    grand, variance, degrees = literal_two_way(values, strata)
+    one = two_way(values, strata if len(sizes) > 1 else None, 0.9)
+    half = stats.t.ppf(0.95, degrees) * math.sqrt(variance)
+    assert one.estimate == pytest.approx(grand)
+    assert one.standard_error == pytest.approx(math.sqrt(variance))
+    assert (one.low, one.high) == pytest.approx((grand - half, grand + half))
+
+
+def test_two_way_has_the_mean_squares_of_an_analysis_of_variance() -> None:
+    """Without classes the variance is (MS seeds + MS images - MS rest) / (seeds images)."""
+    values = crossed(np.random.default_rng(15), 4, classes_of(9), 1.0, 1.0, 1.0)
+    rows, columns, mean = values.mean(axis=1), values.mean(axis=0), values.mean()
+    of_seeds = 9 * ((rows - mean) ** 2).sum() / 3
+    of_images = 4 * ((columns - mean) ** 2).sum() / 8
+    rest = ((values - rows[:, None] - columns + mean) ** 2).sum() / 24
+    one = two_way(values, None, 0.95)
+    assert one.standard_error == pytest.approx(math.sqrt((of_seeds + of_images - rest) / 36))
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(
+    "spread", [(0.01, 0.1, 0.05), (0.0, 0.1, 0.05), (0.2, 0.1, 0.05)], ids=["images", "no seeds", "seeds"]
+)
+def test_two_way_covers_its_nominal_share(seeds: int, spread: tuple[float, float, float]) -> None:
+    """Seeds crossed with 10 classes of 20 images: nominal 95 % intervals cover between 0.93 and 0.97."""
+    generator, strata, simulations = np.random.default_rng(16), classes_of(*[20] * 10), 2000
+    covered = 0
+    for _ in range(simulations):
+        one = two_way(crossed(generator, seeds, strata, *spread), strata, 0.95)
+        assert one.low is not None
+        assert one.high is not None
+        covered += one.low <= 0 <= one.high
+    tolerance = 2 * binomial_error(0.95, simulations)
+    assert 0.93 - tolerance <= covered / simulations <= 0.97 + tolerance
+
+
+def test_equal_values_across_seeds_have_an_interval_of_width_0() -> None:
+    """Where neither seeds nor images vary the bounds are the estimate, and nothing is NaN."""
+    one = estimated(*[a_measurement([0.5] * 6, strata=classes_of(3, 3))] * 3)
+    assert one.estimate == one.low == one.high == 0.5
+    assert one.standard_error == 0
+
+
+def test_two_seeds_give_no_interval() -> None:
+    """Their mean stands, for networks of the recipe, without an interval and with the reason."""
+    one = estimated(a_measurement([0.0, 1.0, 2.0]), a_measurement([1.0, 2.0, 6.0]))
+    assert one.estimate == 2.0
+    assert (one.low, one.high, one.standard_error) == (None, None, None)
+    assert "two seeds" in str(one.reason)
+    assert one.population == statistics.RECIPE
+
+
+def test_three_seeds_of_a_mean_are_crossed_with_images() -> None:
+    """The estimate of several seeds is the two-way one, of every image in every seed, class by class."""
+    values, strata = np.random.default_rng(17).normal(size=(3, 12)), classes_of(4, 8)
+    one = estimated(*(a_measurement(row, strata=strata) for row in values))
+    expected = two_way(values, strata, 0.95)
+    found = (one.estimate, one.low, one.high, one.standard_error)
+    assert found == (expected.estimate, expected.low, expected.high, expected.standard_error)
+    assert one.n == 12
+
+
+def test_three_seeds_of_a_proportion_are_crossed_with_images() -> None:
+    """Right and wrong answers of several networks on the same images are crossed too."""
+    values = (np.random.default_rng(18).random((3, 50)) < 0.8).astype(np.float64)
+    one = estimated(*(a_measurement(row, "proportion") for row in values))
+    expected = two_way(values, None, 0.95)
+    assert (one.estimate, one.low, one.high) == (expected.estimate, expected.low, expected.high)
+
+
+def test_three_seeds_of_a_ratio_have_the_mean_of_their_ratios() -> None:
+    """The estimate is the mean of the ratios; doubling both columns changes nothing."""
+    values = np.random.default_rng(19).gamma(4.0, size=(3, 40, 2))
+    ratios = values[:, :, 0].sum(axis=1) / values[:, :, 1].sum(axis=1)
+    one, doubled = (
+        estimated(*(a_measurement(factor * rows, "ratio") for rows in values)) for factor in (1, 2)
+    )
+    assert one.estimate == pytest.approx(ratios.mean())
+    assert (one.low, one.high) == pytest.approx((doubled.low, doubled.high))
+
+
+def test_three_seeds_of_a_ratio_over_ones_are_those_of_a_mean() -> None:
+    """Where every image's second part is 1, the ratio is a mean and has the mean's interval."""
+    tops = np.random.default_rng(20).normal(size=(3, 40))
+    parts = np.stack([tops, np.ones_like(tops)], axis=2)
+    one = estimated(*(a_measurement(rows, "ratio") for rows in parts))
+    expected = two_way(tops, None, 0.95)
+    assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_three_seeds_of_a_ratio_vary_by_what_each_image_moves() -> None:
+    """With no difference between seeds the error is the delta method's, of one seed."""
+    generator = np.random.default_rng(21)
+    bottom = generator.gamma(9.0, 1.0, 500)
+    top = 0.3 * bottom + generator.normal(0, 0.5, 500)
+    one = estimated(*[a_measurement(np.stack([top, bottom], axis=1), "ratio")] * 3)
+    ratio = top.sum() / bottom.sum()
+    error = (top - ratio * bottom).std(ddof=1) / bottom.mean() / math.sqrt(500)
+    assert one.standard_error == pytest.approx(error)
+
+
+@pytest.mark.parametrize("rule", ["median", "95th percentile", "number"])
+def test_what_has_no_mean_of_images_has_students_interval_of_its_seeds(rule: str) -> None:
+    """Each seed gives one number, and the interval is Student's of those numbers."""
+    values = np.random.default_rng(22).normal(size=(4, 30))
+    numbers = {
+        "median": np.quantile(values, 0.5, axis=1),
+        "95th percentile": np.quantile(values, 0.95, axis=1),
+        "number": values[:, 0],
+    }[rule]
+    rows = values[:, :1] if rule == "number" else values
+    one = estimated(*(a_measurement(row, rule) for row in rows))
+    expected = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
+    assert one.estimate == pytest.approx(numbers.mean())
+    assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_three_seeds_of_a_minimum_have_no_interval() -> None:
+    """The mean of the seeds' minima stands alone, as a minimum has no regular interval."""
+    values = [[[0.0, 5.0]], [[4.0, 1.0]], [[5.0, 2.0]]]
+    one = estimated(*(a_measurement(rows, "smallest") for rows in values))
+    assert one.estimate == 1.0
+    assert (one.low, one.high) == (None, None)
+    assert "minimum" in str(one.reason)
+
+
+# what an estimate says
+
+
+def test_an_estimate_bears_its_measurements_name_title_unit_and_direction() -> None:
+    """An estimate says what it is of, and counts the values behind it."""
+    one = estimated(a_measurement([1.0, 2.0, 4.0]))
+    assert (one.name, one.title, one.unit) == ("agreement", "Agreement", "correlation")
+    assert (one.higher_is_better, one.n, one.confidence) == (True, 3, 0.95)
+
+
+def test_one_seed_speaks_of_its_model_and_several_of_the_recipe() -> None:
+    """The population is named, and the seed only where there is one."""
+    rows = [a_measurement([0.0, 1.0, 2.0])] * 3
+    alone, together = estimated(rows[0]), estimated(*rows)
+    assert (alone.seed, alone.population) == (0, statistics.ONE_MODEL)
+    assert (together.seed, together.population) == (None, statistics.RECIPE)
+
+
+def test_images_without_a_value_are_left_out_and_counted() -> None:
+    """NaN rows enter neither estimate nor interval, and the reason says how many there were."""
+    values = np.random.default_rng(23).normal(size=200)
+    strata = classes_of(100, 100)
+    with_gaps = values.copy()
+    with_gaps[[3, 150]] = np.nan
+    there = ~np.isnan(with_gaps)
+    one = estimated(a_measurement(with_gaps, strata=strata))
+    rest = estimated(a_measurement(values[there], strata=strata[there]))
+    assert (one.estimate, one.low, one.high, one.n) == (rest.estimate, rest.low, rest.high, 198)
+    assert "2 of 200" in str(one.reason)
+    assert rest.reason is None
+
+
+def test_an_image_without_a_value_in_one_column_is_left_out_of_all() -> None:
+    """A row with a gap is left out whole, so that columns stay on the same images."""
+    values = np.tile([1.0, 2.0], (200, 1))
+    values[7] = [np.nan, -1000.0]
+    one = estimated(a_measurement(values, "ratio"))
+    assert one.estimate == 0.5
+    assert one.n == 199
+
+
+def test_an_image_without_a_value_in_one_seed_is_left_out_of_all() -> None:
+    """Seeds are compared on the same images, so a gap in one is a gap in each."""
+    values = np.random.default_rng(24).normal(size=(3, 200))
+    with_gaps = values.copy()
+    with_gaps[0, 5] = with_gaps[2, 150] = np.nan
+    kept = np.delete(values, [5, 150], axis=1)
+    one = estimated(*map(a_measurement, with_gaps))
+    rest = estimated(*map(a_measurement, kept))
+    assert (one.estimate, one.low, one.high, one.n) == (rest.estimate, rest.low, rest.high, 198)
+    assert "2 of 200" in str(one.reason)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_where_no_image_has_a_value_there_is_no_estimate(seeds: int) -> None:
+    """All values NaN give no number at all, and a reason."""
+    one = estimated(*[a_measurement([np.nan] * 4)] * seeds)
+    assert (one.estimate, one.low, one.high, one.standard_error, one.n) == (None, None, None, None, 0)
+    assert one.reason
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_an_infinite_value_gives_no_estimate_and_says_so(value: float, seeds: int) -> None:
+    """One infinite value among many is enough: it is neither averaged nor left out."""
+    rows = [a_measurement([0.5] * 400) for _ in range(seeds - 1)] + [a_measurement([0.5] * 399 + [value])]
+    one = estimated(*rows)
+    assert (one.estimate, one.low, one.high, one.standard_error) == (None, None, None, None)
+    assert "infinite" in str(one.reason)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_measurements_reason_passes_through(seeds: int) -> None:
+    """What could not be measured in one seed has no estimate of any, and keeps its reason."""
+    rows = [a_measurement([1.0, 2.0]) for _ in range(seeds - 1)] + [a_measurement([], reason="no coat is sure")]
+    one = estimated(*rows)
+    assert (one.estimate, one.low, one.high, one.standard_error, one.n) == (None, None, None, None, 0)
+    assert "no coat is sure" in str(one.reason)
+
+
+def test_the_same_draw_gives_the_same_interval_and_another_one_another() -> None:
+    """The generator that is passed in is the only source of chance."""
+    measurement = a_measurement(np.random.default_rng(25).normal(size=30))
+    first, again, other = (estimated(measurement, draw=draw) for draw in (1, 1, 2))
+    assert first == again
+    assert first.estimate == other.estimate
+    assert first.low != other.low
+
+
+def test_an_interval_does_not_depend_on_what_else_is_estimated() -> None:
+    """With a generator of its own, a measurement has the same interval alone and after any others."""
+    values = np.random.default_rng(26).normal(size=30)
+    alone = estimated(a_measurement(values), draw=3)
+    for rule in ("mean", "equivalence", "proportion", "median", "number"):
+        estimated(a_measurement(values > 0, rule), draw=4)
+    assert estimated(a_measurement(values), draw=3) == alone
+
+
+def test_estimating_leaves_the_values_as_they_were() -> None:
+    """No reduction writes into the measurement that it reads."""
+    values, strata = np.random.default_rng(27).random((30, 2)), classes_of(15, 15)
+    for rule in REDUCTIONS:
+        parts = values if rule in ("ratio", "smallest") else np.round(values[:, 0])
+        before = parts.copy()
+        estimated(*[a_measurement(parts, rule, strata)] * 3)
+        estimated(a_measurement(parts, rule, strata))
+        assert (parts == before).all()
