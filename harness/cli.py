@@ -224,7 +224,8 @@ class Shown:
     def __init__(self, *, quiet: bool = False) -> None:
         """`quiet` leaves warnings and the last lines."""
         self.quiet = quiet
-        self.console = Console(highlight=False, stderr=False)
+        # a log file has no width: tables need not be folded to 80 columns there
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
     def begin(self, work: Work) -> None:
         """What is about to be done, on which data."""

@@ -130,9 +130,12 @@ def variables() -> dict[str, str]:
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 over the source of these modules of the harness; of all of them if none is named."""
+    """SHA-256 over the source of these modules of the harness (`package/module` where they are in one).
+
+    Of all modules if none is named.
+    """
     folder = Path(__file__).parent
-    paths = [folder / f"{module}.py" for module in modules] or sorted(folder.glob("*.py"))
+    paths = [folder / f"{module}.py" for module in modules] or sorted(folder.rglob("*.py"))
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -153,7 +153,10 @@ def explanation(
         columns = len(names) + 1
         figure = Figure(figsize=(1.62 * columns, 5.0))
         grid = figure.subplots(
-            3, columns, squeeze=False, gridspec_kw={"height_ratios": [1, 1, 0.85], "hspace": 0.3, "wspace": 0.12}
+            3,
+            columns,
+            squeeze=False,
+            gridspec_kw={"height_ratios": [1, 1, 0.85], "hspace": 0.3, "wspace": 0.12},
         )
         figure.suptitle(title, fontweight="bold", fontsize=11, y=1.03)
         _picture(grid[0, 0], picture, "original")
@@ -240,7 +243,12 @@ def intervals(
                 axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
             axes.plot(value, place, "D" if control else "o", color=colour, markersize=6)
             axes.annotate(
-                f"{round(value, 2) + 0.0:.2f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
+                f"{round(value, 2) + 0.0:.2f}",
+                (value, place),
+                (0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
             )
         axes.axvline(0, color=LINE, linewidth=1)
         if threshold is not None:

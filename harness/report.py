@@ -11,12 +11,11 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from harness import figures
 from harness.artifacts import RunDirectory, shipped
@@ -27,6 +26,9 @@ from harness.registry import Registry
 from harness.runs import Run
 from harness.statistics import stratified_mean
 from harness.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Context = Mapping[str, Any]
 

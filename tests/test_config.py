@@ -1,3 +1,5 @@
+"""Every value comes from where it should, and none that cannot be meant goes through."""
+
 from __future__ import annotations
 
 import math

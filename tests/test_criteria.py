@@ -163,7 +163,9 @@ def test_at_most_is_at_least_with_all_signs_turned(
     """`<= t` of x is judged as `>= -t` of -x: verdict, marginality and margin alike."""
     low, high = number - abs(down), number + abs(up)
     one = judge(a_criterion("<=", threshold), an_estimate(number, low, high, standard_error=0.5), strict)
-    other = judge(a_criterion(">=", -threshold), an_estimate(-number, -high, -low, standard_error=0.5), strict)
+    other = judge(
+        a_criterion(">=", -threshold), an_estimate(-number, -high, -low, standard_error=0.5), strict
+    )
     assert (one.verdict, one.marginal, one.margin_se) == (other.verdict, other.marginal, other.margin_se)
 
 
@@ -333,7 +335,8 @@ def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash() -> N
 
 
 @pytest.mark.parametrize(
-    ("relation", "threshold"), [("within", 0.6), (">=", (0.4, 0.6)), ("<=", (0.4, 0.6)), (">", 0.6), ("", 0.6)]
+    ("relation", "threshold"),
+    [("within", 0.6), (">=", (0.4, 0.6)), ("<=", (0.4, 0.6)), (">", 0.6), ("", 0.6)],
 )
 def test_a_threshold_that_does_not_fit_its_relation_is_refused(relation: str, threshold: Any) -> None:
     """`within` takes a pair and the others a number; the message names the relation that was got."""
@@ -344,13 +347,12 @@ def test_a_threshold_that_does_not_fit_its_relation_is_refused(relation: str, th
 
 # the run's verdict
 
-ROWS = [
-    (outcome, gate)
-    for outcome, gate in itertools.product(("pass", "fail", "error"), (True, False))
-]
+ROWS = [(outcome, gate) for outcome, gate in itertools.product(("pass", "fail", "error"), (True, False))]
 
 
-@pytest.mark.parametrize("rows", [r for n in range(4) for r in itertools.combinations_with_replacement(ROWS, n)])
+@pytest.mark.parametrize(
+    "rows", [r for n in range(4) for r in itertools.combinations_with_replacement(ROWS, n)]
+)
 def test_error_wins_over_fail_and_fail_over_pass_among_gates(rows: tuple[tuple[str, bool], ...]) -> None:
     """The worst gate decides; watched criteria have no say; no gate at all is an error."""
     gates = [outcome for outcome, gate in rows if gate]
@@ -386,4 +388,3 @@ def test_every_shipped_criterion_has_a_title_and_a_measurement_that_exists() -> 
     for criterion in shipped_criteria(50):
         assert criterion.title
         assert criterion.measurement in measurements
-

@@ -1,10 +1,14 @@
+"""Data is loaded only as it was checked, and every kind of damage is refused in words."""
+
 from __future__ import annotations
 
 import gzip
 import hashlib
+import inspect
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 import tracemalloc
@@ -14,6 +18,7 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -54,7 +59,11 @@ def labels(n: int) -> datasets.Bytes:
 def sound(train: int = 20, test: int = 10) -> Contents:
     """A small set that nothing is wrong with."""
     return dict(
-        zip(NAMES, (idx(images(train)), idx(labels(train)), idx(images(test, 1)), idx(labels(test))), strict=True)
+        zip(
+            NAMES,
+            (idx(images(train)), idx(labels(train)), idx(images(test, 1)), idx(labels(test))),
+            strict=True,
+        )
     )
 
 
@@ -175,7 +184,7 @@ def test_the_excerpt_is_a_subset_of_the_full_set(split: str, full: Dataset) -> N
 
 
 def test_the_places_come_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The named folder, HARNESS_DATA_DIR, `data` and the system's folder; the first that has files is taken."""
+    """The named folder, HARNESS_DATA_DIR, `data`, the system's folder: the first with files is taken."""
     named, by_variable = nowhere / "named", nowhere / "variable"
     monkeypatch.setenv("HARNESS_DATA_DIR", str(by_variable))
     order = [named, by_variable, Path("data"), nowhere / "system"]
@@ -200,7 +209,9 @@ def test_torchvisions_folder_layout_is_found(gzipped: bool, nowhere: Path) -> No
 
 def test_an_unknown_data_set_is_refused_with_a_suggestion() -> None:
     """A misspelt name is never taken for another set."""
-    with pytest.raises(ConfigurationError, match="unknown dataset 'fasion-mnist': did you mean 'fashion-mnist'"):
+    with pytest.raises(
+        ConfigurationError, match="unknown dataset 'fasion-mnist': did you mean 'fashion-mnist'"
+    ):
         datasets.load("fasion-mnist")
 
 
@@ -280,7 +291,9 @@ def test_a_truncated_gzip_tells_expected_and_actual_size(tmp_path: Path) -> None
 def test_a_gzip_cut_anywhere_is_refused(left: int, tmp_path: Path) -> None:
     """In its header, its content or its checksum: a file that ends early never passes."""
     path = put(tmp_path, sound()) / f"{TRAIN_LABELS}.gz"
-    path.write_bytes(path.read_bytes()[:left] if left < 200 else path.read_bytes()[: path.stat().st_size // 2])
+    path.write_bytes(
+        path.read_bytes()[:left] if left < 200 else path.read_bytes()[: path.stat().st_size // 2]
+    )
     with pytest.raises(DataError, match="fetch it anew") as caught:
         loaded(tmp_path)
     assert str(path) in str(caught.value)
@@ -325,7 +338,7 @@ def test_a_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
     """An error page saved under the data's name is told as what it is not."""
     path = put(tmp_path, sound()) / f"{TRAIN_IMAGES}.gz"
     path.write_bytes(b"<html>404 Not Found</html>")
-    with pytest.raises(DataError, match="cannot be read: .*gzip.*; fetch it anew"):
+    with pytest.raises(DataError, match=r"cannot be read: .*gzip.*; fetch it anew"):
         loaded(tmp_path)
 
 
@@ -348,24 +361,27 @@ def test_a_wrong_magic_number_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("items", "shape"),
     [
-        (TRAIN_IMAGES, idx(images(20), shape=(21, 28, 28))),
-        (TRAIN_IMAGES, idx(images(20), shape=(19, 28, 28))),
-        (TRAIN_IMAGES, idx(images(20), shape=(20, 56, 14))),
-        (TRAIN_IMAGES, idx(images(20), shape=(5, 56, 56))),
-        (TRAIN_IMAGES, idx(images(20), shape=(-20, 28, 28))),
-        (TRAIN_IMAGES, idx(images(20), shape=(20, 2**31 - 1, 2**31 - 1))),
-        (TRAIN_LABELS, idx(labels(20), shape=(21,))),
-        (TRAIN_LABELS, idx(labels(20), shape=(0,))),
+        (images(20), (21, 28, 28)),
+        (images(20), (19, 28, 28)),
+        (images(20), (20, 56, 14)),
+        (images(20), (5, 56, 56)),
+        (images(20), (-20, 28, 28)),
+        (images(20), (20, 2**31 - 1, 2**31 - 1)),
+        (labels(20), (21,)),
+        (labels(20), (0,)),
     ],
+    ids=lambda value: "x".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_a_header_unlike_its_payload_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+def test_a_header_unlike_its_payload_is_refused(
+    items: datasets.Bytes, shape: tuple[int, ...], tmp_path: Path
+) -> None:
     """A count or shape that the payload does not have is told next to the payload's size."""
-    shape = " x ".join(map(str, struct.unpack(">3i" if name == TRAIN_IMAGES else ">i", content[4:][: len(content) - 4][: 12 if name == TRAIN_IMAGES else 4])))  # noqa: E501
-    put(tmp_path, sound() | {name: content})
-    size = 20 * 784 if name == TRAIN_IMAGES else 20
-    with pytest.raises(DataError, match=f"header declares {shape} but the payload has {size} bytes"):
+    name = TRAIN_IMAGES if items.ndim == 3 else TRAIN_LABELS
+    put(tmp_path, sound() | {name: idx(items, shape=shape)})
+    told = f"header declares {' x '.join(map(str, shape))} but the payload has {items.size} bytes"
+    with pytest.raises(DataError, match=f"{name}.gz: {told}"):
         loaded(tmp_path)
 
 
@@ -443,7 +459,9 @@ def test_training_files_copied_over_the_test_files_are_refused(gzipped: bool, tm
 
 @pytest.mark.parametrize("gzipped", [True, False], ids=["gzipped", "plain"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_leads_out_of_the_data_folder_is_refused(name: str, gzipped: bool, tmp_path: Path) -> None:
+def test_a_file_that_leads_out_of_the_data_folder_is_refused(
+    name: str, gzipped: bool, tmp_path: Path
+) -> None:
     """A link to elsewhere is refused with its target, even where that is the right file."""
     folder = put(tmp_path / "set", sound(), gzipped=gzipped)
     inside = folder / (f"{name}.gz" if gzipped else name)
@@ -493,7 +511,7 @@ class Mirror:
 
     def __init__(self) -> None:
         self.answer: Callable[[], BytesIO] = lambda: BytesIO(b"answer")
-        self.fetch: Callable[[Path], object] = lambda root: None
+        self.fetch: Callable[[Path], object] = nothing
         self.asked: list[tuple[str, float]] = []
         self.given: list[str] = []
 
@@ -513,8 +531,15 @@ def mirror(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     mirror = Mirror()
     monkeypatch.setattr(datasets, "_download", DOWNLOAD)
     monkeypatch.setattr(urllib.request, "urlopen", mirror.urlopen)
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", mirror)
+    torchvision = ModuleType("torchvision.datasets")
+    monkeypatch.setattr(torchvision, "FashionMNIST", mirror, raising=False)
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", torchvision)
     return mirror
+
+
+def nothing(_: Path) -> None:
+    """Leaves no files."""
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -528,6 +553,16 @@ def delivered(root: Path) -> None:
     """Leaves what torchvision leaves."""
     put(root / "FashionMNIST" / "raw", sound())
     put(root / "FashionMNIST" / "raw", sound(), gzipped=False)
+
+
+@pytest.mark.slow
+def test_torchvisions_data_set_is_as_the_download_expects() -> None:
+    """It has mirrors that end in a slash, the four files by name, and a constructor that downloads."""
+    from torchvision.datasets import FashionMNIST
+
+    assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in FashionMNIST.mirrors)
+    assert [name for name, _ in FashionMNIST.resources] == [f"{name}.gz" for name in NAMES]
+    assert {"root", "download"} <= set(inspect.signature(FashionMNIST).parameters)
 
 
 def test_a_download_that_works_leads_to_loading(mirror: Mirror, nowhere: Path) -> None:
@@ -551,12 +586,18 @@ def test_nothing_is_downloaded_where_data_is_found(mirror: Mirror, nowhere: Path
 
 @pytest.mark.parametrize(
     "error",
-    [urllib.error.URLError("no route to host"), TimeoutError("no route to host"), OSError("no route to host")],
+    [
+        urllib.error.URLError("no route to host"),
+        TimeoutError("no route to host"),
+        OSError("no route to host"),
+    ],
 )
 def test_a_download_that_cannot_start_is_given_up(error: Exception, mirror: Mirror) -> None:
     """Without a network the set is absent, with the network's own reason; torchvision is not asked."""
     mirror.answer = raising(error)
-    with pytest.raises(Absent, match=r"The download could not start within 10 s \(.*no route to host") as caught:
+    with pytest.raises(
+        Absent, match=r"The download could not start within 10 s \(.*no route to host"
+    ) as caught:
         datasets.load("fashion-mnist")
     assert "no route to host" in caught.value.download
     assert mirror.given == []
@@ -602,13 +643,17 @@ def test_a_download_that_leaves_nothing_is_told(mirror: Mirror) -> None:
 
 def test_a_download_of_damaged_files_is_refused(mirror: Mirror) -> None:
     """What the mirror sent is verified like any other data, also for `auto`."""
-    mirror.fetch = lambda root: put(root / "FashionMNIST" / "raw", sound() | {TEST_LABELS: idx(labels(10)[::-1])})
+    mirror.fetch = lambda root: put(
+        root / "FashionMNIST" / "raw", sound() | {TEST_LABELS: idx(labels(10)[::-1])}
+    )
     with pytest.raises(DataError, match="SHA-256") as caught:
         datasets.load("auto")
     assert not isinstance(caught.value, Absent)
 
 
-@pytest.mark.parametrize("fetch", [delivered, raising(OSError("connection lost"))], ids=["works", "breaks off"])
+@pytest.mark.parametrize(
+    "fetch", [delivered, raising(OSError("connection lost"))], ids=["works", "breaks off"]
+)
 def test_the_download_leaves_the_sockets_time_limit_as_it_was(
     fetch: Callable[[Path], object], mirror: Mirror
 ) -> None:

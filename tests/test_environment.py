@@ -28,7 +28,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def global_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings of torch unlike both its defaults and those of `deterministic`; torch's own come back after."""
+    """Settings unlike both torch's defaults and those of `deterministic`; what was set comes back after."""
     before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "to be forgotten")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
@@ -146,7 +146,6 @@ def test_seeded_gives_the_global_generator_back_after_an_error() -> None:
     """An error that leaves the block leaves no other seed behind."""
     before = torch.random.get_rng_state()
     with pytest.raises(KeyError), environment.seeded(7):
-        torch.rand(100)
         raise KeyError("any")
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -192,7 +191,7 @@ def test_deterministic_gives_the_settings_back_after_an_error(global_state: None
 def test_the_workspace_of_cublas_is_set_unless_the_user_did(
     global_state: None, monkeypatch: pytest.MonkeyPatch, set_before: str | None, inside: str
 ) -> None:
-    """cuBLAS has a deterministic workspace configuration: the user's, else the larger of its two."""
+    """The workspace configuration is deterministic: the user's, else the larger of the two there are."""
     if set_before is not None:
         monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", set_before)
     with environment.deterministic():

@@ -128,7 +128,7 @@ def test_a_finite_estimate_has_no_reason_and_returns_from_its_json() -> None:
     gate=st.booleans(),
     marginal=st.booleans(),
     outcome=st.sampled_from(["pass", "fail", "error"]),
-    why=st.text("aé<\"\\\n\u2028", max_size=20),
+    why=st.text('aé<"\\\n\u2028', max_size=20),
 )
 def test_a_verdict_returns_from_its_json(
     estimate: float | None,

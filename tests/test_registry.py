@@ -1,3 +1,5 @@
+"""Names lead to what was registered under them, here or in another package, and to nothing else."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from harness.registry import Registry, suggestion
 class Points:
     """Stands in for the installed packages' entry points, and counts what was asked of them."""
 
-    def __init__(self, **by_group: list[Callable[[], None]]) -> None:
+    def __init__(self, **by_group: list[Callable[[], object]]) -> None:
         self.by_group = by_group
         self.asked: list[str] = []
         self.loaded = 0
@@ -24,7 +26,7 @@ class Points:
 
 
 class Point:
-    def __init__(self, points: Points, act: Callable[[], None]) -> None:
+    def __init__(self, points: Points, act: Callable[[], object]) -> None:
         self.points, self.act = points, act
 
     def load(self) -> None:
@@ -94,7 +96,7 @@ def test_other_packages_entries_are_loaded_at_the_first_look_up(
 ) -> None:
     """Entry points are loaded once, by whatever looks first into the registry, and not by registering."""
     registry: Registry[str] = Registry("colour")
-    points = Points(colours=[lambda: registry.add("blue", "#00f") and None])
+    points = Points(colours=[lambda: registry.add("blue", "#00f")])
     monkeypatch.setattr("harness.registry.entry_points", points)
     registry.add("red", "#f00")
     assert points.asked == []
@@ -108,7 +110,7 @@ def test_other_packages_entries_are_loaded_at_the_first_look_up(
 def test_another_package_cannot_take_an_existing_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point that registers a name a second time is refused rather than let replace the first."""
     registry: Registry[str] = Registry("colour")
-    points = Points(colours=[lambda: registry.add("red", "#e00") and None])
+    points = Points(colours=[lambda: registry.add("red", "#e00")])
     monkeypatch.setattr("harness.registry.entry_points", points)
     registry.add("red", "#f00")
     with pytest.raises(ConfigurationError, match="colour 'red' is registered twice"):

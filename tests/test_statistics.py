@@ -73,9 +73,7 @@ def test_the_stratified_mean_is_the_mean_of_means(groups: list[list[float]]) -> 
     order = np.random.default_rng(0).permutation(len(values))
     expected = sum(math.fsum(group) / len(group) for group in groups) / len(groups)
     both = np.stack([values, -2 * values], axis=1)
-    assert stratified_mean(both[order], strata[order]) == pytest.approx(
-        [expected, -2 * expected], abs=1e-12
-    )
+    assert stratified_mean(both[order], strata[order]) == pytest.approx([expected, -2 * expected], abs=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [(3, 3, 3), (2, 5, 20), (4,)])
@@ -220,7 +218,9 @@ def test_a_ratios_interval_agrees_with_the_delta_method() -> None:
     error = (top - ratio * bottom).std(ddof=1) / bottom.mean() / math.sqrt(2000)
     assert one.estimate == pytest.approx(ratio)
     assert one.standard_error == pytest.approx(error, rel=0.04)
-    assert (one.low, one.high) == pytest.approx((ratio - 1.96 * error, ratio + 1.96 * error), abs=0.15 * error)
+    assert (one.low, one.high) == pytest.approx(
+        (ratio - 1.96 * error, ratio + 1.96 * error), abs=0.15 * error
+    )
 
 
 def wilson(ones: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
@@ -290,6 +290,13 @@ def test_a_single_number_is_itself() -> None:
     one = reduced("number", [17.0])
     assert (one.estimate, one.low, one.high, one.standard_error) == (17.0, None, None, None)
     assert "no interval" in str(one.reason)
+
+
+def test_a_census_has_an_interval_of_width_0() -> None:
+    """Where nothing was sampled the share is exact: its bounds are the share, and its error is 0."""
+    one = reduced("census", [1.0, 1.0, 0.0, 1.0])
+    assert one.estimate == one.low == one.high == 0.75
+    assert one.standard_error == 0
 
 
 @pytest.mark.parametrize(("rule", "values"), [("mean", [0.5] * 6), ("ratio", [[0.25, 0.5]] * 6)])
@@ -567,7 +574,9 @@ def test_an_infinite_value_gives_no_estimate_and_says_so(value: float, seeds: in
 @pytest.mark.parametrize("seeds", [1, 2, 3])
 def test_a_measurements_reason_passes_through(seeds: int) -> None:
     """What could not be measured in one seed has no estimate of any, and keeps its reason."""
-    rows = [a_measurement([1.0, 2.0]) for _ in range(seeds - 1)] + [a_measurement([], reason="no coat is sure")]
+    rows = [a_measurement([1.0, 2.0]) for _ in range(seeds - 1)] + [
+        a_measurement([], reason="no coat is sure")
+    ]
     one = estimated(*rows)
     assert (one.estimate, one.low, one.high, one.standard_error, one.n) == (None, None, None, None, 0)
     assert "no coat is sure" in str(one.reason)

@@ -393,7 +393,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path, linear: nn.Linear) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, linear: nn.Linear) -> None:
     """Weights that are missing are an error that names their place."""
-    with pytest.raises(CheckpointError, match="absent.pth"):
+    with pytest.raises(CheckpointError, match=r"absent\.pth"):
         load_weights(linear, tmp_path / "absent.pth")
 
 

@@ -1,0 +1,229 @@
+"""How far the attribution methods agree on what a decision rests on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.records import Floats, Measurement
+
+TOP_SHARE = 0.01
+"""The share of pixels whose overlap is measured."""
+
+CONSTANT_SHARE = 0.01
+"""More constant maps than this cannot be judged: they have no correlation."""
+
+
+def correlations(first: Floats, second: Floats, weights: Floats | None = None) -> Floats:
+    """Pearson's correlation of each pair of rows, NaN where a row is constant.
+
+    Args:
+        first: float [n, pixels].
+        second: float [n, pixels].
+        weights: float [n, pixels], or None: pixels of weight 0 are left out.
+
+    Returns:
+        float64 [n].
+    """
+    weight = np.ones_like(first, dtype=np.float64) if weights is None else weights.astype(np.float64)
+    total = weight.sum(axis=1, keepdims=True)
+    a, b = (
+        (rows - (weight * rows).sum(axis=1, keepdims=True) / total) * np.sqrt(weight)
+        for rows in (first.astype(np.float64), second.astype(np.float64))
+    )
+    norms = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    flat = _constant(first, weight) | _constant(second, weight)
+    return np.asarray(np.where(flat, np.nan, (a * b).sum(axis=1) / np.where(norms == 0, 1, norms)))
+
+
+def _constant(rows: Floats, weights: Floats) -> Any:
+    """Rows that have one value on all pixels that count."""
+    inside = weights > 0
+    lowest = np.where(inside, rows, np.inf).min(axis=1)
+    return np.where(inside, rows, -np.inf).max(axis=1) <= lowest
+
+
+def pairs(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each pair of names once, in their order."""
+    return list(itertools.combinations(names, 2))
+
+
+def by_pair(maps: Mapping[str, Floats], compare: Callable[[Floats, Floats], Floats]) -> Floats:
+    """`compare` of each pair of methods: float64 [n, pairs]."""
+    return np.stack([compare(maps[a], maps[b]) for a, b in pairs(tuple(maps))], axis=1)
+
+
+def incomparable(evidence: Evidence) -> str | None:
+    """Why the methods' maps cannot be compared; None where they can."""
+    if len(evidence.methods) < 2:
+        return f"agreement needs at least two methods (got {', '.join(evidence.methods) or 'none'})"
+    for name, maps in evidence.contributions().items():
+        if not np.isfinite(maps).all():
+            bad = int((~np.isfinite(maps)).any(axis=1).sum())
+            return f"{bad} of {len(maps)} maps of {name} hold NaN or infinite values"
+        constant = int((np.ptp(maps, axis=1) == 0).sum()) if maps.size else 0
+        if constant > CONSTANT_SHARE * len(maps):
+            return f"{constant} of {len(maps)} maps of {name} are constant and have no correlation"
+    return None
+
+
+def family_of(pair: tuple[str, str]) -> str:
+    """The two families of pairs: with a method that reads the decoder, and without."""
+    return "decoder" if any(name.startswith("decoder") for name in pair) else "gradient"
+
+
+@measurements.register("agreement")
+def agreement(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over pairs of methods of the correlation of signed contribution maps."""
+    yield sampled(
+        evidence,
+        "agreement",
+        "Agreement of the attribution methods",
+        lambda: by_pair(evidence.contributions(), correlations).mean(axis=1),
+        reason=incomparable(evidence),
+    )
+
+
+@measurements.register("agreement_worst_pair")
+def agreement_worst_pair(evidence: Evidence) -> Iterator[Measurement]:
+    """The smallest of the pairs' agreements."""
+    yield sampled(
+        evidence,
+        "agreement_worst_pair",
+        "Agreement of the worst pair",
+        lambda: by_pair(evidence.contributions(), correlations),
+        reduction="smallest",
+        reason=incomparable(evidence),
+    )
+
+
+@measurements.register("agreement_pair")
+def agreement_pair(evidence: Evidence) -> Iterator[Measurement]:
+    """Each pair's agreement."""
+    maps = evidence.contributions()
+    for a, b in pairs(evidence.methods):
+
+        def compare(a: str = a, b: str = b) -> Floats:
+            return correlations(maps[a], maps[b])
+
+        yield sampled(
+            evidence,
+            f"agreement_pair.{a}-{b}",
+            f"Agreement of {a} and {b}",
+            compare,
+            reason=incomparable(evidence),
+        )
+
+
+def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
+    inside = [family_of(pair) == family for pair in pairs(evidence.methods)]
+    reason = incomparable(evidence)
+    if reason is None and not any(inside):
+        reason = f"no pair of the chosen methods belongs to the {family} family"
+    yield sampled(
+        evidence,
+        f"agreement_{family}_family",
+        f"Agreement within the {family} family",
+        lambda: by_pair(evidence.contributions(), correlations)[:, inside].mean(axis=1),
+        reason=reason,
+    )
+
+
+@measurements.register("agreement_gradient_family")
+def agreement_gradient_family(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over the pairs without a decoder method; high even in an untrained network."""
+    return _of_family(evidence, "gradient")
+
+
+@measurements.register("agreement_decoder_family")
+def agreement_decoder_family(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over the pairs with a decoder method; what training earns."""
+    return _of_family(evidence, "decoder")
+
+
+@measurements.register("agreement_sensitivity")
+def agreement_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
+    """As `agreement`, of sensitivity maps."""
+    maps = {name: evidence.maps[name].sensitivity for name in evidence.methods}
+    there = {name: one for name, one in maps.items() if one is not None}
+    reason = incomparable(evidence)
+    if reason is None and len(there) < 2:
+        reason = "agreement needs at least two methods with a sensitivity form"
+    yield sampled(
+        evidence,
+        "agreement_sensitivity",
+        "Agreement in sensitivity space",
+        lambda: by_pair(there, correlations).mean(axis=1),
+        reason=reason,
+    )
+
+
+@measurements.register("agreement_absolute")
+def agreement_absolute(evidence: Evidence) -> Iterator[Measurement]:
+    """As `agreement`, of absolute values; the image itself scores high here."""
+    yield sampled(
+        evidence,
+        "agreement_absolute",
+        "Agreement of absolute contributions",
+        lambda: by_pair({n: np.abs(m) for n, m in evidence.contributions().items()}, correlations).mean(1),
+        reason=incomparable(evidence),
+    )
+
+
+@measurements.register("agreement_foreground")
+def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
+    """As `agreement`, on the pixels that are not 0."""
+    foreground = (evidence.images > 0).astype(np.float64)
+    yield sampled(
+        evidence,
+        "agreement_foreground",
+        "Agreement on foreground pixels",
+        lambda: by_pair(evidence.contributions(), lambda a, b: correlations(a, b, foreground)).mean(axis=1),
+        reason=incomparable(evidence),
+    )
+
+
+@measurements.register("agreement_spearman")
+def agreement_spearman(evidence: Evidence) -> Iterator[Measurement]:
+    """As `agreement`, of ranks (Spearman)."""
+    yield sampled(
+        evidence,
+        "agreement_spearman",
+        "Rank agreement (Spearman)",
+        lambda: by_pair(
+            {name: stats.rankdata(maps, axis=1) for name, maps in evidence.contributions().items()},
+            correlations,
+        ).mean(axis=1),
+        reason=incomparable(evidence),
+    )
+
+
+def top_pixels(maps: Floats) -> Any:
+    """The 1 % of pixels largest in absolute value, at equal values the first: bool [n, pixels]."""
+    count = max(1, round(TOP_SHARE * maps.shape[1]))
+    order = np.argsort(-np.abs(maps), axis=1, kind="stable")[:, :count]
+    chosen = np.zeros(maps.shape, dtype=bool)
+    np.put_along_axis(chosen, order, values=True, axis=1)
+    return chosen
+
+
+@measurements.register("agreement_top_pixels")
+def agreement_top_pixels(evidence: Evidence) -> Iterator[Measurement]:
+    """Jaccard overlap of the 1 % of pixels largest in absolute value."""
+
+    def overlap(a: Floats, b: Floats) -> Floats:
+        return np.asarray((a & b).sum(axis=1) / (a | b).sum(axis=1))  # type: ignore[operator]
+
+    yield sampled(
+        evidence,
+        "agreement_top_pixels",
+        "Overlap of the top 1 % of pixels (Jaccard)",
+        lambda: by_pair({n: top_pixels(m) for n, m in evidence.contributions().items()}, overlap).mean(1),
+        unit="share of pixels",
+        reason=incomparable(evidence),
+    )

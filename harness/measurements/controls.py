@@ -1,0 +1,101 @@
+"""What agreement amounts to without a trained model, without the right image, without a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy import ndimage
+
+from harness.measurements.agreement import by_pair, correlations, family_of, incomparable, pairs
+from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
+from harness.records import Floats, Measurement
+
+
+@measurements.register("control_untrained")
+def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
+    """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
+    names = tuple(name for name in evidence.untrained if name != CONTROL_METHOD)
+    maps = {name: evidence.untrained[name].contribution(evidence.images) for name in names}
+    families = [family_of(pair) for pair in pairs(names)]
+    for family in ("", "gradient", "decoder"):
+        inside = [family in ("", one) for one in families]
+        if not any(inside):
+            continue
+
+        def values(inside: list[bool] = inside) -> Floats:
+            return np.asarray(by_pair(maps, correlations)[:, inside].mean(axis=1))
+
+        yield sampled(
+            evidence,
+            f"control_untrained.{family}_family" if family else "control_untrained",
+            f"Untrained network{f', {family} family' if family else ''}",
+            values,
+            higher_is_better=None,
+        )
+
+
+@measurements.register("control_repaired")
+def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
+    """The agreement of each map with other methods' maps of another image of its class."""
+    generator = np.random.default_rng(0)
+    partner = np.arange(len(evidence.labels))
+    for label in np.unique(evidence.labels):
+        members = generator.permutation(np.flatnonzero(evidence.labels == label))
+        partner[members] = np.roll(members, 1)
+    yield sampled(
+        evidence,
+        "control_repaired",
+        "Maps paired with another image of the class",
+        lambda: by_pair(
+            evidence.contributions(),
+            lambda a, b: (correlations(a, b[partner]) + correlations(a[partner], b)) / 2,
+        ).mean(axis=1),
+        higher_is_better=None,
+        reason=incomparable(evidence),
+    )
+
+
+def edges(images: Floats, shape: tuple[int, int]) -> Floats:
+    """The Sobel gradient's magnitude of each image: float64 [n, pixels]."""
+    magnitudes = np.empty(images.shape, dtype=np.float64)
+    # one image at a time: on a stack of them the filter would smooth from image to image
+    for row, image in zip(magnitudes, images, strict=True):
+        picture = image.reshape(shape).astype(np.float64)
+        row[:] = np.hypot(ndimage.sobel(picture, axis=0), ndimage.sobel(picture, axis=1)).ravel()
+    return magnitudes
+
+
+@measurements.register("control_maps")
+def control_maps(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over methods of the correlation with maps that know no model, or no class."""
+    controls: dict[str, tuple[str, Callable[[], Floats]]] = {
+        "image": ("The image itself, |x|", lambda: np.abs(evidence.images)),
+        "reconstruction": ("The reconstruction", lambda: evidence.reconstructions),
+        "edges": ("The image's edges (Sobel)", lambda: edges(evidence.images, evidence.shape)),
+        "random": (
+            "Random maps",
+            lambda: np.random.default_rng(0).standard_normal(evidence.images.shape),
+        ),
+    }
+    if CONTROL_METHOD in evidence.maps:
+        control = evidence.maps[CONTROL_METHOD]
+        controls["decoder_reconstruction"] = (
+            "Decoder without the classifier",
+            lambda: control.contribution(evidence.images),
+        )
+    for name, (title, make) in controls.items():
+
+        def values(make: Callable[[], Floats] = make) -> Floats:
+            control = make()
+            found = [correlations(maps, control) for maps in evidence.contributions().values()]
+            return np.asarray(np.mean(found, axis=0))
+
+        yield sampled(
+            evidence,
+            f"control_maps.{name}",
+            title,
+            values,
+            higher_is_better=None,
+            reason=incomparable(evidence),
+        )

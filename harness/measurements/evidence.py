@@ -1,0 +1,141 @@
+"""What measurements see of a run, and the registry they are found in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.records import Floats, Ints, Measurement
+from harness.registry import Registry
+
+CONTROL_METHOD = "decoder_reconstruction"
+"""The attribution method that serves as a control, and is not compared with the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class MethodMaps:
+    """One method's maps on disk.
+
+    Attributes:
+        own: float32 [n, pixels], in the method's own space.
+        space: `sensitivity` or `contribution`.
+        sensitivity: float32 [n, pixels]; None where the method has no sensitivity form.
+    """
+
+    own: Floats
+    space: str
+    sensitivity: Floats | None = None
+
+    def contribution(self, images: Floats) -> Floats:
+        """The maps in contribution space: what each pixel added, against the baseline 0."""
+        return self.own if self.space == "contribution" else self.own * images
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one trained seed left behind, as arrays: all that measurements see.
+
+    Attributes:
+        seed: The seed.
+        logits: float32 [t, classes], of the test images.
+        test_labels: int64 [t].
+        baseline_logits: float32 [classes], of the zero image.
+        l0: int64 [t], active units of each test image.
+        k: The code's declared number of active units.
+        firing_frequency: float64 [code width], on the training images.
+        squared_errors: float64 [t], summed over pixels, of the reconstructions of test images.
+        squared_deviations: float64 [t], likewise, of test images from the mean training image.
+        images: float32 [n, pixels], the explained images, in [0, 1].
+        shape: Rows and columns of an image.
+        indices: int64 [n], their positions in the test set.
+        labels: int64 [n], their true classes.
+        reconstructions: float32 [n, pixels].
+        maps: The methods' maps, by name.
+        untrained: The same methods' maps of an untrained network, by name.
+        classes: The classes' names.
+        wanted_per_class: How many images of each class were to be explained.
+        minimum_per_class: Fewer in any class cannot be judged.
+        confidence: The bound on the confidence of explained images.
+        surest: The highest confidence of any rightly named test image.
+    """
+
+    seed: int
+    logits: Floats
+    test_labels: Ints
+    baseline_logits: Floats
+    l0: Ints
+    k: int
+    firing_frequency: Floats
+    squared_errors: Floats
+    squared_deviations: Floats
+    images: Floats
+    shape: tuple[int, int]
+    indices: Ints
+    labels: Ints
+    reconstructions: Floats
+    maps: Mapping[str, MethodMaps]
+    untrained: Mapping[str, MethodMaps]
+    classes: tuple[str, ...]
+    wanted_per_class: int
+    minimum_per_class: int
+    confidence: float
+    surest: float
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are compared: all but the control `decoder_reconstruction`."""
+        return tuple(name for name in self.maps if name != CONTROL_METHOD)
+
+    def contributions(self) -> dict[str, Floats]:
+        """The compared methods' contribution maps, by name."""
+        return {name: self.maps[name].contribution(self.images) for name in self.methods}
+
+    def shortage(self) -> str | None:
+        """Why too few images are explained for anything to be judged on them; None where enough are."""
+        percent = f"{self.confidence:.0%}"
+        if not len(self.images):
+            return (
+                f"no test image is named rightly and over {percent} sure "
+                f"(the surest right one is {self.surest:.1%} sure)"
+            )
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        short = np.flatnonzero(counts < self.minimum_per_class)
+        if len(short):
+            named = ", ".join(f"{self.classes[label]} ({counts[label]})" for label in short[:3])
+            more = f" and {len(short) - 3} more" if len(short) > 3 else ""
+            return (
+                f"too few images are named rightly and over {percent} sure: "
+                f"{named}{more}; each class needs at least {self.minimum_per_class}"
+            )
+        return None
+
+
+Measure = Callable[[Evidence], Iterator[Measurement]]
+
+measurements: Registry[Measure] = Registry("measurement")
+"""By base name; a function yields `base` itself, or a family `base.member`."""
+
+
+def sampled(
+    evidence: Evidence,
+    name: str,
+    title: str,
+    values: Callable[[], Floats],
+    *,
+    unit: str = "correlation",
+    higher_is_better: bool | None = True,
+    reduction: str = "mean",
+    reason: str | None = None,
+) -> Measurement:
+    """A measurement on the explained images, by class; or the reason why they cannot carry it."""
+    reason = evidence.shortage() or reason
+    known: dict[str, Any] = dict(
+        name=name, title=title, unit=unit, higher_is_better=higher_is_better, reduction=reduction
+    )
+    if reason is None:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return Measurement(**known, values=values(), strata=evidence.labels)
+    return Measurement(**known, values=np.empty(0), reason=reason)

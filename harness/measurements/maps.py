@@ -1,0 +1,61 @@
+"""The maps themselves: their size, and whether they add up to what they explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.records import Floats, Measurement
+
+
+@measurements.register("map_statistics")
+def map_statistics(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean, maximum, standard deviation and 99th percentile of each contribution map."""
+    rules: dict[str, tuple[str, Callable[[Floats], Floats]]] = {
+        "mean": ("Mean", lambda maps: maps.mean(axis=1)),
+        "maximum": ("Maximum", lambda maps: maps.max(axis=1)),
+        "standard_deviation": ("Standard deviation", lambda maps: maps.std(axis=1)),
+        "percentile_99": ("99th percentile", lambda maps: np.quantile(maps, 0.99, axis=1)),
+    }
+    for name, maps in evidence.contributions().items():
+        for rule, (title, reduce) in rules.items():
+
+            def values(maps: Floats = maps, reduce: Callable[[Floats], Floats] = reduce) -> Floats:
+                return np.asarray(reduce(maps), dtype=np.float64)
+
+            yield sampled(
+                evidence,
+                f"map_statistics.{name}.{rule}",
+                f"{title} of {name}",
+                values,
+                unit="logits a pixel",
+                higher_is_better=None,
+            )
+
+
+@measurements.register("completeness")
+def completeness(evidence: Evidence) -> Iterator[Measurement]:
+    """Gap |sum of contributions - (f_y(x) - f_y(0))| / |f_y(x) - f_y(0)| of integrated gradients.
+
+    A top-k network is not continuous: where a unit enters or leaves the k along the path, f jumps, and no
+    gradient sees a jump. A gap is therefore a property of the method, not of its steps.
+    """
+    name = "integrated_gradients"
+    if name not in evidence.maps:
+        return
+    rows = np.arange(len(evidence.labels))
+    reached = evidence.logits[evidence.indices][rows, evidence.labels].astype(np.float64)
+    change = reached - evidence.baseline_logits[evidence.labels]
+    total = evidence.maps[name].contribution(evidence.images).sum(axis=1, dtype=np.float64)
+    for rule in ("median", "95th percentile"):
+        yield sampled(
+            evidence,
+            "completeness" if rule == "median" else "completeness.percentile_95",
+            f"Completeness gap of integrated gradients ({rule})",
+            lambda: np.abs(total - change) / np.abs(change),
+            unit="share of the logit's change",
+            higher_is_better=False,
+            reduction=rule,
+        )

@@ -1,0 +1,83 @@
+"""Measurements of the model: how right, how sparse, how faithful to the image, how well explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.measurements.evidence import Evidence, measurements
+from harness.records import Measurement
+from harness.samples import confidences
+
+
+@measurements.register("accuracy")
+def accuracy(evidence: Evidence) -> Iterator[Measurement]:
+    """Share of the test images that are named rightly."""
+    right = evidence.logits.argmax(axis=1) == evidence.test_labels
+    yield Measurement(
+        "accuracy", "Test accuracy", "share of images", True, "proportion", right.astype(np.float64)
+    )
+
+
+@measurements.register("sparsity")
+def sparsity(evidence: Evidence) -> Iterator[Measurement]:
+    """L0: the number of positive code units of each test image."""
+    l0 = evidence.l0.astype(np.float64)
+    yield Measurement("sparsity", "Active units a test image (L0)", "units", None, "equivalence", l0)
+
+
+@measurements.register("below_k")
+def below_k(evidence: Evidence) -> Iterator[Measurement]:
+    """Share of the test images with fewer than k active units; L0 cannot pass k."""
+    below = (evidence.l0 < evidence.k).astype(np.float64)
+    title = "Test images with fewer than k active units"
+    yield Measurement("below_k", title, "share of images", False, "proportion", below)
+
+
+@measurements.register("dead_units")
+def dead_units(evidence: Evidence) -> Iterator[Measurement]:
+    """Code units that no training image activates."""
+    dead = np.array([float((evidence.firing_frequency == 0).sum())])
+    yield Measurement("dead_units", "Units that never fire on training data", "units", False, "number", dead)
+
+
+@measurements.register("reconstruction")
+def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
+    """Squared error of the reconstruction, averaged over pixels."""
+    errors = evidence.squared_errors / np.prod(evidence.shape)
+    title = "Test reconstruction error (MSE)"
+    yield Measurement("reconstruction", title, "squared error a pixel", False, "mean", errors)
+
+
+@measurements.register("fraction_unexplained")
+def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
+    """Sum of squared errors over the sum of squared deviations from the mean training image."""
+    parts = np.stack([evidence.squared_errors, evidence.squared_deviations], axis=1)
+    yield Measurement(
+        "fraction_unexplained", "Fraction of variance unexplained", "share of variance", False, "ratio", parts
+    )
+
+
+@measurements.register("selection")
+def selection(evidence: Evidence) -> Iterator[Measurement]:
+    """Share of the wanted samples that meet every condition: there, right, and sure."""
+    logits = evidence.logits[evidence.indices]
+    good = (logits.argmax(axis=1) == evidence.labels) & (
+        evidence.test_labels[evidence.indices] == evidence.labels
+    )
+    if len(logits):
+        good &= confidences(logits) > evidence.confidence
+    # no class may make up for another
+    counts = np.bincount(evidence.labels[good], minlength=len(evidence.classes))
+    met = int(np.minimum(counts, evidence.wanted_per_class).sum())
+    wanted = evidence.wanted_per_class * len(evidence.classes)
+    yield Measurement(
+        "selection",
+        "Wanted samples that are right and sure",
+        "share of samples",
+        True,
+        "census",
+        (np.arange(wanted) < met).astype(np.float64),
+        reason=evidence.shortage(),
+    )

@@ -1,0 +1,144 @@
+"""Choose the samples, and explain them with each method, on the trained network and the untrained."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from harness import attributions, environment, samples
+from harness.artifacts import Folder, key_of, share
+from harness.measurements import CONTROL_METHOD
+from harness.models import PixelClassifier
+from harness.pipeline.work import Work, stream, to_numpy, untrained
+from harness.samples import Selection
+
+
+def select(work: Work) -> None:
+    """Choose the samples that every seed names rightly and surely."""
+    config = work.config.selection
+    by_seed = {
+        seed: work.run.seed(seed).read_arrays("predictions.npz")["logits"] for seed in work.config.seeds
+    }
+    labels = work.dataset.test_labels.astype(np.int64)
+    selection = samples.select(
+        list(by_seed.values()),
+        labels,
+        len(work.dataset.classes),
+        per_class=config.samples_per_class,
+        confidence=config.confidence,
+        generator=np.random.default_rng(stream(work.config.seeds[0], "selection")),
+    )
+    work.selection = selection
+    chosen = selection.indices
+    names = work.dataset.classes
+    work.run.write_arrays(
+        "samples.npz",
+        {"images": work.dataset.test_images[chosen], "indices": chosen, "labels": selection.labels},
+    )
+    tables = [
+        pd.DataFrame(
+            {
+                "index": chosen,
+                "label": selection.labels,
+                "class": [names[label] for label in selection.labels],
+                "seed": seed,
+                "prediction": logits[chosen].argmax(axis=1),
+                "confidence": samples.confidences(logits[chosen]) if len(chosen) else [],
+            }
+        )
+        for seed, logits in by_seed.items()
+    ]
+    work.run.write_table("samples.csv", pd.concat(tables))
+    work.run.write_json(
+        "samples.json",
+        {
+            "surest": selection.surest,
+            "confidence": config.confidence,
+            "yields": [asdict(one) | {"class": names[one.label]} for one in selection.yields],
+        },
+    )
+    short = [names[one.label] for one in selection.yields if one.chosen < one.wanted]
+    if short:
+        work.progress.warn(
+            f"fewer than {config.samples_per_class} right and sure images of: {', '.join(short)}"
+        )
+
+
+def attribute(work: Work) -> None:
+    """Explain the samples with each method, and with each method on the untrained network as a control."""
+    selection = work.selection
+    if selection is None:
+        raise RuntimeError("attribute comes after select")
+    images = work.test_images[torch.from_numpy(selection.indices).to(work.device)]
+    targets = torch.from_numpy(selection.labels).to(work.device)
+    named = list(dict.fromkeys((*work.config.attribution.methods, CONTROL_METHOD)))
+    for seed, network in work.networks.items():
+        folder = work.run.seed(seed)
+        blank = untrained(work.config, images.shape[1], len(work.dataset.classes), seed).to(work.device)
+        for name in named:
+            entry = _maps(work, network, seed, name, images, targets, selection)
+            share(entry, folder / "attributions")
+        for name in work.config.attribution.methods:
+            share(_maps(work, blank, seed, name, images, targets, selection), folder / "untrained")
+        codes = folder.read_arrays("codes.npz")
+        with torch.no_grad():
+            codes["reconstructions"] = to_numpy(network.autoencoder(images))
+        folder.write_arrays("codes.npz", codes)
+
+
+def _maps(
+    work: Work,
+    network: PixelClassifier,
+    seed: int,
+    name: str,
+    images: Tensor,
+    targets: Tensor,
+    selection: Selection,
+) -> Folder:
+    """The cache entry of one method's maps of one network."""
+    settings = work.config.attribution.model_dump(exclude={"methods"})
+    settings["noise_seed"] = stream(seed, "smoothgrad noise")
+    method = attributions.methods[name]
+    key = key_of(
+        {
+            "method": name,
+            "settings": settings,
+            "k": network.autoencoder.k,
+            "weights": weights_digest(network),
+            "images": hashlib.sha256(to_numpy(images).tobytes()).hexdigest(),
+            "targets": targets.tolist(),
+            "indices": selection.indices.tolist(),
+            "code": environment.code_digest("models", "attributions", "pipeline/explanations"),
+            "function": f"{method.maps.__module__}.{method.maps.__qualname__}",
+            "torch": torch.__version__,
+            "device": environment.describe_device(work.device),
+        }
+    )
+    entry = work.cache.find("attribution", key)
+    if entry is not None:
+        return entry
+    maps = attributions.attribute(network, images, targets, name, settings)
+    arrays = {
+        "maps": to_numpy(maps.own).astype(np.float32),
+        "space": np.array(maps.space),
+        "targets": to_numpy(targets),
+        "indices": selection.indices,
+    }
+    if maps.sensitivity is not None:
+        arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
+    with work.cache.making("attribution", key) as made:
+        made.write_arrays(f"{name}.npz", arrays)
+    return Folder(work.cache.path / "attribution" / key)
+
+
+def weights_digest(network: torch.nn.Module) -> str:
+    """SHA-256 of a network's weights."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + to_numpy(value).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,52 @@
+"""Measure what the seeds left behind, and make estimates of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness import measurements, statistics
+from harness.config import Config
+from harness.pipeline.work import Work, stream
+from harness.records import Estimate, Measurement
+from harness.runs import Run
+
+
+def measure(work: Work) -> None:
+    """Every registered measurement of every seed: `measurements/<base>.npz` and `estimates.json`."""
+    run, config = work.run, work.config
+    by_seed = [Run(run).evidence(seed) for seed in config.seeds]
+    estimates: list[Estimate] = []
+    for base, function in measurements.measurements.items():
+        measured = [list(function(one)) for one in by_seed]
+        for same in zip(*measured, strict=True):
+            estimates += _estimates(config, same)
+        arrays = {
+            one.name: np.stack([row[number].values for row in measured])
+            for number, one in enumerate(measured[0])
+            if all(row[number].reason is None for row in measured)
+        }
+        labels = by_seed[0].labels
+        run.write_arrays(
+            f"measurements/{base}.npz", arrays | {"seeds": np.array(config.seeds), "strata": labels}
+        )
+    run.write_estimates(estimates)
+
+
+def _estimates(config: Config, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
+    """The estimates of one measurement: of all seeds together, then of each seed where there are several."""
+
+    def estimate(part: tuple[Measurement, ...], seeds: tuple[int, ...]) -> Estimate:
+        # the stream depends on the name alone, so that a new measurement moves no other's interval
+        return statistics.estimate(
+            part,
+            seeds,
+            confidence=config.statistics.interval_confidence,
+            resamples=config.statistics.resamples,
+            generator=np.random.default_rng(stream(config.seeds[0], f"bootstrap {part[0].name}")),
+        )
+
+    yield estimate(same, config.seeds)
+    if len(same) > 1:
+        yield from (estimate((one,), (seed,)) for one, seed in zip(same, config.seeds, strict=True))

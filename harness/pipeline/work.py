@@ -1,0 +1,96 @@
+"""What the stages of one run share, and whom they tell how far they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from harness import environment
+from harness.artifacts import Cache, RunDirectory
+from harness.config import Config
+from harness.datasets import Dataset
+from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.samples import Selection
+from harness.training import Epoch
+
+
+class Progress(Protocol):
+    """Whoever tells the user how far the work is."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+
+    def warn(self, text: str) -> None:
+        """A line that must not be overlooked."""
+
+    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
+        """The same epochs, shown as they pass."""
+
+
+class Silence:
+    """Tells nobody anything."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Nothing."""
+
+    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:  # noqa: ARG002
+        """The epochs."""
+        return epochs
+
+
+@dataclass
+class Work:
+    """What the stages of one run share.
+
+    Attributes:
+        config: The configuration.
+        device: Where to compute.
+        dataset: The data, on disk's terms.
+        run: The run directory.
+        cache: Finished stages of earlier runs.
+        progress: Whom to tell.
+        train_images: float32 [n, pixels], in [0, 1], on the device.
+        test_images: float32 [t, pixels], likewise.
+        networks: The trained network of each seed.
+        selection: The chosen samples.
+        durations: Seconds by stage.
+    """
+
+    config: Config
+    device: torch.device
+    dataset: Dataset
+    run: RunDirectory
+    cache: Cache
+    progress: Progress
+    train_images: Tensor
+    test_images: Tensor
+    networks: dict[int, PixelClassifier] = field(default_factory=dict)
+    selection: Selection | None = None
+    durations: dict[str, float] = field(default_factory=dict)
+
+
+def stream(seed: int, purpose: str) -> int:
+    """A seed for one purpose, so that no stage's draws depend on another stage's."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:7], "big")
+
+
+def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClassifier:
+    """The network of a seed before its training, on the CPU, in evaluation mode."""
+    with environment.seeded(stream(seed, "autoencoder")):
+        autoencoder = KSparseAutoencoder(config.model.k, pixels, config.model.code_width)
+    with environment.seeded(stream(seed, "classifier")):
+        classifier = Classifier(config.model.code_width, classes=classes)
+    return PixelClassifier(autoencoder, classifier).eval()
+
+
+def to_numpy(tensor: Tensor) -> Any:
+    """The tensor's values as an array."""
+    return tensor.detach().cpu().numpy()
