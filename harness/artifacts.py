@@ -154,7 +154,7 @@ class Folder:
         """
         path = self._existing(name)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return dict(arrays)
         except Exception as error:  # numpy and zipfile raise errors of many kinds for a damaged archive
             raise RunError(f"{path}: damaged ({error}); compute the run again") from None
@@ -163,7 +163,7 @@ class Folder:
         """Read a CSV file; only empty cells are missing values, so a class may be called `None`."""
         path = self._existing(name)
         try:
-            return pd.read_csv(path, keep_default_na=False, na_values=[""], float_precision="round_trip")
+            return pd.read_csv(path, keep_default_na=False, na_values=[""])
         except (ValueError, OSError) as error:
             raise RunError(f"{path}: damaged ({error}); compute the run again") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -160,6 +160,15 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
     )
 
 
+def _asked_k(model: object) -> int:
+    """The k of the raw table `model`: a flag's is text. One that is no number is refused with its table."""
+    asked = model.get("k") if isinstance(model, Mapping) else getattr(model, "k", None)
+    try:
+        return Model.model_validate({} if asked is None else {"k": asked}).k
+    except pydantic.ValidationError:
+        return Model().k
+
+
 class Config(_Table):
     """Everything a run depends on, apart from the data itself and the code."""
 
@@ -185,13 +194,18 @@ class Config(_Table):
         """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
         if not isinstance(values, Mapping):
             return values
-        model = values.get("model", {})
-        k = model.get("k") if isinstance(model, Mapping) else getattr(model, "k", None)
-        merged = {c.id: c.model_dump() for c in shipped_criteria(k if isinstance(k, int) else Model().k)}
+        merged = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
+        tables = values.get("criteria", ())
+        if not isinstance(tables, list | tuple) or not all(
+            isinstance(t, Mapping | Criterion) for t in tables
+        ):
+            raise ValueError(f"criteria must be tables, each headed [[criteria]] (got {tables!r})")
         seen: set[str] = set()
-        for table in values.get("criteria", ()):
+        for table in tables:
             row = table.model_dump() if isinstance(table, Criterion) else dict(table)
-            name = row.get("id", "")
+            name = row.get("id")
+            if not isinstance(name, str):
+                raise ValueError(f"criteria: each table needs an id, a text (got {row!r})")  # noqa: TRY004 - pydantic
             if name in seen:
                 raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
             seen.add(name)
@@ -219,7 +233,12 @@ class Config(_Table):
 def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
     """Every key that is also a flag: (key, its table or None at top level, the field)."""
     for name, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table):
+        if (
+            # Python 3.10 takes tuple[int, ...] for a class
+            get_origin(field.annotation) is None
+            and isinstance(field.annotation, type)
+            and issubclass(field.annotation, _Table)
+        ):
             yield from ((key, name, inner) for key, inner in field.annotation.model_fields.items())
         elif name != "criteria":
             yield name, None, field
@@ -245,7 +264,7 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None, folde
         if table is None:
             values[key] = value
         else:
-            values[table] = dict(values.get(table, {})) | {key: value}
+            values[table] = _table(values.get(table, {}), f"{table} in {origin}") | {key: value}
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
@@ -260,13 +279,29 @@ def _read(path: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
         if named.is_file():
             return _parse(named), str(named)
         if project.is_file():
-            return dict(_parse(project).get("tool", {}).get("harness", {})), f"[tool.harness] of {project}"
+            return _tool_table(project), f"[tool.harness] of {project}"
         return {}, "the command line"
     if not path.is_file():
         raise ConfigurationError(f"--config {path}: there is no such file")
     if path.name == "pyproject.toml":
-        return dict(_parse(path).get("tool", {}).get("harness", {})), f"[tool.harness] of {path}"
+        return _tool_table(path), f"[tool.harness] of {path}"
     return _parse(path), str(path)
+
+
+def _tool_table(path: Path) -> dict[str, Any]:
+    tool = _table(_parse(path).get("tool", {}), f"tool in {path}")
+    return _table(tool.get("harness", {}), f"tool.harness in {path}")
+
+
+def _table(value: object, name: str) -> dict[str, Any]:
+    """A copy of a table.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a table (got {value!r})")
+    return dict(value)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -288,7 +323,10 @@ def _explain(row: Any, origin: str) -> str:
     if row["type"] == "extra_forbidden":
         siblings = _keys_beside(place[:-1])
         elsewhere = [f"{table}.{name}" for name, table, _ in settings() if name == place[-1] and table]
-        hint = f"it belongs to {elsewhere[0]}" if elsewhere else suggestion(place[-1], siblings)
+        if len(place) > 1 and any(name == place[-1] and table is None for name, table, _ in settings()):
+            hint = "it belongs to the top, before the first [table]"
+        else:
+            hint = f"it belongs to {elsewhere[0]}" if elsewhere else suggestion(place[-1], siblings)
         return f"unknown key {key!r} in {origin}: {hint}"
     if row["type"] == "value_error":
         message = row["msg"].removeprefix("Value error, ")

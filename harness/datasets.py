@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import socket
 import struct
+import tempfile
 import threading
-import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import DataError
-from harness.registry import Registry
+from harness.errors import ConfigurationError, DataError
+from harness.registry import Registry, suggestion
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -138,6 +139,8 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
             set's place for no other reason than absence.
     """
     if name != "auto":
+        if name not in datasets:
+            raise ConfigurationError(f"unknown dataset {name!r}: {suggestion(name, ['auto', *datasets])}")
         return datasets[name](data_dir)
     try:
         return datasets["fashion-mnist"](data_dir)
@@ -200,10 +203,24 @@ def places(data_dir: Path | None = None) -> list[Path]:
 
 
 def _folder_with_files(place: Path) -> Path | None:
-    """`place`, or torchvision's folder below it, if any of the four files is there."""
-    for folder in (place, place / "FashionMNIST" / "raw"):
-        if any((folder / f"{file.name}{end}").is_file() for file in FASHION_MNIST for end in ("", ".gz")):
-            return folder
+    """`place`, or torchvision's folder below it, if any of the four files is there.
+
+    Raises:
+        DataError: the place cannot be looked into, or torchvision's folder leads out of it.
+    """
+    try:
+        for folder in (place, place / "FashionMNIST" / "raw"):
+            if any((folder / f"{file.name}{end}").is_file() for file in FASHION_MNIST for end in ("", ".gz")):
+                if not folder.resolve().is_relative_to(place.resolve()):
+                    raise DataError(
+                        f"{folder}: leads out of the data folder, to {folder.resolve()}; "
+                        "name that folder with --data-dir"
+                    )
+                return folder
+    except OSError as error:
+        raise DataError(
+            f"{place}: cannot be looked into: {error}; name another folder with --data-dir"
+        ) from None
     return None
 
 
@@ -211,16 +228,17 @@ def load_folder(name: str, folder: Path, files: tuple[IdxFile, ...]) -> Dataset:
     """The four IDX files of a folder (training images and labels, test images and labels), verified."""
     contents = {file.name: read_idx(folder, file) for file in files}
     train_images, train_labels, test_images, test_labels = contents.values()
-    check_pair(folder / files[0].name, train_images, train_labels, len(FASHION_CLASSES))
-    check_pair(folder / files[2].name, test_images, test_labels, len(FASHION_CLASSES))
+    check_pair(_path(folder, files[1].name), train_images, train_labels, len(FASHION_CLASSES))
+    check_pair(_path(folder, files[3].name), test_images, test_labels, len(FASHION_CLASSES))
     if train_images.shape == test_images.shape and np.array_equal(train_images, test_images):
         raise DataError(f"{folder}: training and test images are the same file; a test needs unseen images")
     for file in files:
         digest = _digest(contents[file.name], file)
         if digest != file.sha256:
             raise DataError(
-                f"{_path(folder, file.name)}: damaged: SHA-256 of the decompressed content must be "
-                f"{file.sha256} (got {digest}); delete the file and fetch it anew"
+                f"{_path(folder, file.name)}: damaged, or another set's file of the same name (MNIST's are "
+                f"named alike): SHA-256 of the decompressed content must be {file.sha256} (got {digest}); "
+                "fetch it anew, or name another folder with --data-dir"
             )
     return Dataset(
         name=name,
@@ -303,21 +321,27 @@ def _digest(payload: Bytes, file: IdxFile) -> str:
 
 
 def check_pair(path: Path, images: Bytes, labels: Bytes, classes: int) -> None:
-    """Images and labels belong together.
+    """Images and labels belong together; `path` is the labels' file.
 
     Raises:
         DataError: they differ in number, or a label names no class.
     """
     if len(images) != len(labels):
-        raise DataError(f"{path}: {len(images)} images but {len(labels)} labels; they must be as many")
+        raise DataError(
+            f"{path}: {len(images)} images but {len(labels)} labels; they must be as many; fetch both anew"
+        )
     if len(labels) and labels.max() >= classes:
         raise DataError(
-            f"{path}: labels must be in 0..{classes - 1} (got {labels.max()} at position {labels.argmax()})"
+            f"{path}: labels must be in 0..{classes - 1} (got {labels.max()} at position {labels.argmax()}); "
+            "fetch it anew"
         )
 
 
 def _download(folder: Path) -> str | None:
-    """Fetch the set through torchvision; the reason in words where that did not work."""
+    """Fetch the set through torchvision; the reason in words where that did not work.
+
+    The files come into `folder` when all are there: what broke off would pass for damaged data next time.
+    """
     from torchvision.datasets import FashionMNIST
 
     begun, problem = threading.Event(), ["no answer"]
@@ -328,7 +352,7 @@ def _download(folder: Path) -> str | None:
             with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS) as answer:  # noqa: S310 - https or http
                 answer.read(1)
             begun.set()
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, http.client.HTTPException) as error:
             problem[0] = str(error)
         finally:
             finished.set()
@@ -341,8 +365,13 @@ def _download(folder: Path) -> str | None:
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
-        FashionMNIST(str(folder), download=True)
-    except (OSError, RuntimeError) as error:
+        target = folder / "FashionMNIST" / "raw"
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as part:
+            FashionMNIST(part, download=True)
+            for file in (Path(part) / "FashionMNIST" / "raw").glob("*"):
+                file.replace(target / file.name)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         return f"The download failed ({error})."
     finally:
         socket.setdefaulttimeout(patience)

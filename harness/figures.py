@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,7 @@ THEME: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
+    "text.parse_math": False,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": LINE,
@@ -59,7 +61,9 @@ THEME: dict[str, Any] = {
 
 @contextmanager
 def _themed() -> Iterator[None]:
-    with mpl.rc_context(THEME):  # type: ignore[arg-type]
+    with mpl.rc_context(THEME), warnings.catch_warnings():  # type: ignore[arg-type]
+        # text leaves as text: the reader's fonts draw what the measuring font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
@@ -77,8 +81,12 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
+    # of the ids only those stay that something refers to: equal pictures bear equal ids
+    needed = {part for pair in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text) for part in pair}
+    text = re.sub(
+        r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in needed else "", text
+    )
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     # what DejaVu was measured with, any sans-serif of the reader may show
     return re.sub(r"'DejaVu Sans'(, sans-serif)*", "'DejaVu Sans', Verdana, sans-serif", text).strip()
@@ -192,6 +200,9 @@ def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) 
 
 
 def _matrix(axes: Axes, values: Floats, labels: Sequence[str], size: float = 10) -> None:
+    if len(labels) < 2:
+        axes.axis("off")
+        return
     sns.heatmap(
         values,
         ax=axes,

@@ -48,9 +48,15 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _search(self) -> dict[str, T]:
         if not self._searched:
-            self._searched = True
             for point in entry_points(group=f"harness.{self.kind}s"):
-                point.load()
+                try:
+                    point.load()
+                except (ImportError, AttributeError) as error:
+                    raise ConfigurationError(
+                        f"entry point {point.value!r} of group harness.{self.kind}s cannot be loaded: "
+                        f"{error}; mend or uninstall that package"
+                    ) from error
+            self._searched = True
         return self._entries
 
     def __getitem__(self, name: str) -> T:

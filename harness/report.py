@@ -306,7 +306,7 @@ def _class_means(run: Run) -> Context | str:
         for name in contributions
     ]
     columns = ("method", *(figures.words(rule) for rule in _STATISTICS), "mean of |map|")
-    return {"chart": Chart("class-means", figure, finding, columns, rows), "seed": evidence.seed}
+    return {"chart": Chart("class-mean-maps", figure, finding, columns, rows), "seed": evidence.seed}
 
 
 _STATISTICS = ("mean", "maximum", "standard_deviation", "percentile_99")

@@ -27,4 +27,6 @@ def clean(text: object, longest: int = LONGEST) -> str:
     if len(kept) <= longest:
         return kept
     half = (longest - 3) // 2
+    if half < 1:
+        return kept[:longest]
     return f"{kept[:half]} … {kept[-half:]}"

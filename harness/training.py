@@ -62,7 +62,7 @@ def train_autoencoder(
     Raises:
         TrainingDiverged: at the first loss that is NaN or infinite.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     model.train()
     for epoch in range(1, epochs + 1):
         start, total = time.perf_counter(), 0.0
@@ -87,7 +87,7 @@ def train_classifier(
 
     Arguments, records and errors as in `train_autoencoder`; labels are int64 [n].
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     model.train()
     for epoch in range(1, epochs + 1):
         start, total = time.perf_counter(), 0.0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# tiny networks gain nothing from threads, and lose much where the cores are shared; before torch loads
+os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from harness import config, datasets, judging, pipeline
@@ -38,13 +42,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def small_config(tmp_path: Path) -> Callable[..., Config]:
-    """Makes the configuration of a small run in a folder of its own, with flags changed."""
-
-    def make(**flags: Any) -> Config:
-        return config.load(flags=SMALL | {"output": tmp_path / "artifacts"} | flags, folder=tmp_path)
-
-    return make
+def small_flags() -> dict[str, Any]:
+    """The flags of a small run."""
+    return dict(SMALL)
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +54,22 @@ def finished_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = config.load(flags=SMALL | {"output": output}, folder=output.parent)
     judging.judge(RunDirectory.open(pipeline.run(settings)))
     return output
+
+
+@pytest.fixture
+def small_config(tmp_path: Path, finished_output: Path) -> Callable[..., Config]:
+    """Makes the configuration of a small run in a folder of its own, with flags changed.
+
+    The folder starts with the finished run's cache, so a run that changes nothing of the training need
+    not train.
+    """
+    output = tmp_path / "artifacts"
+    shutil.copytree(finished_output / "cache", output / "cache")
+
+    def make(**flags: Any) -> Config:
+        return config.load(flags=SMALL | {"output": output} | flags, folder=tmp_path)
+
+    return make
 
 
 @pytest.fixture

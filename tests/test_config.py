@@ -92,7 +92,7 @@ def test_a_flags_text_means_the_same_as_a_files_value(load: Load) -> None:
     given = load(
         seeds="0,1, 2",
         device="cpu",
-        k=9,
+        k="9",
         learning_rate="2e-4",
         data_dir="here",
         methods="gradients, smoothgrad",
@@ -136,6 +136,21 @@ def test_a_file_that_is_not_toml_is_refused(name: str, content: bytes, tmp_path:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("toml", ["tool = 5", "[tool]\nharness = 5"])
+def test_a_pyproject_whose_table_is_no_table_is_refused(toml: str, tmp_path: Path) -> None:
+    """A value in the table's place is told in one line."""
+    (tmp_path / "pyproject.toml").write_text(toml)
+    with pytest.raises(ConfigurationError, match=r"tool.* must be a table \(got 5\)"):
+        config.load(folder=tmp_path)
+
+
+def test_a_value_in_a_tables_place_is_refused(load: Load) -> None:
+    """With or without a flag for a key of that table."""
+    for flags in ({}, {"k": "3"}):
+        with pytest.raises(ConfigurationError, match=r"^model.*\(got 5\)"):
+            load("model = 5", **flags)
+
+
 # unknown keys
 
 
@@ -169,6 +184,7 @@ def test_an_unknown_key_is_refused_with_a_suggestion(
         ("k = 3", "model.k"),
         ("[training]\ncode_width = 3", "model.code_width"),
         ("[model]\nepochs = 3", "training.epochs"),
+        ("[model]\nseeds = [1]", "the top"),
         ("[statistics]\nconfidence = 0.5", "selection.confidence"),
     ],
 )
@@ -346,6 +362,30 @@ def test_a_new_criterion_comes_after_the_shipped_ones(load: Load) -> None:
     assert criterion(settings, "top").measurement == "accuracy"
 
 
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "criteria = 5",
+        "criteria = ['accuracy']",
+        "[criteria]\nid = 'accuracy'",
+        "criteria = {id = 'accuracy'}",
+    ],
+)
+def test_criteria_that_are_no_list_of_tables_are_refused(toml: str, load: Load) -> None:
+    """A single bracket, or names alone, is answered with the heading that is needed."""
+    with pytest.raises(ConfigurationError, match=r"criteria must be tables, each headed \[\[criteria\]\]"):
+        load(toml)
+
+
+@pytest.mark.parametrize(
+    "toml", ["[[criteria]]\nthreshold = 1.0", "[[criteria]]\nid = [1]", "[[criteria]]\nid = 5"]
+)
+def test_a_criterion_without_an_id_is_refused(toml: str, load: Load) -> None:
+    """Without a name a table can neither change a criterion nor add one."""
+    with pytest.raises(ConfigurationError, match="criteria: each table needs an id"):
+        load(toml)
+
+
 def test_two_criteria_of_one_id_are_refused(load: Load) -> None:
     """The later table never replaces the earlier one in silence."""
     table = "[[criteria]]\nid = 'accuracy'\nthreshold = 0.9\n"
@@ -372,7 +412,7 @@ def test_a_threshold_that_does_not_fit_its_relation_is_refused(
 
 def test_the_sparsity_band_follows_k(load: Load) -> None:
     """Unless the user sets it, the band is a tenth of k to either side, wherever k was set."""
-    for settings in (load("[model]\nk = 20\n"), load(k=20), load("[model]\nk = 30\n", k=20)):
+    for settings in (load("[model]\nk = 20\n"), load(k=20), load(k="20"), load("[model]\nk = 30\n", k=20)):
         assert criterion(settings, "sparsity").threshold == pytest.approx((18.0, 22.0))
     own = load("[model]\nk = 20\n[[criteria]]\nid = 'sparsity'\nthreshold = [1.0, 2.0]\n")
     assert criterion(own, "sparsity").threshold == (1.0, 2.0)

@@ -366,7 +366,9 @@ def test_error_wins_over_fail_and_fail_over_pass_among_gates(rows: tuple[tuple[s
 @pytest.mark.parametrize(("k", "band"), [(50, (45.0, 55.0)), (32, (28.8, 35.2)), (7, (6.3, 7.7))])
 def test_the_shipped_gates_are_the_documented_ones(k: int, band: tuple[float, float]) -> None:
     """The gates, their measurements, relations and thresholds are those that the definitions state."""
-    gates = {c.id: (c.measurement, c.relation, c.threshold) for c in shipped_criteria(k) if c.gate}
+    gates: dict[str, tuple[Any, ...]] = {
+        c.id: (c.measurement, c.relation, c.threshold) for c in shipped_criteria(k) if c.gate
+    }
     assert gates.pop("sparsity") == ("sparsity", "within", pytest.approx(band, abs=1e-9))
     assert gates == {
         "accuracy": ("accuracy", ">=", 0.75),

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -208,7 +209,9 @@ def test_torchvisions_folder_layout_is_found(gzipped: bool, nowhere: Path) -> No
 
 
 def test_an_unknown_data_set_is_refused_with_a_suggestion() -> None:
-    """A misspelt name is never taken for another set."""
+    """A misspelt name is never taken for another set; `auto` is among the names that are meant."""
+    with pytest.raises(ConfigurationError, match="unknown dataset 'atuo': did you mean 'auto'"):
+        datasets.load("atuo")
     with pytest.raises(
         ConfigurationError, match="unknown dataset 'fasion-mnist': did you mean 'fashion-mnist'"
     ):
@@ -483,6 +486,21 @@ def test_a_link_that_climbs_out_by_dots_is_refused(tmp_path: Path) -> None:
         loaded(folder)
 
 
+def test_torchvisions_folder_that_leads_out_is_refused(nowhere: Path) -> None:
+    """A link in the place of a folder below the named one is refused like a file's."""
+    put(nowhere / "elsewhere" / "raw", sound())
+    (nowhere / "data").mkdir()
+    (nowhere / "data" / "FashionMNIST").symlink_to(nowhere / "elsewhere")
+    with pytest.raises(DataError, match="leads out of the data folder"):
+        datasets.load("fashion-mnist")
+
+
+def test_a_place_that_cannot_be_looked_into_is_refused(nowhere: Path) -> None:
+    """A name that the system refuses is told in one line with the reason."""
+    with pytest.raises(DataError, match=r"cannot be looked into: .*File name too long"):
+        datasets.load("fashion-mnist", nowhere / ("x" * 300))
+
+
 def test_links_that_stay_in_the_data_folder_are_followed(tmp_path: Path) -> None:
     """A link within the folder, and a folder that is itself a link, lead nowhere else."""
     folder = put(tmp_path / "set", sound())
@@ -588,6 +606,7 @@ def test_nothing_is_downloaded_where_data_is_found(mirror: Mirror, nowhere: Path
     "error",
     [
         urllib.error.URLError("no route to host"),
+        HTTPException("no route to host"),
         TimeoutError("no route to host"),
         OSError("no route to host"),
     ],
@@ -626,13 +645,29 @@ def test_a_download_that_hangs_is_given_up(mirror: Mirror, monkeypatch: pytest.M
     assert mirror.given == []
 
 
-@pytest.mark.parametrize("error", [OSError("connection lost"), RuntimeError("connection lost")])
+@pytest.mark.parametrize(
+    "error", [OSError("connection lost"), HTTPException("connection lost"), RuntimeError("connection lost")]
+)
 def test_a_download_that_breaks_off_is_told(error: Exception, mirror: Mirror) -> None:
     """What ended it stands in the notice of the run that goes on without it."""
     mirror.fetch = raising(error)
     assert "The download failed (connection lost)." in datasets.load("auto").notice
     with pytest.raises(Absent, match=r"The download failed \(connection lost\)"):
         datasets.load("fashion-mnist")
+
+
+def test_a_download_that_breaks_off_halfway_is_absence(mirror: Mirror) -> None:
+    """Files that a failed download left behind are not taken for the set, nor for a damaged one."""
+
+    def half(root: Path) -> None:
+        put(root / "FashionMNIST" / "raw", {TRAIN_LABELS: sound()[TRAIN_LABELS]})
+        raise RuntimeError("connection lost")
+
+    mirror.fetch = half
+    for _ in range(2):
+        found = datasets.load("auto")
+        assert found.name == "fashion-mnist-mini"
+        assert "connection lost" in found.notice
 
 
 def test_a_download_that_leaves_nothing_is_told(mirror: Mirror) -> None:
@@ -666,6 +701,11 @@ def test_the_download_leaves_the_sockets_time_limit_as_it_was(
 
     mirror.fetch = watched
     before = socket.getdefaulttimeout()
-    datasets.load("auto")
+    socket.setdefaulttimeout(77.0)
+    try:
+        datasets.load("auto")
+        after = socket.getdefaulttimeout()
+    finally:
+        socket.setdefaulttimeout(before)
     assert limits == [datasets.DOWNLOAD_SECONDS]
-    assert socket.getdefaulttimeout() == before
+    assert after == 77.0

@@ -304,10 +304,11 @@ def test_a_branch_is_safe_to_print(repository: Git) -> None:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the harness's source, whose digest is taken in place of the harness's own."""
-    folder = tmp_path / "harness"
-    folder.mkdir()
-    for path in Path(environment.__file__).parent.glob("*.py"):
-        shutil.copy(path, folder / path.name)
+    original, folder = Path(environment.__file__).parent, tmp_path / "harness"
+    for path in original.rglob("*.py"):
+        copy = folder / path.relative_to(original)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     monkeypatch.setattr(environment, "__file__", str(folder / "environment.py"))
     return folder
 
@@ -325,12 +326,24 @@ def test_the_digest_changes_with_one_byte_of_the_source(source: Path) -> None:
 def test_the_digest_covers_each_module(source: Path) -> None:
     """No module of the harness can change without the digest of the whole changing."""
     whole = environment.code_digest()
-    for path in sorted(source.glob("*.py")):
+    for path in sorted(source.rglob("*.py")):
         text = path.read_bytes()
         path.write_bytes(text + b"#")
-        assert environment.code_digest() != whole, path.name
+        assert environment.code_digest() != whole, path.relative_to(source)
         path.write_bytes(text)
     assert environment.code_digest() == whole
+
+
+def test_a_module_inside_a_package_has_a_digest(source: Path) -> None:
+    """A module in a package of the harness is named with its package, and counts for the whole."""
+    whole = environment.code_digest()
+    (source / "package").mkdir()
+    inner = source / "package" / "module.py"
+    inner.write_text("one = 1")
+    first = environment.code_digest("package/module")
+    inner.write_text("one = 2")
+    assert environment.code_digest("package/module") != first
+    assert environment.code_digest() != whole
 
 
 def test_the_digest_depends_on_which_module_holds_what(source: Path) -> None:

@@ -111,8 +111,10 @@ def an_evidence(
 
 
 def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:
-    """The same evidence with one method's own maps changed."""
-    changed = dataclasses.replace(evidence.maps[name], own=own)
+    """The same evidence with one method's own maps changed, also where they are its sensitivity form."""
+    before = evidence.maps[name]
+    sensitivity = own if before.sensitivity is before.own else before.sensitivity
+    changed = MethodMaps(own, before.space, sensitivity)
     return dataclasses.replace(evidence, maps={**evidence.maps, name: changed})
 
 
@@ -152,12 +154,8 @@ def contributions(evidence: Evidence) -> dict[str, Floats]:
 def pearson(maps: Mapping[str, Floats], pairs: Any = PAIRS) -> Floats:
     """Pearson's correlation of each pair, image by image: [n, pairs]."""
     images = range(len(next(iter(maps.values()))))
-    return np.array(
-        [
-            [stats.pearsonr(np.float64(maps[a][i]), np.float64(maps[b][i]))[0] for a, b in pairs]
-            for i in images
-        ]
-    )
+    rows = {name: one.astype(np.float64) for name, one in maps.items()}
+    return np.array([[stats.pearsonr(rows[a][i], rows[b][i])[0] for a, b in pairs] for i in images])
 
 
 # correlations

@@ -26,6 +26,8 @@ class Points:
 
 
 class Point:
+    value = "theirs:load"
+
     def __init__(self, points: Points, act: Callable[[], object]) -> None:
         self.points, self.act = points, act
 
@@ -87,12 +89,17 @@ def test_a_name_unlike_any_other_lists_what_is_known(colours: Registry[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "look_up",
-    [lambda colours: colours["blue"], lambda colours: "blue" in colours, list, len, dict],
-    ids=["index", "contains", "iter", "len", "dict"],
+    ("look_up", "found"),
+    [
+        (lambda colours: colours["blue"], "#00f"),
+        (lambda colours: "blue" in colours, True),
+        (list, ["red", "blue"]),
+        (len, 2),
+    ],
+    ids=["index", "in", "iter", "len"],
 )
 def test_other_packages_entries_are_loaded_at_the_first_look_up(
-    look_up: Callable[[Registry[str]], object], monkeypatch: pytest.MonkeyPatch
+    look_up: Callable[[Registry[str]], object], found: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Entry points are loaded once, by whatever looks first into the registry, and not by registering."""
     registry: Registry[str] = Registry("colour")
@@ -100,9 +107,8 @@ def test_other_packages_entries_are_loaded_at_the_first_look_up(
     monkeypatch.setattr("harness.registry.entry_points", points)
     registry.add("red", "#f00")
     assert points.asked == []
-    look_up(registry)
-    assert list(registry) == ["red", "blue"]
-    assert registry["blue"] == "#00f"
+    assert look_up(registry) == found
+    assert dict(registry) == {"red": "#f00", "blue": "#00f"}
     assert points.asked == ["harness.colours"]
     assert points.loaded == 1
 
@@ -114,6 +120,21 @@ def test_another_package_cannot_take_an_existing_name(monkeypatch: pytest.Monkey
     monkeypatch.setattr("harness.registry.entry_points", points)
     registry.add("red", "#f00")
     with pytest.raises(ConfigurationError, match="colour 'red' is registered twice"):
+        registry["red"]
+
+
+@pytest.mark.parametrize("error", [ImportError("no module named theirs"), AttributeError("no such function")])
+def test_another_package_that_cannot_be_loaded_is_refused(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken package is named in one line, with the reason."""
+    registry: Registry[str] = Registry("colour")
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("harness.registry.entry_points", Points(colours=[fail]))
+    with pytest.raises(ConfigurationError, match=f"entry point 'theirs:load' of group .*colours .*{error}"):
         registry["red"]
 
 

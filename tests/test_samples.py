@@ -78,7 +78,7 @@ def test_each_class_gives_what_was_wanted_or_all_it_has(task: int, bound: float,
     logits, labels = random_task(task, images=40, seeds=seeds)
     selection = chosen(logits, labels, confidence=bound)
     for label in range(4):
-        good = [i for i in np.flatnonzero(labels == label) if is_good(logits, labels, i, bound)]
+        good = [i for i in np.flatnonzero(labels == label).tolist() if is_good(logits, labels, i, bound)]
         assert (selection.labels == label).sum() == min(3, len(good))
 
 
@@ -161,7 +161,7 @@ def test_yields_count_images_right_ones_sure_ones_and_chosen_ones(seeds: int) ->
     logits, labels = random_task(4, seeds=seeds)
     selection = chosen(logits, labels, per_class=12, confidence=0.7)
     for label, row in enumerate(selection.yields):
-        members = np.flatnonzero(labels == label)
+        members = np.flatnonzero(labels == label).tolist()
         right = [i for i in members if is_good(logits, labels, i, 0.0)]
         sure = [i for i in members if is_good(logits, labels, i, 0.7)]
         expected = (label, len(members), len(right), len(sure), 12, min(12, len(sure)))

@@ -1,0 +1,269 @@
+"""The `harness` command: what it prints, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli, config, datasets
+from harness.artifacts import RunDirectory
+
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def small(small_flags: dict[str, Any]) -> list[str]:
+    """The flags of a small run, as on a command line."""
+    pairs = ((f"--{key.replace('_', '-')}", str(value)) for key, value in small_flags.items())
+    return [part for pair in pairs for part in pair]
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs the command in an empty folder; its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def command(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        captured = capsys.readouterr()
+        return code or 0, captured.out + captured.err
+
+    return command
+
+
+def only_run(output: Path) -> RunDirectory:
+    (path,) = (output / "runs").iterdir()
+    return RunDirectory.open(path)
+
+
+def test_help_shows_every_setting(harness: Command) -> None:
+    """`harness validate --help` lists a flag for every key of the configuration, with its default."""
+    code, printed = harness("validate", "--help")
+    assert code == 0
+    for key, _, _ in config.settings():
+        assert f"--{key.replace('_', '-')}" in printed
+    assert "50" in printed
+    assert "3: something could not be evaluated" in " ".join(printed.split())
+
+
+def test_validate_runs_judges_and_reports(harness: Command, small: list[str], tmp_path: Path) -> None:
+    """`harness validate` ends with 0 when all gates hold, and names data, report and verdict."""
+    code, printed = harness("validate", *small)
+    assert code == 0, printed
+    run = only_run(tmp_path / "artifacts")
+    assert (run / "report.html").is_file()
+    assert (tmp_path / "artifacts/latest/report.html").is_file()
+    assert "data fashion-mnist-mini (5000 training, 2000 test" in printed
+    assert "seed 0: autoencoder: epoch 4/4, loss" in printed
+    assert printed.strip().splitlines()[-1] == "PASS on fashion-mnist-mini: all 6 gates hold"
+
+
+def test_an_untrained_network_ends_with_3(harness: Command, small: list[str], tmp_path: Path) -> None:
+    """Without epochs the verdict is an error, and console and report say why in words."""
+    code, printed = harness("validate", *small, "--epochs", 0, "--classifier-epochs", 0, "--confidence", 0.8)
+    assert code == 3
+    assert "fail" in printed
+    assert "no test image is named rightly and over 80% sure" in printed
+    page = (only_run(tmp_path / "artifacts") / "report.html").read_text()
+    assert "no test image is named rightly and over 80% sure" in page
+    assert "No epoch was trained." in page
+
+
+def test_a_failed_gate_ends_with_1(harness: Command, small: list[str], tmp_path: Path) -> None:
+    """A gate under its threshold ends the command with 1; the report is rendered all the same."""
+    (tmp_path / "harness.toml").write_text('[[criteria]]\nid = "accuracy"\nthreshold = 0.999\n')
+    code, printed = harness("validate", *small, "--epochs", 1, "--classifier-epochs", 6)
+    assert code in (1, 3), printed
+    verdict = only_run(tmp_path / "artifacts").read_verdict()
+    assert verdict is not None
+    assert {one.id: one.verdict for one in verdict["criteria"]}["accuracy"] == "fail"
+    assert code == {"fail": 1, "error": 3}[verdict["verdict"]]
+    assert (tmp_path / "artifacts/latest/report.html").is_file()
+
+
+def test_a_diverging_loss_ends_with_3_and_a_report(
+    harness: Command, small: list[str], tmp_path: Path
+) -> None:
+    """A loss that is not finite ends the command with 3, a verdict and a report (fault 17)."""
+    code, printed = harness("validate", *small, "--learning-rate", "1e30")
+    assert code == 3
+    assert "autoencoder: the loss is" in printed
+    assert "Traceback" not in printed
+    assert "broke off in stage training" in (tmp_path / "artifacts/latest/report.html").read_text()
+
+
+def test_a_bug_keeps_its_traceback_and_is_no_fail(
+    harness: Command, small: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An unforeseen exception ends with 3, never with the 1 of a failed gate, and keeps its trace."""
+    from harness import samples
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(samples, "select", broken)
+    code, printed = harness("validate", *small, "--epochs", 0, "--classifier-epochs", 0)
+    assert code == 3
+    assert "Traceback" in printed
+    assert "ZeroDivisionError: a bug" in printed
+    assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--k", "5000"], "model.k must be in 1..1024"),
+        (["--k", "many"], "model.k"),
+        (["--seeds", ""], "seeds"),
+        (["--seeds", "1,1"], "seeds: each may stand only once"),
+        (["--samples-per-class", "0"], "samples_per_class"),
+        (["--methods", "gradient,smoothgrad"], "did you mean 'gradients'"),
+        (["--methods", "gradients"], "needs at least two methods"),
+        (["--dataset", "fashion-mnst"], "did you mean"),
+        (["--device", "tpu"], "device"),
+        (["--config", "nowhere.toml"], "there is no such file"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_2(
+    harness: Command, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """What can be refused before any work ends with 2, no traceback and no run (faults 12-14, 16)."""
+    code, printed = harness("validate", "--dataset", "fashion-mnist-mini", *arguments)
+    assert code == 2, printed
+    assert message in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_a_nan_threshold_ends_with_2(harness: Command, tmp_path: Path) -> None:
+    """A threshold that is NaN is refused before any work (fault 13)."""
+    (tmp_path / "harness.toml").write_text('[[criteria]]\nid = "accuracy"\nthreshold = nan\n')
+    code, printed = harness("validate")
+    assert code == 2
+    assert "finite" in printed
+
+
+def test_absent_data_ends_with_2_and_the_ways_to_get_it(
+    harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Data that is asked for by name and is not there ends with 2, the places and three ways (fault 1)."""
+    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    code, printed = harness("validate", "--dataset", "fashion-mnist", "--data-dir", tmp_path / "mine")
+    assert code == 2
+    assert str(tmp_path / "mine") in printed
+    assert "apt-get install dataset-fashion-mnist" in printed
+    assert "Three ways to get it" in printed
+
+
+def test_auto_says_loudly_what_it_took(
+    harness: Command, small: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where `auto` takes the small set, start, last lines, verdict and report say so."""
+    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    code, printed = harness("validate", *small, "--dataset", "auto", "--epochs", 0, "--classifier-epochs", 0)
+    assert code == 3
+    assert printed.count("judges the small excerpt") >= 2
+    assert "on fashion-mnist-mini" in printed.strip().splitlines()[-1]
+    notice = json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["notice"]
+    assert "neither found nor downloaded" in notice
+    assert "Not the full data" in (tmp_path / "artifacts/latest/report.html").read_text()
+
+
+def test_run_judge_and_report_do_its_parts(harness: Command, finished: RunDirectory) -> None:
+    """`judge` and `report` work on a run directory, and a strict judgement may differ."""
+    code, printed = harness("judge", finished.path)
+    assert (code, printed.strip().splitlines()[-1]) == (0, "PASS on fashion-mnist-mini: all 6 gates hold")
+    code, printed = harness("report", finished.path)
+    assert code == 0
+    assert (finished / "report.html").is_file()
+    values = json.loads((finished / "estimates.json").read_text())
+    for row in values["estimates"]:
+        if row["name"] == "accuracy":
+            row |= {"estimate": 0.76, "low": 0.74}
+    (finished / "estimates.json").write_text(json.dumps(values))
+    assert harness("judge", finished.path)[0] == 0
+    assert harness("judge", "--strict", finished.path)[0] == 1
+
+
+def test_run_computes_only(harness: Command, small: list[str], tmp_path: Path) -> None:
+    """`harness run` leaves a run without a verdict, says how to judge it, and moves no link."""
+    code, printed = harness("run", *small, "--epochs", 0, "--classifier-epochs", 0)
+    assert code == 0
+    run = only_run(tmp_path / "artifacts")
+    assert f"harness judge {run.path.relative_to(tmp_path)}" in printed
+    assert run.read_verdict() is None
+    assert not (tmp_path / "artifacts/latest").exists()
+
+
+@pytest.mark.parametrize("command", ["judge", "report"])
+def test_a_folder_that_is_no_run_ends_with_2(harness: Command, tmp_path: Path, command: str) -> None:
+    """A folder that is no run directory is refused."""
+    code, printed = harness(command, tmp_path)
+    assert code == 2
+    assert "is no run directory" in printed
+
+
+def test_a_run_with_anothers_verdict_ends_with_3(harness: Command, finished: RunDirectory) -> None:
+    """A verdict of another run is red, not reported (fault 35)."""
+    values = json.loads((finished / "verdict.json").read_text())
+    (finished / "verdict.json").write_text(json.dumps(values | {"run_id": "other"}))
+    code, printed = harness("report", finished.path)
+    assert code == 3
+    assert "is the verdict of another run" in printed
+
+
+def test_datasets_lists_what_is_found(
+    harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`harness datasets` verifies what is there, and ends with 2 where something is damaged."""
+    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    code, printed = harness("datasets")
+    assert code == 0
+    assert "verified  fashion-mnist-mini: 5000 training and 2000 test images" in printed
+    assert "absent    fashion-mnist\n" in printed
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/train-images-idx3-ubyte").write_bytes(b"not it")
+    code, printed = harness("datasets", "--data-dir", tmp_path / "mine")
+    assert code == 2
+    assert "damaged   fashion-mnist" in printed
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_run_says_so(
+    small: list[str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """SIGTERM ends with 143, Ctrl-C with 130, and the verdict is `interrupted` (fault 34)."""
+    flags = [*small, "--epochs", "500"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "validate", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 1/500" in line:
+            process.send_signal(number)
+            break
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait() == code, rest
+    assert "INTERRUPTED on fashion-mnist-mini" in rest
+    assert "Traceback" not in rest
+    assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "interrupted"

@@ -1,0 +1,447 @@
+"""The stages of a run, from the configuration to the estimates."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness import attributions, datasets, judging, pipeline, statistics
+from harness.artifacts import RunDirectory
+from harness.attributions import Method
+from harness.config import Config
+from harness.datasets import Dataset
+from harness.errors import ConfigurationError, DeviceError, OutputError, TrainingDiverged
+from harness.measurements import correlations
+from harness.models import PixelClassifier
+from harness.pipeline.work import Silence, Work, stream
+from harness.runs import Run
+from harness.training import Epoch
+
+MakeConfig = Callable[..., Config]
+
+
+class Notes(Silence):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.trained: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
+        self.trained.append(title)
+        return epochs
+
+
+def compute(config: Config, stages: tuple[pipeline.Stage, ...] = pipeline.STAGES) -> tuple[Work, Notes]:
+    notes = Notes()
+    work = pipeline.prepare(config, notes)
+    pipeline.execute(work, stages)
+    return work, notes
+
+
+def before(name: str, planted: Callable[[Work], None]) -> tuple[pipeline.Stage, ...]:
+    """The stages, with something planted before one of them."""
+    place = [stage for stage, _ in pipeline.STAGES].index(name)
+    return (*pipeline.STAGES[:place], ("planted", planted), *pipeline.STAGES[place:])
+
+
+def verdicts(work: Work) -> dict[str, str]:
+    return {one.id: one.verdict for one in judging.judge(work.run)["criteria"]}
+
+
+def metrics(run: RunDirectory) -> str:
+    return (run / "metrics.csv").read_text()
+
+
+def test_a_clean_run_holds_every_gate(finished: RunDirectory) -> None:
+    """Even a run of seconds passes every gate, so that a red one means something."""
+    verdict = finished.read_verdict()
+    assert verdict is not None
+    assert {one.id: one.verdict for one in verdict["criteria"] if one.gate} == dict.fromkeys(
+        ("accuracy", "sparsity", "agreement", "reconstruction", "fraction_unexplained", "selection"), "pass"
+    )
+
+
+def test_agreement_is_what_the_maps_on_disk_say(finished: RunDirectory) -> None:
+    """The estimate of agreement follows from the files alone, by a plain double loop."""
+    evidence = Run(finished).evidence()
+    maps = evidence.contributions()
+    by_class = []
+    for label in range(10):
+        members = np.flatnonzero(evidence.labels == label)
+        values = [
+            np.corrcoef(maps[a][i], maps[b][i])[0, 1]
+            for i in members
+            for a in maps
+            for b in maps
+            if list(maps).index(a) < list(maps).index(b)
+        ]
+        by_class.append(np.mean(values))
+    estimate = Run(finished).estimate("agreement")
+    assert estimate is not None
+    assert estimate.estimate == pytest.approx(np.mean(by_class), abs=1e-6)
+    assert estimate.n == 40
+
+
+def test_the_maps_on_disk_are_those_of_the_weights_on_disk(finished: RunDirectory) -> None:
+    """Networks rebuilt from the weight files give the stored logits and maps."""
+    from harness.models import Classifier, KSparseAutoencoder
+    from harness.training import load_weights
+
+    run = Run(finished)
+    autoencoder, classifier = KSparseAutoencoder(32, 784, 256), Classifier(256)
+    weights = finished.seed(0) / "weights"
+    load_weights(autoencoder, weights / "full_autoencoder.pth")
+    load_weights(classifier, weights / "classifier.pth")
+    model = PixelClassifier(autoencoder, classifier).eval()
+    evidence = run.evidence()
+    images, labels = torch.from_numpy(evidence.images), torch.from_numpy(evidence.labels)
+    with torch.no_grad():
+        logits = model(images).numpy()
+    np.testing.assert_allclose(logits, evidence.logits[evidence.indices], atol=1e-4)
+    maps = attributions.integrated_gradients(model, images, labels)
+    assert correlations(maps.numpy(), evidence.maps["integrated_gradients"].own).min() > 0.999
+
+
+def test_samples_are_right_sure_and_balanced(finished: RunDirectory) -> None:
+    """The table of samples shows only right predictions over the bound, four of each class."""
+    table = Run(finished).samples
+    assert (table["prediction"] == table["label"]).all()
+    assert (table["confidence"] > 0.5).all()
+    assert table.groupby("class").size().tolist() == [4] * 10
+
+
+def test_a_second_run_trains_nothing_and_gives_the_same_metrics(small_config: MakeConfig) -> None:
+    """A second run takes its networks from the first and has the same metrics; `fresh` trains anew."""
+    brief: dict[str, Any] = {"seeds": "7", "epochs": 1, "classifier_epochs": 2}
+    first, notes = compute(small_config(**brief))
+    assert len(notes.trained) == 2
+    second, again = compute(small_config(**brief))
+    assert again.trained == []
+    assert any("taken from an earlier run" in line for line in again.said)
+    third, anew = compute(small_config(fresh=True, **brief))
+    assert len(anew.trained) == 2
+    assert metrics(first.run) == metrics(second.run) == metrics(third.run)
+    assert len({work.run.path for work in (first, second, third)}) == 3
+
+
+def test_another_configuration_never_uses_a_checkpoint(small_config: MakeConfig) -> None:
+    """A checkpoint of another seed, k, batch size or number of epochs is not used (fault 29)."""
+    compute(small_config(epochs=1, classifier_epochs=1), pipeline.STAGES[:1])
+    for change in ({"seeds": "1"}, {"k": 16}, {"batch_size": 128}, {"learning_rate": 2e-3}, {"epochs": 0}):
+        _, notes = compute(
+            small_config(**({"epochs": 1, "classifier_epochs": 1} | change)), pipeline.STAGES[:1]
+        )
+        assert len(notes.trained) == 2, change
+    _, notes = compute(small_config(epochs=1, classifier_epochs=2), pipeline.STAGES[:1])
+    assert notes.trained == ["seed 0: classifier"]
+
+
+def test_a_damaged_checkpoint_is_computed_anew_and_said(small_config: MakeConfig) -> None:
+    """A truncated checkpoint is trained anew, which is said (fault 28)."""
+    config = small_config(epochs=1, classifier_epochs=1)
+    first, _ = compute(config, pipeline.STAGES[:1])
+    stored = stored_weights(config, first.run, "autoencoder", "full_autoencoder.pth")
+    stored.unlink()
+    stored.write_bytes(b"PK\x03\x04 cut off")
+    second, notes = compute(config, pipeline.STAGES[:1])
+    assert notes.warned == ["seed 0: the stored autoencoder is damaged; it is trained anew"]
+    assert notes.trained == ["seed 0: autoencoder"]
+    name = "seed-0/weights/full_autoencoder.pth"
+    assert (second.run / name).read_bytes() == (first.run / name).read_bytes()
+
+
+def stored_weights(config: Config, run: RunDirectory, stage: str, name: str) -> Path:
+    """The file in the cache that a run's weights are the same as."""
+    mine = (run / f"seed-0/weights/{name}").read_bytes()
+    entries = (config.output / "cache" / stage).rglob(name)
+    return next(path for path in entries if path.read_bytes() == mine)
+
+
+class _Trap:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_malicious_checkpoint_in_the_cache_executes_nothing(
+    small_config: MakeConfig, tmp_path: Path
+) -> None:
+    """A pickle planted in the cache is neither executed nor used (fault 30)."""
+    config = small_config(epochs=1, classifier_epochs=1)
+    first, _ = compute(config, pipeline.STAGES[:1])
+    stored = stored_weights(config, first.run, "classifier", "classifier.pth")
+    stored.unlink()
+    stored.write_bytes(pickle.dumps(_Trap(tmp_path / "sprung")))
+    _, notes = compute(config, pipeline.STAGES[:1])
+    assert notes.trained == ["seed 0: classifier"]
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_chunk_size_changes_no_metric(small_config: MakeConfig) -> None:
+    """Chunks of 7 images and of 512 give the same agreement to 1e-4 (fault 24)."""
+    values = []
+    for chunk in (7, 512):
+        work, _ = compute(small_config(chunk_size=chunk))
+        estimate = Run(work.run).estimate("agreement")
+        assert estimate is not None
+        values.append(estimate.estimate)
+    assert values[0] == pytest.approx(values[1], abs=1e-4)
+
+
+def test_an_untrained_network_is_red_and_says_why(small_config: MakeConfig) -> None:
+    """Without training accuracy and reconstruction fail, and agreement cannot be judged."""
+    work, _ = compute(small_config(epochs=0, classifier_epochs=0, confidence=0.8))
+    verdict = judging.judge(work.run)
+    outcome = {one.id: one.verdict for one in verdict["criteria"]}
+    assert outcome["accuracy"] == outcome["fraction_unexplained"] == "fail"
+    assert outcome["agreement"] == outcome["selection"] == "error"
+    assert verdict["verdict"] == "error"
+    why = next(one.why for one in verdict["criteria"] if one.id == "agreement")
+    assert "no test image is named rightly and over 80% sure" in why
+
+
+def test_permuted_atoms_are_red_by_agreement(small_config: MakeConfig) -> None:
+    """A decoder whose atoms were permuted fails the gate on agreement, and no gate errs."""
+
+    def permute(work: Work) -> None:
+        for network in work.networks.values():
+            order = torch.randperm(256, generator=torch.Generator().manual_seed(1))
+            with torch.no_grad():
+                network.autoencoder.decoder.weight.copy_(network.autoencoder.decoder.weight[:, order])
+
+    work, _ = compute(small_config(), before("inspection", permute))
+    verdict = judging.judge(work.run)
+    outcome = {one.id: one.verdict for one in verdict["criteria"]}
+    assert outcome["agreement"] == "fail"
+    assert outcome["accuracy"] == outcome["selection"] == "pass"
+    assert verdict["verdict"] == "fail"
+
+
+def test_a_class_absent_from_the_selection_is_an_error(small_config: MakeConfig) -> None:
+    """Where a class has no right and sure image, agreement and selection err and name it (fault 10)."""
+
+    def forget(work: Work) -> None:
+        folder = work.run.seed(0)
+        arrays = folder.read_arrays("predictions.npz")
+        arrays["logits"][:, 6] = -100.0
+        folder.write_arrays("predictions.npz", arrays)
+
+    work, notes = compute(small_config(), before("selection", forget))
+    outcome = verdicts(work)
+    assert outcome["agreement"] == outcome["selection"] == "error"
+    assert outcome["accuracy"] in ("pass", "fail")
+    estimate = Run(work.run).estimate("agreement")
+    assert estimate is not None
+    assert "Shirt (0)" in str(estimate.reason)
+    assert any("Shirt" in line for line in notes.warned)
+
+
+def test_constant_maps_are_an_error_not_a_skipped_value(small_config: MakeConfig) -> None:
+    """A method that gives constant maps makes agreement an error that counts them (fault 20)."""
+
+    def blank(
+        model: PixelClassifier, images: torch.Tensor, targets: torch.Tensor, **_: object
+    ) -> torch.Tensor:
+        return torch.zeros_like(images)
+
+    attributions.methods._entries["blank"] = Method("blank", "contribution", blank)
+    try:
+        work, _ = compute(small_config(methods="gradients,blank"))
+        assert verdicts(work)["agreement"] == "error"
+    finally:
+        del attributions.methods._entries["blank"]
+    estimate = Run(work.run).estimate("agreement")
+    assert estimate is not None
+    assert estimate.reason == "40 of 40 maps of blank are constant and have no correlation"
+
+
+def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> None:
+    """A loss that is NaN or infinite stops training, and the run is judged an error (fault 17)."""
+    config = small_config(learning_rate=1e30)
+    notes = Notes()
+    work = pipeline.prepare(config, notes)
+    with pytest.raises(TrainingDiverged, match="epoch 1, step"):
+        pipeline.execute(work)
+    verdict = judging.judge(work.run)
+    assert verdict["verdict"] == "error"
+    assert "broke off in stage training: autoencoder: the loss is" in judging.sentence(verdict)
+    assert {one.verdict for one in verdict["criteria"]} == {"error"}
+
+
+def test_methods_can_be_a_subset(small_config: MakeConfig) -> None:
+    """Two methods are one pair; the other family is missing with a reason."""
+    work, _ = compute(small_config(methods="smoothgrad,gradients"))
+    run = Run(work.run)
+    pairs = [one.name for one in run.estimates if one.name.startswith("agreement_pair.")]
+    assert pairs == ["agreement_pair.smoothgrad-gradients"]
+    family = run.estimate("agreement_decoder_family")
+    assert family is not None
+    assert family.estimate is None
+    assert verdicts(work)["agreement"] == "pass"
+
+
+def test_three_seeds_explain_the_same_images(small_config: MakeConfig) -> None:
+    """With several seeds the samples are right and sure in each, and estimates join and part the seeds."""
+    changes: dict[str, Any] = {"minimum_per_class": 2, "samples_per_class": 3, "confidence": 0.3}
+    work, _ = compute(small_config(seeds="0,1,2", epochs=2, classifier_epochs=4, **changes))
+    run = Run(work.run)
+    table = run.samples
+    assert (table["prediction"] == table["label"]).all()
+    assert (table["confidence"] > 0.3).all()
+    assert [one.seed for one in run.estimates if one.name == "agreement"] == [None, 0, 1, 2]
+    joint = run.estimate("agreement")
+    assert joint is not None
+    assert joint.population == statistics.RECIPE
+    assert joint.low is not None
+    parts = [one.estimate for one in run.estimates if one.name == "agreement" and one.seed is not None]
+    assert joint.estimate == pytest.approx(np.mean([part or 0.0 for part in parts]))
+    assert (work.run / "seed-2/attributions/smoothgrad.npz").is_file()
+
+
+def test_streams_differ_by_seed_and_purpose() -> None:
+    """Each purpose of each seed draws from a stream of its own, the same on every machine."""
+    assert len({stream(seed, purpose) for seed in (0, 1) for purpose in ("a", "b")}) == 4
+    assert stream(0, "autoencoder") == 58289081514597555
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "message"),
+    [
+        ({"methods": "gradient,smoothgrad"}, ConfigurationError, "did you mean 'gradients'"),
+        ({"dataset": "fashion-mnst"}, ConfigurationError, "did you mean 'fashion-mnist"),
+    ],
+)
+def test_unknown_names_are_refused_before_any_work(
+    small_config: MakeConfig, flags: dict[str, str], error: type[Exception], message: str
+) -> None:
+    """An unknown method or data set is refused with a suggestion, and no run directory is made (fault 16)."""
+    config = small_config(**flags)
+    with pytest.raises(error, match=message):
+        pipeline.prepare(config, Silence())
+    assert not (config.output / "runs").exists()
+
+
+def test_cuda_is_refused_where_there_is_none(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`device = cuda` without one is refused before any work (fault 23)."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = small_config(device="cuda")
+    with pytest.raises(DeviceError, match="--device cpu"):
+        pipeline.prepare(config, Silence())
+    assert not (config.output / "runs").exists()
+
+
+def test_an_output_in_the_way_is_refused_before_training(small_config: MakeConfig, tmp_path: Path) -> None:
+    """An output folder that cannot be written to is refused before any work (fault 33)."""
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="taken"):
+        pipeline.prepare(small_config(output=tmp_path / "taken"), Silence())
+
+
+def test_the_data_that_was_judged_is_named(finished: RunDirectory) -> None:
+    """Name, sizes and digests of the data stand in the verdict."""
+    verdict = finished.read_verdict()
+    assert verdict is not None
+    assert verdict["dataset"]["name"] == "fashion-mnist-mini"
+    assert (verdict["dataset"]["train"], verdict["dataset"]["test"]) == (5000, 2000)
+    assert len(verdict["dataset"]["sha256"]) == 4
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    small_config: MakeConfig, small_flags: dict[str, Any], tmp_path: Path
+) -> None:
+    """A run that is killed after a stage gives, run again, the metrics of an unbroken one (fault 26)."""
+    settings: dict[str, Any] = {"seeds": "3", "epochs": 1}
+    unbroken, _ = compute(small_config(**settings))
+    output = tmp_path / "killed"
+    code = (
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from harness import config, pipeline\n"
+        "class Told(pipeline.Silence):\n"
+        "    def epochs(self, title, epochs, total):\n"
+        "        print(title, flush=True)\n"
+        "        return epochs\n"
+        "pipeline.execute(pipeline.prepare(config.load(flags=json.loads(sys.argv[1]), "
+        "folder=Path(sys.argv[2])), Told()))\n"
+    )
+    output.mkdir()
+    flags = json.dumps(small_flags | settings | {"output": str(output)})
+    command = [sys.executable, "-c", code, flags, str(output)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "classifier" in line:
+            time.sleep(0.3)
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    work, notes = compute(small_config(output=output, **settings))
+    assert notes.trained == ["seed 3: classifier"]
+    assert metrics(work.run) == metrics(unbroken.run)
+
+
+def hostile(data_dir: Path | None = None) -> Dataset:
+    """The small data with class names that try to break out of every format."""
+    mini = datasets.fashion_mnist_mini(data_dir)
+    names = (
+        "</script><img src=x onerror=alert(1)>",
+        "{{7*7}}",
+        "a\x00\x1b[31mred\x1b[0m\u202eevil",
+        "x" * 10_000,
+        "| pipe | `code` |",
+        '"quoted", comma',
+        "=cmd()",
+        "naïve 中文",
+        "None",
+        "&amp;",
+    )
+    return Dataset(**vars(mini) | {"classes": names, "name": "hostile"})
+
+
+def test_hostile_names_pass_through_inert(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class names with markup, templates and control characters come out as text (faults 44, 45, 46)."""
+    from xml.etree import ElementTree
+
+    from harness import report
+
+    monkeypatch.setitem(datasets.datasets._entries, "hostile", hostile)
+    work, _ = compute(small_config(dataset="hostile", confidence=0.8))
+    judging.judge(work.run)
+    page = report.render(work.run).read_text(encoding="utf-8")
+    assert "<img" not in page
+    assert "&lt;/script&gt;&lt;img" in page
+    assert "{{7*7}}" in page
+    assert ">49<" not in page
+    for character in ("\x00", "\x1b", "\u202e"):
+        assert character not in page
+    assert "x" * 400 not in page
+    ElementTree.parse(work.run / "junit.xml")
+    assert "\u202e" not in (work.run / "junit.xml").read_text(encoding="utf-8")
+    assert "<img" not in (work.run / "summary.md").read_text(encoding="utf-8")

@@ -1,0 +1,177 @@
+"""The report: one page, true to the numbers, inert to foreign text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from harness import judging, report
+from harness.artifacts import RunDirectory
+from harness.criteria import show
+from harness.errors import RunError
+from harness.report import Section
+from harness.runs import Run
+
+
+@pytest.fixture(scope="module")
+def rendered(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A copy of the small run with its report; to be read, not written."""
+    target = tmp_path_factory.mktemp("rendered") / "run"
+    shutil.copytree((finished_output / "latest").resolve(), target)
+    run = RunDirectory.open(target)
+    report.render(run)
+    return run
+
+
+def page_of(run: RunDirectory) -> str:
+    return report.render(run).read_text(encoding="utf-8")
+
+
+def test_the_page_bears_the_verdicts_numbers(rendered: RunDirectory) -> None:
+    """Every criterion stands in the page with the numbers and the verdict of verdict.json."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    verdict = rendered.read_verdict()
+    assert verdict is not None
+    rows = re.findall(r"<tr[^>]*>\s*<th scope=\"row\">.*?</tr>", page.split("</table>")[0], re.DOTALL)
+    for one, row in zip(verdict["criteria"], rows, strict=True):
+        assert f"<code>{one.id}</code>" in row
+        assert f'<td class="number">{show(one.estimate)}</td>' in row
+        assert f"</span> {one.verdict}</span>" in row
+        if one.low is not None:
+            assert f"{show(one.low)} to {show(one.high)}" in row
+    assert "PASS" in page.split("</h1>")[0]
+
+
+def test_the_same_run_renders_to_the_same_bytes(rendered: RunDirectory, finished: RunDirectory) -> None:
+    """A copy of the run, rendered again, has the same page and the same figures."""
+    assert page_of(finished) == (rendered / "report.html").read_text(encoding="utf-8")
+    for path in (rendered / "figures").iterdir():
+        assert (finished / "figures" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_page_needs_no_network(rendered: RunDirectory) -> None:
+    """The page forbids requests, and holds no address that a browser would ask for."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in page
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert addresses
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+    assert "<script" not in page
+
+
+def test_every_section_and_sample_has_an_anchor(rendered: RunDirectory) -> None:
+    """Each section and each shown sample can be linked to, each id stands once."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert {*report.sections} - {"failure"} <= set(ids)
+    run = Run(rendered)
+    for place in run.typical(1):
+        assert f"sample-{run.evidence().indices[place]}" in ids
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_the_page_is_well_formed(rendered: RunDirectory) -> None:
+    """Every tag that is opened is closed, in order."""
+    void = {"meta", "link", "br", "hr", "img", "input"}
+
+    class Checker(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in void:
+                self.open.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            """An empty element of SVG."""
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag
+
+    checker = Checker()
+    checker.feed((rendered / "report.html").read_text(encoding="utf-8"))
+    assert checker.open == []
+
+
+def test_every_chart_says_what_it_shows(rendered: RunDirectory) -> None:
+    """Each drawing has an alternative text with its finding, and charts of numbers a table behind them."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    labels = re.findall(r'role="img" aria-label="([^"]*)"', page)
+    assert len(labels) == page.count("<figure")
+    assert all(len(label) > 20 for label in labels)
+    assert page.count("<summary>The numbers</summary>") == 4
+
+
+def test_a_page_without_full_data_says_so_at_the_top(finished: RunDirectory) -> None:
+    """The notice about substituted data stands in the head of the page."""
+    values = json.loads((finished / "verdict.json").read_text())
+    (finished / "verdict.json").write_text(
+        json.dumps(values | {"notice": "This run judges the small excerpt."})
+    )
+    head = page_of(finished).split("</header>")[0]
+    assert "This run judges the small excerpt." in head
+
+
+def test_a_run_without_a_verdict_is_not_reported(finished: RunDirectory) -> None:
+    """A run that was not judged has no report, and the message tells how to judge it (fault 35)."""
+    (finished / "verdict.json").unlink()
+    with pytest.raises(RunError, match="harness judge"):
+        report.render(finished)
+
+
+def test_a_broken_off_run_is_reported(finished: RunDirectory) -> None:
+    """A run that broke off has a report that says where, with the trace as text."""
+    trace = "Traceback </pre><img src=x onerror=alert(1)> {{7*7}}"
+    failure = {"stage": "training", "kind": "ValueError", "message": "<b>boom</b>", "trace": trace}
+    finished.write_json("failure.json", failure)
+    for name in ("estimates.json", "samples.json"):
+        (finished / name).unlink()
+    judging.judge(finished)
+    page = page_of(finished)
+    assert "broke off in stage training" in page.split("</header>")[0]
+    assert "<img" not in page
+    assert "<b>boom" not in page
+    assert "{{7*7}}" in page
+
+
+def test_a_section_that_fails_leaves_the_verdict(
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A section that fails says so in its place, the page stands, and the failure is raised (fault 48)."""
+
+    def fail(_: Run) -> str:
+        raise ZeroDivisionError("no figure today")
+
+    monkeypatch.setitem(report.sections._entries, "model", Section("model", "The model", fail))
+    with pytest.raises(RunError, match="no figure today"):
+        report.render(finished)
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert "This section could not be made; the verdict stands." in page
+    assert "PASS" in page
+    assert 'id="provenance"' in page
+
+
+def test_a_section_without_data_is_a_line(finished: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section that has nothing to show says why, in a line."""
+    monkeypatch.setitem(report.sections._entries, "model", Section("model", "M", lambda _: "Nothing yet."))
+    assert '<p class="absent">Nothing yet.</p>' in page_of(finished)
+
+
+def test_red_is_said_in_words(finished: RunDirectory) -> None:
+    """A failed gate stands in the headline with its number and threshold, and in its row with the reason."""
+    values = json.loads((finished / "estimates.json").read_text())
+    for row in values["estimates"]:
+        if row["name"] == "agreement":
+            row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
+    (finished / "estimates.json").write_text(json.dumps(values))
+    judging.judge(finished)
+    page = page_of(finished)
+    assert "FAIL" in page.split("</h1>")[0]
+    assert "0.5 [0.4, 0.55] is under 0.6" in page.split("</h1>")[0]
