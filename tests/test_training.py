@@ -303,12 +303,24 @@ def test_many_images_are_encoded_like_each_alone(
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_a_loss_that_is_no_number_stops_at_that_step(stage: Stage, bad: float) -> None:
-    """NaN or infinite input ends training at the step that meets it; the message names stage, epoch, step."""
+    """NaN or infinite input ends training at the step that meets it; the message names where that was."""
     step = torch.randperm(N, generator=seed(5)).tolist().index(7) // BATCH + 1
     stage.inputs[7] = bad
     with pytest.raises(TrainingDiverged, match=rf"{stage.name}.*(nan|inf).*epoch 1, step {step}\b") as caught:
         stage.train()
     assert caught.value.exit_code == 3
+
+
+def test_an_infinite_loss_stops_training(stage: Stage) -> None:
+    """A loss too large for a float is refused like one that is NaN."""
+    if stage.name == "autoencoder":
+        stage.inputs[:] = 1e200
+    else:
+        stage.labels[:] = 0
+        with torch.no_grad():
+            list(stage.model.parameters())[-1][0] = -torch.inf
+    with pytest.raises(TrainingDiverged, match=rf"{stage.name}.*\binf.*epoch 1, step 1\b"):
+        stage.train()
 
 
 def test_the_step_that_diverges_is_not_taken(stage: Stage) -> None:
