@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -21,7 +23,7 @@ def validate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite, without the full-size work marked `slow`."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "-m", "not slow", *session.posargs)
 
 
 @nox.session
@@ -37,12 +39,13 @@ def lint(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Benchmarks."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "--benchmark-only", "-m", "", "tests/benchmarks", *session.posargs)
+    command = ("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks")
+    session.run(*command, *session.posargs, env={"OMP_NUM_THREADS": str(os.cpu_count() or 1)})
 
 
 @nox.session
 def nightly(session: nox.Session) -> None:
     """The main job on the full data, and every test, the slow ones too."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "-m", "", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
     session.run("python", "-m", "harness", "validate", "--dataset", "fashion-mnist")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 # tiny networks gain nothing from threads, and lose much where the cores are shared; before torch loads
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from harness import config, datasets, judging, pipeline
