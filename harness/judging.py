@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ def judge(run: RunDirectory, *, strict: bool = False, suite: Path | None = None)
     """
     config, provenance = run.read_config(), run.read_provenance()
     strict = strict or config.strict
+    start = time.perf_counter()
     rows, printed = _run_suite(run, strict, suite or shipped("validation"))
+    seconds = time.perf_counter() - start
     verdicts = [_verdict(criterion, rows, printed) for criterion in config.criteria]
     failure = run.read_json("failure.json") if (run / "failure.json").is_file() else None
     interrupted = failure is not None and failure["kind"] == "interrupted"
@@ -54,7 +57,7 @@ def judge(run: RunDirectory, *, strict: bool = False, suite: Path | None = None)
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
         "seeds": list(config.seeds),
-        "duration_s": stages,
+        "duration_s": stages | {"judging": seconds},
         "failure": failure,
     }
     run.write_json("verdict.json", values | {"criteria": [vars(verdict) for verdict in verdicts]})
@@ -121,7 +124,7 @@ def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) ->
 
 def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in one sentence, on the data that was judged."""
-    name = verdict["dataset"]["name"]
+    name = verdict["dataset"]["name"] + (" (not the full data)" if verdict["notice"] else "")
     word = str(verdict["verdict"]).upper()
     if verdict["failure"]:
         failure = verdict["failure"]

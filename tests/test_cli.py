@@ -177,7 +177,7 @@ def test_auto_says_loudly_what_it_took(
     code, printed = harness("validate", *small, "--dataset", "auto", "--epochs", 0, "--classifier-epochs", 0)
     assert code == 3
     assert printed.count("judges the small excerpt") >= 2
-    assert "on fashion-mnist-mini" in printed.strip().splitlines()[-1]
+    assert "on fashion-mnist-mini (not the full data)" in printed.strip().splitlines()[-1]
     notice = json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["notice"]
     assert "neither found nor downloaded" in notice
     assert "Not the full data" in (tmp_path / "artifacts/latest/report.html").read_text()

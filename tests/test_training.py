@@ -221,7 +221,8 @@ def test_records_name_stage_and_epoch(stage: Stage) -> None:
 
 
 def test_training_ends_in_evaluation_mode(stage: Stage) -> None:
-    """Dropout is on in training, off afterwards."""
+    """Dropout is on in training, whatever it was before, and off afterwards."""
+    stage.model.eval()
     records = stage.start(epochs=2, rate=LITERAL_RATE, batch=BATCH, order=0)
     next(records)
     assert stage.model.training
