@@ -169,7 +169,7 @@ class Folder:
 
 
 class RunDirectory(Folder):
-    """One run's folder; `interfaces.md` names its files and keys in the project's documentation."""
+    """One run's folder; the README lists its files."""
 
     @classmethod
     def create(cls, output: Path, commit: str, now: datetime | None = None) -> RunDirectory:
@@ -181,7 +181,12 @@ class RunDirectory(Folder):
         now = now or datetime.now(timezone.utc)
         name = f"{now:%Y%m%dT%H%M%SZ}-{commit}"
         try:
-            (output / "runs").mkdir(parents=True, exist_ok=True)
+            for folder in ("runs", "cache"):
+                (output / folder).mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=output / folder):
+                    pass
+            if (output / "latest").exists() and not (output / "latest").is_symlink():
+                raise OutputError(f"{output / 'latest'}: must be a link, and is none; move it out of the way")
             for number in range(1, 1000):
                 path = output / "runs" / (name if number == 1 else f"{name}-{number}")
                 with suppress(FileExistsError):
@@ -206,8 +211,11 @@ class RunDirectory(Folder):
         return cls(path)
 
     def link_latest(self) -> None:
-        """Let `latest`, beside `runs`, point here."""
+        """Let `latest`, beside `runs`, point here, unless it points to a newer run with a verdict."""
         output = self.path.parent.parent
+        current = (output / "latest").resolve()
+        if current.name > self.path.name and (current / "verdict.json").is_file():
+            return
         staged = output / f".latest.{self.path.name}"
         staged.unlink(missing_ok=True)
         staged.symlink_to(self.path.relative_to(output), target_is_directory=True)
@@ -308,9 +316,10 @@ class Cache:
             seals = json.loads((entry / SEALS).read_text(encoding="utf-8"))
             return bool(
                 seals["key"] != key
+                or not seals["files"]
                 or any(digest_of(entry / name) != digest for name, digest in seals["files"].items())
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return True
 
     @contextmanager

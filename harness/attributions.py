@@ -7,6 +7,7 @@ sensitivity map becomes a contribution by multiplying with (x - x0).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,20 +92,33 @@ def attribute(
     """
     method = methods[name]
     settings = dict(settings or {})
+
+    def maps(function: MapFunction) -> Tensor:
+        with _inference(model):
+            return function(model, images, targets, **_known_to(function, settings))
+
     if method.sensitivity is None:
-        own = method.maps(model, images, targets, **settings)
+        own = maps(method.maps)
         return Maps(own, own if method.space == "sensitivity" else None, method.space)
-    sensitivity = method.sensitivity(model, images, targets, **settings)
+    sensitivity = maps(method.sensitivity)
     if method.space == "contribution":
         return Maps(images * sensitivity, sensitivity, method.space)
-    return Maps(method.maps(model, images, targets, **settings), sensitivity, method.space)
+    return Maps(maps(method.maps), sensitivity, method.space)
+
+
+def _known_to(function: MapFunction, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a method takes."""
+    parameters = inspect.signature(function).parameters
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+        return dict(settings)
+    return {name: value for name, value in settings.items() if name in parameters}
 
 
 def explain(
     model: nn.Module,
     images: Tensor,
     targets: Tensor | None = None,
-    methods: Sequence[str] = ATTRIBUTION_METHODS,
+    methods: str | Sequence[str] = ATTRIBUTION_METHODS,
     **settings: Any,
 ) -> dict[str, Tensor]:
     """Signed contribution maps of a batch, by method: what the harness compares.
@@ -113,12 +127,14 @@ def explain(
         model: Images to logits; the decoder's methods need a `PixelClassifier`.
         images: float32 [n, pixels], in [0, 1].
         targets: int64 [n], the classes explained; the predicted ones by default.
-        methods: Names of registered methods.
+        methods: Names of registered methods, or one name.
         settings: Of the methods, such as `attribution_steps=50` or `smoothgrad_sigma=0.1`.
 
     Returns:
         float32 [n, pixels] by method.
     """
+    if isinstance(methods, str):
+        methods = [methods]
     if targets is None:
         with _inference(model), torch.no_grad():
             targets = model(images).argmax(dim=1)
@@ -139,9 +155,7 @@ def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
 
 
 @register("gradients", space="sensitivity")
-def gradients(
-    model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
-) -> Tensor:
+def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
     return _mean_gradient(model, images, targets, lambda x, _step: x, torch.ones(1), chunk_size)
 
@@ -153,7 +167,6 @@ def path_gradients(
     *,
     attribution_steps: int = 50,
     chunk_size: int = CHUNK_SIZE,
-    **_: Any,
 ) -> Tensor:
     """The mean of df_y/dx over midpoints of the straight path from 0 to the image, float32 [n, pixels].
 
@@ -164,13 +177,22 @@ def path_gradients(
 
 
 @register("integrated_gradients", space="contribution", sensitivity=path_gradients)
-def integrated_gradients(model: nn.Module, images: Tensor, targets: Tensor, **settings: Any) -> Tensor:
+def integrated_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    attribution_steps: int = 50,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tensor:
     """Integrated gradients from the baseline 0 (Sundararajan, Taly and Yan 2017, equation 1).
 
     (x - x0) times the mean of df_y/dx over midpoints of the straight path from x0 = 0, float32
-    [n, pixels]. Settings: those of `path_gradients`.
+    [n, pixels].
     """
-    return images * path_gradients(model, images, targets, **settings)
+    return images * path_gradients(
+        model, images, targets, attribution_steps=attribution_steps, chunk_size=chunk_size
+    )
 
 
 @register("smoothgrad", space="sensitivity")
@@ -183,7 +205,6 @@ def smoothgrad(
     smoothgrad_sigma: float = 0.1,
     noise_seed: int = 0,
     chunk_size: int = CHUNK_SIZE,
-    **_: Any,
 ) -> Tensor:
     """SmoothGrad (Smilkov et al. 2017): the mean of df_y/dx over noisy copies, float32 [n, pixels].
 
@@ -196,7 +217,7 @@ def smoothgrad(
 
 
 def decoder_sensitivity(
-    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:
     """The sum over active units j of (df_y/dz_j) d_j, float32 [n, pixels]: decoder_weighted without z_j."""
     return _through_decoder(model, images, targets, lambda z, slope: (z > 0) * slope, chunk_size)
@@ -204,7 +225,7 @@ def decoder_sensitivity(
 
 @register("decoder_weighted", space="sensitivity", sensitivity=decoder_sensitivity)
 def decoder_weighted(
-    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:
     """The sum over active units j of z_j (df_y/dz_j) d_j, with d_j the unit's decoder atom.
 
@@ -216,7 +237,7 @@ def decoder_weighted(
 
 @register("decoder_reconstruction", space="sensitivity")
 def decoder_reconstruction(
-    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE, **_: Any
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:
     """The sum over active units j of z_j d_j, float32 [n, pixels]: a control, not an explanation.
 
@@ -236,7 +257,7 @@ def _mean_gradient(
     """The weighted sum over steps s of df_y/dx at point(x, s), float32 [n, pixels]."""
     total = torch.zeros_like(images)
     with _inference(model):
-        for chunk in _chunks(len(images), chunk_size):
+        for chunk in _chunks(images, targets, chunk_size):
             for step, weight in enumerate(weights.tolist()):
                 total[chunk] += weight * _slope(model, point(images[chunk], step), targets[chunk])
     return total
@@ -252,7 +273,7 @@ def _through_decoder(
     """The sum over units j of weigh(z, df_y/dz)_j d_j, float32 [n, pixels]."""
     total = torch.zeros_like(images)
     with _inference(model):
-        for chunk in _chunks(len(images), chunk_size):
+        for chunk in _chunks(images, targets, chunk_size):
             codes = model.autoencoder.encode(images[chunk]).detach()
             slope = _slope(model.classifier, codes, targets[chunk])
             total[chunk] = weigh(codes, slope) @ model.autoencoder.atoms.detach()
@@ -267,16 +288,27 @@ def _slope(function: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         return torch.autograd.grad(chosen, inputs)[0]
 
 
-def _chunks(n: int, size: int) -> Iterator[slice]:
+def _chunks(images: Tensor, targets: Tensor, size: int) -> Iterator[slice]:
+    """Slices of at most `size` images.
+
+    Raises:
+        ValueError: no target, or more than one, for each image; a chunk of no image.
+    """
+    n = len(images)
+    if targets.shape != (n,):
+        raise ValueError(f"targets must be one class an image, shape ({n},) (got {tuple(targets.shape)})")
+    if size < 1:
+        raise ValueError(f"chunk_size must be 1 or more (got {size})")
     return (slice(start, start + size) for start in range(0, n, size))
 
 
 @contextmanager
 def _inference(model: nn.Module) -> Iterator[None]:
-    """Dropout off while explaining, and the mode given back afterwards."""
-    training = model.training
+    """Dropout off while explaining, and the mode of every part given back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training

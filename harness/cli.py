@@ -105,11 +105,12 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
 
     settings = configuration.load(config, flags)
     shown = Shown(quiet=settings.quiet)
-    gated = [criterion for criterion in settings.criteria if criterion.gate]
-    if len(settings.attribution.methods) < 2 and any(c.measurement == "agreement" for c in gated):
+    gated = [criterion.measurement for criterion in settings.criteria if criterion.gate]
+    compared = [name for name in settings.attribution.methods if name != "decoder_reconstruction"]
+    if len(compared) < 2 and any(name.startswith("agreement") for name in gated):
         raise ConfigurationError(
-            "attribution.methods: the gate 'agreement' needs at least two methods "
-            f"(got {settings.attribution.methods[0]}); name two, or use 'harness run' to explain alone"
+            "attribution.methods: the gate 'agreement' needs at least two methods to compare "
+            f"(got {', '.join(settings.attribution.methods)}); name two, or use 'harness run'"
         )
     work, failure = _compute(settings, shown)
     verdict = judging.judge(work.run)
@@ -145,6 +146,10 @@ def judge(
 
     directory = RunDirectory.open(run)
     verdict = judging.judge(directory, strict=strict)
+    if (directory / "report.html").is_file():
+        from harness import report as reporting
+
+        reporting.render(directory)
     _show_verdict(directory, verdict, Shown(quiet=quiet))
     raise typer.Exit(judging.EXIT_CODES[verdict["verdict"]])
 
@@ -172,15 +177,15 @@ def datasets(
         try:
             found = loader(data_dir)
         except data.Absent as absent:
-            console.print(f"[yellow]absent[/]    {escape(name)}")
-            console.print(f"          {escape(str(absent))}", soft_wrap=True)
+            console.print(f"[yellow]absent[/]    {_safe(name)}")
+            console.print(f"          {_safe(str(absent))}", soft_wrap=True)
         except HarnessError as error:
             damaged.append(name)
-            console.print(f"[red]damaged[/]   {escape(name)}: {escape(str(error))}", soft_wrap=True)
+            console.print(f"[red]damaged[/]   {_safe(name)}: {_safe(str(error))}", soft_wrap=True)
         else:
             sizes = f"{len(found.train_images)} training and {len(found.test_images)} test images"
             console.print(
-                f"[green]verified[/]  {escape(name)}: {sizes} in {escape(found.source)}", soft_wrap=True
+                f"[green]verified[/]  {_safe(name)}: {sizes} in {_safe(found.source)}", soft_wrap=True
             )
     if damaged:
         raise typer.Exit(2)
@@ -236,21 +241,21 @@ class Shown:
             f"images, from {dataset.source}); on {where}"
         )
         if dataset.notice:
-            self.console.print(Panel(escape(dataset.notice), title="not the full data", style="bold yellow"))
+            self.console.print(Panel(_safe(dataset.notice), title="not the full data", style="bold yellow"))
         self.say(f"run {work.run.path}")
 
     def say(self, text: str) -> None:
         """A line."""
         if not self.quiet:
-            self.console.print(escape(clean(text, 2000)), soft_wrap=True)
+            self.console.print(_safe(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked."""
-        self.console.print(f"[bold yellow]warning:[/] {escape(clean(text, 4000))}", soft_wrap=True)
+        self.console.print(f"[bold yellow]warning:[/] {_safe(text)}", soft_wrap=True)
 
     def last(self, text: str) -> None:
         """The line that is printed also when quiet."""
-        self.console.print(escape(clean(text, 2000)), soft_wrap=True)
+        self.console.print(_safe(text), soft_wrap=True)
 
     def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
         """The same epochs, with loss and time left."""
@@ -287,6 +292,11 @@ class Shown:
                 yield epoch
 
 
+def _safe(text: object) -> str:
+    """Foreign text for the terminal: no control characters, no markup."""
+    return escape(clean(text, 4000))
+
+
 def _loss(epoch: Epoch) -> str:
     accuracy = "" if epoch.accuracy is None else f", accuracy {epoch.accuracy:.1%}"
     return f"loss {epoch.loss:.5f}{accuracy}"
@@ -307,37 +317,41 @@ def _show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> N
             interval = "–" if one.low is None else f"[{show(one.low)}, {show(one.high)}]"
             word = one.verdict if one.gate else f"watched: {one.verdict}"
             table.add_row(
-                escape(one.title),
+                _safe(one.title),
                 f"[{_STYLES[one.verdict]}]{word}[/]",
                 show(one.estimate),
-                escape(interval),
-                escape(f"{one.relation} {show_threshold(one.threshold)}"),
+                _safe(interval),
+                _safe(f"{one.relation} {show_threshold(one.threshold)}"),
             )
         console.print(table)
         for one in verdict["criteria"]:
             if one.gate and one.verdict != "pass":
-                console.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {escape(one.why)}", soft_wrap=True)
+                console.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {_safe(one.why)}", soft_wrap=True)
         spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in verdict["duration_s"].items())
         shown.say(f"seconds: {spent}")
         shown.say(f"report: {run / 'report.html'}" if (run / "report.html").is_file() else f"run: {run.path}")
     if verdict["notice"]:
         console.print(f"[bold yellow]{escape(verdict['notice'])}[/]", soft_wrap=True)
-    console.print(f"[{_STYLES[verdict['verdict']]}]{escape(sentence(verdict))}[/]", soft_wrap=True)
+    console.print(f"[{_STYLES[verdict['verdict']]}]{_safe(sentence(verdict))}[/]", soft_wrap=True)
 
 
 def main() -> None:
     """The `harness` command: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
 
-    def terminate(_signal: int, _frame: object) -> None:
+    terminated: list[int] = []
+
+    def terminate(number: int, _frame: object) -> None:
+        terminated.append(number)
         raise _Terminated
 
     signal.signal(signal.SIGTERM, terminate)
     try:
         app()
+    except SystemExit as end:
+        # typer answers every KeyboardInterrupt with 130
+        sys.exit(TERMINATED if terminated and end.code != 0 else end.code)
     except HarnessError as error:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]error:[/] {escape(clean(error, 4000))}", soft_wrap=True
-        )
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_safe(error)}", soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt as error:
         sys.exit(_code_of(error))

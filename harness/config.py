@@ -40,11 +40,22 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Natural = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+def _no_truth(value: object) -> object:
+    """True is no 1: whoever writes `k = true` meant something else."""
+    if isinstance(value, bool):
+        raise ValueError(f"input should be a number (got {value})")  # noqa: TRY004 - pydantic
+    return value
+
+
+def _given(value: object) -> object:
+    """An empty text, such as an unset variable gives, is not given."""
+    return None if value == "" else value
+
+
+Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
 Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+    tuple[Annotated[int, BeforeValidator(_no_truth), Field(ge=0, lt=2**32)], ...],
     BeforeValidator(_split),
     Field(min_length=1),
     pydantic.AfterValidator(_distinct),
@@ -62,7 +73,9 @@ class Data(_Table):
     """`[data]`: what is learned from and judged on."""
 
     dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
-    data_dir: Path | None = Field(None, description="first place to look for the data's files")
+    data_dir: Annotated[Path | None, BeforeValidator(_given)] = Field(
+        None, description="first place to look for the data's files"
+    )
 
 
 class Model(_Table):
@@ -102,7 +115,7 @@ class Selection(_Table):
 class Statistics(_Table):
     """`[statistics]`: intervals."""
 
-    interval_confidence: Share = Field(0.95, description="nominal confidence of the intervals")
+    interval_confidence: float = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
     resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
 
 
@@ -124,7 +137,7 @@ class Criterion(_Table):
     title: str = ""
     measurement: str
     relation: Literal[">=", "<=", "within"]
-    threshold: float | tuple[float, float]
+    threshold: Annotated[float | tuple[float, float], BeforeValidator(_no_truth)]
     gate: bool = True
 
     @pydantic.model_validator(mode="after")
@@ -140,7 +153,8 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
     """The criteria that judge every run unless its configuration says otherwise.
 
     The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
-    image, the selection's own promise, and the users' 0.6 asked of the worst pair and of the other space.
+    image, the selection's own promise, and, watched, the users' 0.6 asked of the worst pair and of the
+    same correlation taken otherwise.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -157,6 +171,9 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
         criterion("selection", "Wanted samples that are right and sure", ">=", 1.0),
         criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),
         criterion("agreement_sensitivity", "Agreement in sensitivity space", ">=", 0.6, gate=False),
+        criterion("agreement_absolute", "Agreement of absolute contributions", ">=", 0.6, gate=False),
+        criterion("agreement_foreground", "Agreement on foreground pixels", ">=", 0.6, gate=False),
+        criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
     )
 
 
@@ -218,6 +235,11 @@ class Config(_Table):
             raise ValueError(
                 f"model.k must be in 1..{self.model.code_width}, the code's width (got {self.model.k})"
             )
+        if self.strict and len(self.seeds) == 2:
+            raise ValueError(
+                "strict needs intervals, and two seeds give none for the recipe: "
+                f"name one seed, or three or more (got {', '.join(map(str, self.seeds))})"
+            )
         if self.selection.minimum_per_class > self.selection.samples_per_class:
             raise ValueError(
                 f"selection.samples_per_class must be at least selection.minimum_per_class = "
@@ -244,7 +266,9 @@ def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
             yield name, None, field
 
 
-def load(path: Path | None = None, flags: Mapping[str, Any] | None = None, folder: Path = Path()) -> Config:
+def load(
+    path: str | Path | None = None, flags: Mapping[str, Any] | None = None, folder: Path = Path()
+) -> Config:
     """The configuration from a file and flags.
 
     Args:
@@ -255,7 +279,7 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None, folde
     Raises:
         ConfigurationError: a file that cannot be read, an unknown key, or a value out of its bounds.
     """
-    values, origin = _read(path, folder)
+    values, origin = _read(None if path is None else Path(path), folder)
     tables = {key: table for key, table, _ in settings()}
     for key, value in (flags or {}).items():
         if value is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -62,7 +64,8 @@ def deterministic() -> Iterator[dict[str, Any]]:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """The global generators of torch start from `seed` inside, and are given back after."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 
@@ -81,7 +84,8 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
-    return found
+    # the build is part of torch's own version, not of its package's
+    return found | {"torch": torch.__version__}
 
 
 def machine() -> str:
@@ -95,7 +99,8 @@ def git(*arguments: str) -> str | None:
         done = subprocess.run(  # noqa: S603 - fixed program, arguments of our own
             ["git", *arguments],  # noqa: S607
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # a branch may be named in any bytes
             check=True,
             timeout=10,
         )
@@ -129,6 +134,14 @@ def variables() -> dict[str, str]:
     return {name: clean(os.environ[name]) for name in VARIABLES if name in os.environ}
 
 
+def source_digest(function: Callable[..., object]) -> str:
+    """SHA-256 of the file that a function stands in; of a fresh random text where it has no file."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return uuid.uuid4().hex
+
+
 def code_digest(*modules: str) -> str:
     """SHA-256 over the source of these modules of the harness (`package/module` where they are in one).
 
@@ -138,5 +151,5 @@ def code_digest(*modules: str) -> str:
     paths = [folder / f"{module}.py" for module in modules] or sorted(folder.rglob("*.py"))
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

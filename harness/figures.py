@@ -229,7 +229,7 @@ def _matrix(axes: Axes, values: Floats, labels: Sequence[str], size: float = 10)
 
 def agreement_matrix(names: Sequence[str], values: Mapping[tuple[str, str], float]) -> Figure:
     """The pairs' agreements as a lower triangle."""
-    table = np.eye(len(names))
+    table = np.full((len(names), len(names)), np.nan)
     for (a, b), value in values.items():
         i, j = names.index(a), names.index(b)
         table[i, j] = table[j, i] = value

@@ -29,17 +29,20 @@ EXIT_CODES = {"pass": 0, "fail": 1, "error": 3, "interrupted": 3}
 SUITE_SECONDS = 600
 
 
-def judge(run: RunDirectory, *, strict: bool = False, suite: Path | None = None) -> dict[str, Any]:
+def judge(
+    run: RunDirectory | str | Path, *, strict: bool = False, suite: Path | None = None
+) -> dict[str, Any]:
     """Judge a run: writes `verdict.json`, `junit.xml` and `summary.md`, and links `latest`.
 
     Args:
-        run: Any run directory, whole or broken off.
+        run: Any run directory, or its path, whole or broken off.
         strict: The interval's bound decides; also if the run's configuration says so.
         suite: The folder of criteria; the shipped one by default.
 
     Returns:
         What stands in `verdict.json`, the criteria as records.
     """
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
     config, provenance = run.read_config(), run.read_provenance()
     strict = strict or config.strict
     start = time.perf_counter()
@@ -70,8 +73,12 @@ def judge(run: RunDirectory, *, strict: bool = False, suite: Path | None = None)
 
 def _run_suite(run: RunDirectory, strict: bool, suite: Path) -> tuple[dict[str, Verdict], str]:
     """The verdicts that the suite's tests reached, by id, and what pytest printed."""
-    # of this process's surroundings, nothing that could select, deselect or plug in tests
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    # of this process's surroundings, nothing that could select, plug in or disarm tests
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST_") and name != "PYTHONOPTIMIZE"
+    }
     package = str(Path(__file__).parent.parent)
     path = os.pathsep.join(filter(None, [package, kept.get("PYTHONPATH", "")]))
     with tempfile.TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
 from harness.errors import HarnessError, RunError
 from harness.judging import sentence
+from harness.measurements import CONTROL_METHOD
 from harness.registry import Registry
 from harness.runs import Run
 from harness.statistics import stratified_mean
@@ -84,7 +85,7 @@ class Chart:
     rows: Sequence[Sequence[object]] = ()
 
 
-def render(directory: RunDirectory) -> Path:
+def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 
     A section that cannot be made says so in its place and the rest of the page stands; then the error is
@@ -93,6 +94,7 @@ def render(directory: RunDirectory) -> Path:
     Raises:
         RunError: no verdict, a verdict of another run, a section that failed.
     """
+    directory = directory if isinstance(directory, RunDirectory) else RunDirectory.open(Path(directory))
     run = Run(directory)
     if run.verdict is None:
         raise RunError(
@@ -183,7 +185,7 @@ def _agreement(run: Run) -> Context | str:
     agreement = run.estimate("agreement")
     if agreement is None or agreement.estimate is None:
         return _no_samples(run) or f"Agreement could not be measured: {agreement and agreement.reason}."
-    names = run.config.attribution.methods
+    names = tuple(name for name in run.config.attribution.methods if name != CONTROL_METHOD)
     pairs = {
         pair: estimate
         for pair in itertools.combinations(names, 2)
@@ -264,10 +266,10 @@ def _explanations(run: Run) -> Context | str:
     for place, figure in zip(places, run.explanations(run.config.report.figure_samples), strict=True):
         index, name = int(evidence.indices[place]), evidence.classes[evidence.labels[place]]
         finding = f"Test image {index}, rightly named {name}"
-        if judged:
+        if judged and np.isfinite(values[0][place]):
             finding += f": its maps agree at {show(float(values[0][place]))}"
         charts.append(Chart(f"sample-{index}", figure, f"{finding}."))
-    return {"charts": charts, "methods": evidence.methods, "seed": evidence.seed}
+    return {"charts": charts, "seed": evidence.seed}
 
 
 @section("class-means", "The mean map of each class")
@@ -366,7 +368,7 @@ def _samples(run: Run) -> Context | str:
 def _measurements(run: Run) -> Context | str:
     if not run.estimates:
         return "The run broke off before anything was measured."
-    return {"estimates": run.estimates, "interval": _interval}
+    return {"estimates": run.estimates}
 
 
 @section("provenance", "Where these numbers come from")

@@ -138,7 +138,10 @@ class Run:
         """
         labels = self.directory.read_arrays("samples.npz")["labels"]
         values = self.per_sample("agreement")
-        order = values[0] if values.shape[1] == len(labels) else np.zeros(len(labels))
+        order = np.zeros(len(labels))
+        if values.shape[1] == len(labels):
+            # an image whose maps have no correlation counts as the worst
+            order = np.nan_to_num(values[0], nan=-2.0)
         taken: list[int] = []
         for label in np.unique(labels):
             ranked = sorted(np.flatnonzero(labels == label).tolist(), key=lambda place: (order[place], place))

@@ -19,6 +19,9 @@ from harness.records import Estimate, Floats, Ints, Measurement
 _DRAWS_AT_ONCE = 4_000_000
 """Resampled values in memory at once; keeps the bootstrap's memory flat."""
 
+MISSING_SHARE = 0.01
+"""Where more images than this have no value, or a whole class, there is no estimate."""
+
 ONE_MODEL = "this model, on images like these"
 RECIPE = "networks of this recipe, on images like these"
 
@@ -218,9 +221,12 @@ def _across_seeds(by_seed: Sequence[Measurement], rows: Sequence[Floats], confid
         REDUCTIONS[first.reduction](values, strata, confidence, 100, np.random.default_rng(0)).estimate
         for values in rows
     ]
+    if first.reduction == "census":
+        mean = float(np.mean(alone))
+        return Reduced(mean, mean, mean, 0.0)
     if len(rows) == 2:
         return Reduced(float(np.mean(alone)), reason="two seeds give no interval for the recipe")
-    if first.reduction in ("mean", "equivalence", "proportion", "census"):
+    if first.reduction in ("mean", "equivalence", "proportion"):
         return two_way(np.stack(rows), strata, confidence)
     if first.reduction == "ratio":
         # linearised: values whose mean is the ratio, and whose spread is the ratio's influence by image
@@ -231,6 +237,8 @@ def _across_seeds(by_seed: Sequence[Measurement], rows: Sequence[Floats], confid
         return two_way(np.stack(influences), strata, confidence)
     if first.reduction == "smallest":
         return Reduced(float(np.mean(alone)), reason="a minimum has no regular interval")
+    if first.reduction != "number":
+        return Reduced(float(np.mean(alone)), reason="a quantile over seeds and images has no interval here")
     return two_way(np.array(alone)[:, None], None, confidence)
 
 
@@ -274,16 +282,17 @@ def estimate(
     if np.isinf(stacked).any():
         return Estimate(**known, **nothing, n=0, reason="infinite values were measured")
     there = np.asarray(~np.isnan(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)))
-    if not there.any():
-        return Estimate(**known, **nothing, n=0, reason="no image has a value")
+    left_out = int((~there).sum())
+    missing = f"{left_out} of {len(there)} images have no value" if left_out else None
+    classes = np.zeros(len(there)) if first.strata is None else first.strata
+    if left_out > MISSING_SHARE * len(there) or len(set(classes[there])) < len(set(classes)):
+        return Estimate(**known, **nothing, n=len(there) - left_out, reason=missing)
     strata = None if first.strata is None else first.strata[there]
     rows = [values[there] for values in stacked]
     if len(seeds) == 1:
         reduced = REDUCTIONS[first.reduction](rows[0], strata, confidence, resamples, generator)
     else:
         reduced = _across_seeds([_with_strata(m, strata) for m in by_seed], rows, confidence)
-    left_out = int((~there).sum())
-    reason = reduced.reason or (f"{left_out} of {len(there)} images have no value" if left_out else None)
     return Estimate(
         **known,
         estimate=reduced.estimate,
@@ -291,7 +300,7 @@ def estimate(
         high=reduced.high,
         standard_error=reduced.standard_error,
         n=len(rows[0]),
-        reason=reason,
+        reason=reduced.reason or missing,
     )
 
 

@@ -135,22 +135,28 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: missing; train anew with --fresh") from None
     except Exception as error:  # torch raises errors of many kinds for a file that is no checkpoint
+        # torch's own text is left out: it advises to load the file unsafely
         raise CheckpointError(
-            f"{path}: refused: it is no plain file of weights ({_first_line(error)}); train anew with --fresh"
+            f"{path}: refused: damaged, or not a plain file of weights ({type(error).__name__}, "
+            f"{path.stat().st_size} bytes); nothing in it was executed; train anew with --fresh"
         ) from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: refused: must hold a state dict of tensors; train anew with --fresh")
-    for name, value in state.items():
-        if not torch.isfinite(value).all():
+    wanted = module.state_dict()
+    for name in dict.fromkeys([*wanted, *state]):  # all is looked at before anything is filled
+        expected, got = (_shape(weights.get(name)) for weights in (wanted, state))
+        if expected != got:
+            raise CheckpointError(
+                f"{path}: weights of another network: {name} must be {expected} (got {got}); "
+                "train anew with --fresh"
+            )
+        if not torch.isfinite(state[name].to(wanted[name].dtype)).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinite weights; train anew with --fresh")
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: weights of another network ({_first_line(error)}); train anew with --fresh"
-        ) from None
+    module.load_state_dict(state)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":.")
+def _shape(weights: Tensor | None) -> str:
+    return "absent" if weights is None else " x ".join(map(str, weights.shape)) or "one number"

@@ -51,6 +51,22 @@ def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:
     assert not (tmp_path / "latest").readlink().is_absolute()
 
 
+def test_an_older_run_does_not_take_latest_back(finished: RunDirectory) -> None:
+    """Judging an old run again leaves `latest` at the newer run that has a verdict."""
+    output = finished.path.parent.parent
+    finished.link_latest()
+    old = RunDirectory.create(output, "abc", NOW)
+    old.link_latest()
+    assert (output / "latest").resolve() == finished.path.resolve()
+
+
+def test_a_latest_that_is_no_link_is_refused(tmp_path: Path) -> None:
+    """A folder in the place of the link is refused before any work (fault 33)."""
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(OutputError, match="latest: must be a link"):
+        RunDirectory.create(tmp_path, "abc")
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     """A folder without `environment.json` is no run directory."""
     with pytest.raises(ConfigurationError, match="is no run directory"):
@@ -149,7 +165,7 @@ def test_an_entry_that_breaks_off_is_not_there(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache" / "stage").iterdir())
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing", "unsealed", "renamed"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing", "unsealed", "renamed", "odd", "empty"])
 def test_a_damaged_entry_is_thrown_away(tmp_path: Path, damage: str) -> None:
     """An entry that is truncated, foreign or of another key is not used (faults 28, 29)."""
     cache = Cache(tmp_path)
@@ -161,6 +177,8 @@ def test_a_damaged_entry_is_thrown_away(tmp_path: Path, damage: str) -> None:
         file.write_text("else")
     elif damage == "missing":
         file.unlink()
+    elif damage in ("odd", "empty"):
+        (entry / artifacts.SEALS).write_text("[]" if damage == "odd" else '{"key": "k", "files": {}}')
     elif damage == "unsealed":
         (entry / artifacts.SEALS).unlink()
     else:

@@ -132,6 +132,8 @@ def test_a_bug_keeps_its_traceback_and_is_no_fail(
         (["--samples-per-class", "0"], "samples_per_class"),
         (["--methods", "gradient,smoothgrad"], "did you mean 'gradients'"),
         (["--methods", "gradients"], "needs at least two methods"),
+        (["--methods", "gradients,decoder_reconstruction"], "needs at least two methods"),
+        (["--strict", "--seeds", "0,1"], "two seeds give none"),
         (["--dataset", "fashion-mnst"], "did you mean"),
         (["--device", "tpu"], "device"),
         (["--config", "nowhere.toml"], "there is no such file"),
@@ -240,6 +242,43 @@ def test_datasets_lists_what_is_found(
     code, printed = harness("datasets", "--data-dir", tmp_path / "mine")
     assert code == 2
     assert "damaged   fashion-mnist" in printed
+
+
+def test_judging_again_renews_the_report(harness: Command, finished: RunDirectory) -> None:
+    """A report never shows another verdict than the newest one of its run."""
+    harness("report", finished.path)
+    values = json.loads((finished / "estimates.json").read_text())
+    for row in values["estimates"]:
+        if row["name"] == "accuracy":
+            row |= {"estimate": 0.5}
+    (finished / "estimates.json").write_text(json.dumps(values))
+    assert harness("judge", finished.path)[0] == 1
+    assert "FAIL" in (finished / "report.html").read_text().split("</h1>")[0]
+
+
+def test_a_judgement_that_is_terminated_ends_with_143(
+    harness: Command, finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM outside the computing stages ends with 143 too (fault 34)."""
+    from harness import judging
+
+    handlers: list[Callable[[int, object], None]] = []
+    monkeypatch.setattr(signal, "signal", lambda _, handler: handlers.append(handler))
+    monkeypatch.setattr(judging, "judge", lambda *_, **__: handlers[0](15, None))
+    assert harness("judge", finished.path)[0] == 143
+
+
+def test_foreign_text_reaches_the_terminal_without_its_controls(
+    harness: Command, finished: RunDirectory
+) -> None:
+    """A criterion's title with an escape sequence is printed without it (fault 45)."""
+    (finished / "config.toml").write_text(
+        (finished / "config.toml").read_text().replace("Test accuracy", "\\u001b[31mred\\u202e [bold]x")
+    )
+    _, printed = harness("judge", finished.path)
+    assert "\x1b" not in printed
+    assert "\u202e" not in printed
+    assert "red [bold]x" in printed
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

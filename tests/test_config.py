@@ -70,9 +70,9 @@ def test_a_pyproject_without_our_table_changes_nothing(tmp_path: Path) -> None:
 
 def test_flags_win_over_the_file(load: Load) -> None:
     """A flag replaces its key alone, at top level and in a table; its neighbours keep the file's values."""
-    settings = load("seeds = [4]\nstrict = true\n[model]\nk = 8\ncode_width = 90\n", k=9, seeds=(1, 2))
+    settings = load("seeds = [4]\nstrict = true\n[model]\nk = 8\ncode_width = 90\n", k=9, seeds=(1, 2, 3))
     assert settings.model == config.Model(k=9, code_width=90)
-    assert settings.seeds == (1, 2)
+    assert settings.seeds == (1, 2, 3)
     assert settings.strict
 
 
@@ -424,7 +424,7 @@ def test_the_sparsity_band_follows_k(load: Load) -> None:
 def test_a_written_configuration_loads_as_the_same(load: Load, tmp_path: Path) -> None:
     """What a run stores as TOML gives back the configuration it ran with, defaults spelled out."""
     settings = load(
-        "seeds = [0, 7]\noutput = 'out'\nstrict = true\n[data]\ndata_dir = 'some/where'\n[model]\nk = 33\n"
+        "seeds = [0, 7, 9]\noutput = 'out'\nstrict = true\n[data]\ndata_dir = 'some/where'\n[model]\nk = 33\n"
         "[training]\nlearning_rate = 3e-4\n[report]\ntitle = 'Größe \"x\"'\n"
         "[[criteria]]\nid = 'agreement'\nthreshold = 0.7\n"
         "[[criteria]]\nid = 'band'\nmeasurement = 'accuracy'\nrelation = 'within'\nthreshold = [0.1, 0.9]\n"

@@ -217,7 +217,7 @@ def test_the_suite_stands_alone(finished: RunDirectory) -> None:
 
     good = alone("--run", str(finished.path))
     assert good.returncode == 0, good.stdout
-    assert "8 passed" in good.stdout
+    assert "11 passed" in good.stdout
     change_estimate(finished, "accuracy", estimate=0.5)
     bad = alone("--run", str(finished.path))
     assert bad.returncode == 1
@@ -225,6 +225,13 @@ def test_the_suite_stands_alone(finished: RunDirectory) -> None:
     none = alone("--run", str(finished.path / "nothing"))
     assert none.returncode == 4
     assert "is no run directory" in none.stderr
+
+
+def test_a_criterion_may_bear_any_id(finished: RunDirectory) -> None:
+    """A criterion named after the file that judges all others is judged like them."""
+    table = 'id = "others"\nmeasurement = "accuracy"\nrelation = ">="\nthreshold = 0.5\n'
+    change_criteria(finished, f"\n[[criteria]]\n{table}")
+    assert outcomes(judging.judge(finished.path))["others"] == "pass"
 
 
 def test_the_summary_keeps_foreign_text_as_text() -> None:

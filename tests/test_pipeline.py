@@ -304,6 +304,31 @@ def test_methods_can_be_a_subset(small_config: MakeConfig) -> None:
     assert verdicts(work)["agreement"] == "pass"
 
 
+def test_an_edited_method_is_computed_anew(small_config: MakeConfig, tmp_path: Path) -> None:
+    """Maps of a method in another package are not taken from the cache once its source has changed."""
+    import importlib.util
+
+    estimates = []
+    for factor in ("1.0", "images"):
+        (tmp_path / "plugin.py").write_text(
+            f"def maps(model, images, targets, **_):\n    return {factor} * images\n"
+        )
+        spec = importlib.util.spec_from_file_location("plugin", tmp_path / "plugin.py")
+        assert spec is not None
+        assert spec.loader is not None
+        plugin = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(plugin)
+        attributions.methods._entries["plugin"] = Method("plugin", "contribution", plugin.maps)
+        try:
+            work, _ = compute(small_config(methods="gradients,plugin"))
+        finally:
+            del attributions.methods._entries["plugin"]
+        estimate = Run(work.run).estimate("agreement")
+        assert estimate is not None
+        estimates.append(estimate.estimate)
+    assert estimates[0] != estimates[1]
+
+
 def test_three_seeds_explain_the_same_images(small_config: MakeConfig) -> None:
     """With several seeds the samples are right and sure in each, and estimates join and part the seeds."""
     changes: dict[str, Any] = {"minimum_per_class": 2, "samples_per_class": 3, "confidence": 0.3}

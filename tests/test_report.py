@@ -164,6 +164,19 @@ def test_a_section_without_data_is_a_line(finished: RunDirectory, monkeypatch: p
     assert '<p class="absent">Nothing yet.</p>' in page_of(finished)
 
 
+def test_a_pair_that_was_not_measured_is_not_drawn(finished: RunDirectory) -> None:
+    """The control among the methods has no cell in the matrix: it is not compared."""
+    text = (finished / "config.toml").read_text()
+    (finished / "config.toml").write_text(
+        text.replace('"smoothgrad",\n    "decoder_weighted"', '"decoder_reconstruction"')
+    )
+    shutil.copy(
+        finished / "seed-0/untrained/gradients.npz", finished / "seed-0/untrained/decoder_reconstruction.npz"
+    )
+    page_of(finished)
+    assert "0.00" not in (finished / "figures/agreement-matrix.svg").read_text()
+
+
 def test_red_is_said_in_words(finished: RunDirectory) -> None:
     """A failed gate stands in the headline with its number and threshold, and in its row with the reason."""
     values = json.loads((finished / "estimates.json").read_text())

@@ -481,20 +481,50 @@ def test_three_seeds_of_a_ratio_vary_by_what_each_image_moves() -> None:
     assert one.standard_error == pytest.approx(error)
 
 
-@pytest.mark.parametrize("rule", ["median", "95th percentile", "number"])
-def test_what_has_no_mean_of_images_has_students_interval_of_its_seeds(rule: str) -> None:
-    """Each seed gives one number, and the interval is Student's of those numbers."""
-    values = np.random.default_rng(22).normal(size=(4, 30))
-    numbers = {
-        "median": np.quantile(values, 0.5, axis=1),
-        "95th percentile": np.quantile(values, 0.95, axis=1),
-        "number": values[:, 0],
-    }[rule]
-    rows = values[:, :1] if rule == "number" else values
-    one = estimated(*(a_measurement(row, rule) for row in rows))
+def test_one_number_a_seed_has_students_interval_of_its_seeds() -> None:
+    """What is one number a run has Student's interval of the seeds' numbers."""
+    numbers = np.random.default_rng(22).normal(size=4)
+    one = estimated(*(a_measurement(np.array([number]), "number") for number in numbers))
     expected = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
     assert one.estimate == pytest.approx(numbers.mean())
     assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("rule", "share"), [("median", 0.5), ("95th percentile", 0.95)])
+def test_a_quantile_of_several_seeds_has_no_interval(rule: str, share: float) -> None:
+    """A quantile over seeds and images is the mean of the seeds', and says that it has no interval."""
+    values = np.random.default_rng(22).normal(size=(4, 30))
+    one = estimated(*(a_measurement(row, rule) for row in values))
+    assert one.estimate == pytest.approx(np.quantile(values, share, axis=1).mean())
+    assert (one.low, one.high) == (None, None)
+    assert "no interval" in str(one.reason)
+
+
+def test_a_census_has_no_width_whatever_the_seeds() -> None:
+    """What was counted in full is exact, of one seed, of two and of three."""
+    for seeds in (1, 2, 3):
+        one = estimated(*[a_measurement(np.array([1.0, 1.0, 0.0, 1.0]), "census")] * seeds)
+        assert (one.estimate, one.low, one.high, one.standard_error) == (0.75, 0.75, 0.75, 0.0)
+        assert one.n == 4
+
+
+def test_too_many_images_without_a_value_give_no_estimate() -> None:
+    """Above 1 % of images without a value there is no estimate, so NaN is never averaged away (fault 18)."""
+    values = np.ones(200)
+    values[:2] = np.nan
+    assert estimated(a_measurement(values, "mean")).estimate == 1.0
+    values[2] = np.nan
+    one = estimated(a_measurement(values, "mean"))
+    assert one.estimate is None
+    assert one.reason == "3 of 200 images have no value"
+
+
+def test_a_whole_class_without_a_value_gives_no_estimate() -> None:
+    """A class that has no value at all is not left out of the mean over classes in silence."""
+    values = np.ones(201)
+    values[0] = np.nan
+    strata = np.r_[9, np.zeros(200, dtype=np.int64)]
+    assert estimated(a_measurement(values, "mean", strata)).estimate is None
 
 
 def test_three_seeds_of_a_minimum_have_no_interval() -> None:

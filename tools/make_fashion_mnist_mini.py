@@ -4,7 +4,8 @@ Usage: python tools/make_fashion_mnist_mini.py [--data-dir FOLDER] [--output FOL
 
 Of each class the 500 training and 200 test images with the smallest SHA-256 of `seed:split:index` are
 taken, in the order of the full set. No random generator is involved, so every library version draws the
-same images, and a second run gives the same bytes.
+same images, and a second run gives the same bytes (another build of zlib may pack the same content
+otherwise).
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def chosen(labels: datasets.Bytes, split: str) -> list[int]:
 def write(path: Path, header: tuple[int, ...], payload: bytes) -> str:
     """Write a gzipped IDX file without a time stamp; the digest of its content."""
     content = struct.pack(f">{len(header)}i", *header) + payload
-    path.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
+    # unlike gzip.compress, a GzipFile writes the same header under every version of Python
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as stream:
+        stream.write(content)
     return hashlib.sha256(content).hexdigest()
 
 

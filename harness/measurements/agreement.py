@@ -11,12 +11,10 @@ from scipy import stats
 
 from harness.measurements.evidence import Evidence, measurements, sampled
 from harness.records import Floats, Measurement
+from harness.statistics import MISSING_SHARE
 
 TOP_SHARE = 0.01
 """The share of pixels whose overlap is measured."""
-
-CONSTANT_SHARE = 0.01
-"""More constant maps than this cannot be judged: they have no correlation."""
 
 
 def correlations(first: Floats, second: Floats, weights: Floats | None = None) -> Floats:
@@ -67,7 +65,7 @@ def incomparable(evidence: Evidence) -> str | None:
             bad = int((~np.isfinite(maps)).any(axis=1).sum())
             return f"{bad} of {len(maps)} maps of {name} hold NaN or infinite values"
         constant = int((np.ptp(maps, axis=1) == 0).sum()) if maps.size else 0
-        if constant > CONSTANT_SHARE * len(maps):
+        if constant > MISSING_SHARE * len(maps):
             return f"{constant} of {len(maps)} maps of {name} are constant and have no correlation"
     return None
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from harness import attributions, datasets, environment, measurements
 from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
-from harness.errors import ConfigurationError, HarnessError, RunError
+from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.pipeline.explanations import attribute, select
 from harness.pipeline.networks import inspect, train
 from harness.pipeline.numbers import measure
@@ -76,8 +76,11 @@ def prepare(config: Config, progress: Progress) -> Work:
         train_images=_pixels(dataset.train_images, device),
         test_images=_pixels(dataset.test_images, device),
     )
-    run.write_config(config)
-    run.write_provenance(_provenance(work, commit))
+    try:
+        run.write_config(config)
+        run.write_provenance(_provenance(work, commit))
+    except OSError as error:
+        raise OutputError(f"{run.path}: cannot be written to ({error}); free the place") from None
     work.durations["data"] = time.perf_counter() - start
     return work
 

@@ -114,7 +114,11 @@ def _maps(
             "targets": targets.tolist(),
             "indices": selection.indices.tolist(),
             "code": environment.code_digest("models", "attributions", "pipeline/explanations"),
-            "function": f"{method.maps.__module__}.{method.maps.__qualname__}",
+            "functions": [
+                (one.__qualname__, environment.source_digest(one))
+                for one in (method.maps, method.sensitivity)
+                if one is not None
+            ],
             "torch": torch.__version__,
             "device": environment.describe_device(work.device),
         }

@@ -27,10 +27,9 @@ def measure(work: Work) -> None:
             for number, one in enumerate(measured[0])
             if all(row[number].reason is None for row in measured)
         }
-        labels = by_seed[0].labels
-        run.write_arrays(
-            f"measurements/{base}.npz", arrays | {"seeds": np.array(config.seeds), "strata": labels}
-        )
+        by_class = any(one.strata is not None for one in measured[0])
+        strata = {"strata": by_seed[0].labels} if by_class else {}
+        run.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
     run.write_estimates(estimates)
 
 
