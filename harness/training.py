@@ -124,7 +124,10 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, stage: str, epoch: int
 @torch.no_grad()
 def encode(model: KSparseAutoencoder, images: Tensor) -> Tensor:
     """The codes (float32 [n, code_width]) of many images, part by part."""
-    return torch.cat([model.encode(part) for part in images.split(PART)])
+    codes = images.new_empty(len(images), model.encoder.out_features)
+    for done, part in zip(codes.split(PART), images.split(PART), strict=True):
+        done.copy_(model.encode(part))
+    return codes
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
