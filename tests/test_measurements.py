@@ -475,10 +475,11 @@ def test_a_class_that_is_short_of_images_is_an_error_that_names_it(base: str) ->
         assert "80%" in reason
 
 
-def test_an_absent_class_is_named_too() -> None:
-    """A class of which no image was chosen is short of images, with a count of 0."""
-    evidence = an_evidence(counts=(4, 0, 4))
-    assert "class 1 (0)" in str(evidence.shortage())
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_an_absent_class_is_named_too(absent: int) -> None:
+    """A class of which no image was chosen is short of images, with a count of 0; the last one too."""
+    counts = tuple(0 if label == absent else 4 for label in range(3))
+    assert f"class {absent} (0)" in str(an_evidence(counts=counts).shortage())
 
 
 def test_a_class_at_the_minimum_is_not_short() -> None:
