@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from harness.config import Criterion
 from harness.records import Estimate, Outcome, Verdict
@@ -35,7 +36,7 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
     number to judge is an error: neither pass nor fail.
     """
     bounds = None
-    if estimate is not None and estimate.low is not None and estimate.high is not None:
+    if estimate is not None and _finite(estimate.low) and _finite(estimate.high):
         bounds = (estimate.low, estimate.high)
     number = None if estimate is None else estimate.estimate
     outcome: Outcome
@@ -56,7 +57,7 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
             outside = bounds[1] < lowest or highest < bounds[0]
             marginal = not inside and not outside
             holds = inside if strict else holds
-        if estimate.standard_error:
+        if estimate.standard_error and _finite(estimate.standard_error):
             margin_se = min(number - lowest, highest - number) / estimate.standard_error
         outcome = "pass" if holds else "fail"
         why = _sentence(criterion, estimate, holds, strict)
@@ -65,8 +66,8 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
         title=criterion.title or (estimate.title if estimate else criterion.id),
         measurement=criterion.measurement,
         estimate=number if number is not None and math.isfinite(number) else None,
-        low=estimate.low if estimate else None,
-        high=estimate.high if estimate else None,
+        low=bounds[0] if bounds else None,
+        high=bounds[1] if bounds else None,
         confidence=estimate.confidence if estimate else 0.95,
         n=estimate.n if estimate else 0,
         relation=criterion.relation,
@@ -78,6 +79,10 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
         marginal=marginal,
         why=why,
     )
+
+
+def _finite(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def overall(verdicts: Iterable[Verdict]) -> Outcome:
@@ -101,11 +106,19 @@ def show_threshold(threshold: Threshold) -> str:
 
 
 def _sentence(criterion: Criterion, estimate: Estimate, holds: bool, strict: bool) -> str:
-    number = show(estimate.estimate)
-    if estimate.low is not None:
-        number += f" [{show(estimate.low)}, {show(estimate.high)}]"
+    shown = [one for one in (estimate.estimate, estimate.low, estimate.high) if _finite(one)]
+    limits = criterion.threshold if isinstance(criterion.threshold, tuple) else (criterion.threshold,)
+    # more digits where four would show a number as the threshold that it misses
+    digits = 4
+    while digits < 17 and any(float(f"{x:.{digits}g}") == t != x for x in shown for t in limits):
+        digits += 1
+    number = f"{shown[0]:.{digits}g}"
+    if len(shown) == 3:
+        number += f" [{shown[1]:.{digits}g}, {shown[2]:.{digits}g}]"
     if criterion.relation == "within":
         words = "lies within" if holds else "does not lie within"
+    elif strict and not holds:  # the number itself may hold
+        words = "is not surely at least" if criterion.relation == ">=" else "is not surely at most"
     elif criterion.relation == ">=":
         words = "is at least" if holds else "is under"
     else:

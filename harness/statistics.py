@@ -105,6 +105,8 @@ def _ratio(
 ) -> Reduced:
     """The sum of the first column over the sum of the second, both resampled together."""
     means = stratified_mean(values, strata)
+    if min(len(members) for members in _strata_of(values, strata)) < 2:
+        return Reduced(float(means[0] / means[1]), reason="no interval: a class has a single value")
     deviations = bootstrap_deviations(values, strata, resamples, generator)
     top, bottom = (means + deviations).T
     return _percentiles(float(means[0] / means[1]), top / bottom, confidence)
@@ -190,6 +192,10 @@ def two_way(values: Floats, strata: Ints | None, confidence: float) -> Reduced:
     """
     seeds = len(values)
     members = _strata_of(values.T, strata)
+    if all(np.ptp(values[:, positions]) == 0 for positions in members):
+        # rounding would leave a variance that is not quite 0, with next to no degrees of freedom
+        only = float(stratified_mean(values[0], strata))
+        return Reduced(only, only, only, 0.0)
     classes, images = len(members), values.shape[1]
     seed_means = stratified_mean(values.T, strata)
     residual, between_images = 0.0, 0.0
@@ -226,6 +232,8 @@ def _across_seeds(by_seed: Sequence[Measurement], rows: Sequence[Floats], confid
         return Reduced(mean, mean, mean, 0.0)
     if len(rows) == 2:
         return Reduced(float(np.mean(alone)), reason="two seeds give no interval for the recipe")
+    if strata is not None and min(len(members) for members in _strata_of(rows[0], strata)) < 2:
+        return Reduced(float(np.mean(alone)), reason="no interval: a class has a single value")
     if first.reduction in ("mean", "equivalence", "proportion"):
         return two_way(np.stack(rows), strata, confidence)
     if first.reduction == "ratio":
@@ -275,12 +283,15 @@ def estimate(
         population=ONE_MODEL if len(seeds) == 1 else RECIPE,
     )
     nothing: dict[str, Any] = dict.fromkeys(("estimate", "low", "high", "standard_error"))
-    reasons = [measurement.reason for measurement in by_seed if measurement.reason]
-    if reasons:
-        return Estimate(**known, **nothing, n=0, reason=reasons[0])
+    for seed, measurement in zip(seeds, by_seed, strict=True):
+        if measurement.reason:
+            where = f"seed {seed}: " if len(seeds) > 1 else ""
+            return Estimate(**known, **nothing, n=0, reason=where + measurement.reason)
     stacked = np.stack([measurement.values for measurement in by_seed])
     if np.isinf(stacked).any():
-        return Estimate(**known, **nothing, n=0, reason="infinite values were measured")
+        infinite = int(np.isinf(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)).sum())
+        reason = f"{infinite} of {stacked.shape[1]} images have infinite values"
+        return Estimate(**known, **nothing, n=0, reason=reason)
     there = np.asarray(~np.isnan(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)))
     left_out = int((~there).sum())
     missing = f"{left_out} of {len(there)} images have no value" if left_out else None
@@ -300,7 +311,7 @@ def estimate(
         high=reduced.high,
         standard_error=reduced.standard_error,
         n=len(rows[0]),
-        reason=reduced.reason or missing,
+        reason="; ".join(filter(None, [reduced.reason, missing])) or None,
     )
 
 

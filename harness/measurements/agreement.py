@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 from harness.statistics import MISSING_SHARE
 
@@ -56,17 +56,16 @@ def by_pair(maps: Mapping[str, Floats], compare: Callable[[Floats, Floats], Floa
     return np.stack([compare(maps[a], maps[b]) for a, b in pairs(tuple(maps))], axis=1)
 
 
-def incomparable(evidence: Evidence) -> str | None:
+def incomparable(maps: Mapping[str, Floats]) -> str | None:
     """Why the methods' maps cannot be compared; None where they can."""
-    if len(evidence.methods) < 2:
-        return f"agreement needs at least two methods (got {', '.join(evidence.methods) or 'none'})"
-    for name, maps in evidence.contributions().items():
-        if not np.isfinite(maps).all():
-            bad = int((~np.isfinite(maps)).any(axis=1).sum())
-            return f"{bad} of {len(maps)} maps of {name} hold NaN or infinite values"
-        constant = int((np.ptp(maps, axis=1) == 0).sum()) if maps.size else 0
-        if constant > MISSING_SHARE * len(maps):
-            return f"{constant} of {len(maps)} maps of {name} are constant and have no correlation"
+    if len(maps) < 2:
+        return f"agreement needs at least two methods (got {', '.join(maps) or 'none'})"
+    if bad := not_finite(maps):
+        return bad
+    for name, rows in maps.items():
+        constant = int((np.ptp(rows, axis=1) == 0).sum()) if rows.size else 0
+        if constant > MISSING_SHARE * len(rows):
+            return f"{constant} of {len(rows)} maps of {name} are constant and have no correlation"
     return None
 
 
@@ -83,7 +82,7 @@ def agreement(evidence: Evidence) -> Iterator[Measurement]:
         "agreement",
         "Agreement of the attribution methods",
         lambda: by_pair(evidence.contributions(), correlations).mean(axis=1),
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -96,7 +95,7 @@ def agreement_worst_pair(evidence: Evidence) -> Iterator[Measurement]:
         "Agreement of the worst pair",
         lambda: by_pair(evidence.contributions(), correlations),
         reduction="smallest",
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -114,13 +113,13 @@ def agreement_pair(evidence: Evidence) -> Iterator[Measurement]:
             f"agreement_pair.{a}-{b}",
             f"Agreement of {a} and {b}",
             compare,
-            reason=incomparable(evidence),
+            reason=incomparable(evidence.contributions()),
         )
 
 
 def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
     inside = [family_of(pair) == family for pair in pairs(evidence.methods)]
-    reason = incomparable(evidence)
+    reason = incomparable(evidence.contributions())
     if reason is None and not any(inside):
         reason = f"no pair of the chosen methods belongs to the {family} family"
     yield sampled(
@@ -149,9 +148,9 @@ def agreement_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, of sensitivity maps."""
     maps = {name: evidence.maps[name].sensitivity for name in evidence.methods}
     there = {name: one for name, one in maps.items() if one is not None}
-    reason = incomparable(evidence)
-    if reason is None and len(there) < 2:
-        reason = "agreement needs at least two methods with a sensitivity form"
+    reason = incomparable(there)
+    if len(there) < 2:
+        reason = f"agreement needs two methods with a sensitivity form (got {', '.join(there) or 'none'})"
     yield sampled(
         evidence,
         "agreement_sensitivity",
@@ -169,7 +168,7 @@ def agreement_absolute(evidence: Evidence) -> Iterator[Measurement]:
         "agreement_absolute",
         "Agreement of absolute contributions",
         lambda: by_pair({n: np.abs(m) for n, m in evidence.contributions().items()}, correlations).mean(1),
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -182,7 +181,7 @@ def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
         "agreement_foreground",
         "Agreement on foreground pixels",
         lambda: by_pair(evidence.contributions(), lambda a, b: correlations(a, b, foreground)).mean(axis=1),
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -197,7 +196,7 @@ def agreement_spearman(evidence: Evidence) -> Iterator[Measurement]:
             {name: stats.rankdata(maps, axis=1) for name, maps in evidence.contributions().items()},
             correlations,
         ).mean(axis=1),
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -223,5 +222,5 @@ def agreement_top_pixels(evidence: Evidence) -> Iterator[Measurement]:
         "Overlap of the top 1 % of pixels (Jaccard)",
         lambda: by_pair({n: top_pixels(m) for n, m in evidence.contributions().items()}, overlap).mean(1),
         unit="share of pixels",
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )

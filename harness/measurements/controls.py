@@ -32,6 +32,7 @@ def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
             f"Untrained network{f', {family} family' if family else ''}",
             values,
             higher_is_better=None,
+            reason=incomparable(maps),
         )
 
 
@@ -52,7 +53,7 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
             lambda a, b: (correlations(a, b[partner]) + correlations(a[partner], b)) / 2,
         ).mean(axis=1),
         higher_is_better=None,
-        reason=incomparable(evidence),
+        reason=incomparable(evidence.contributions()),
     )
 
 
@@ -97,5 +98,5 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
             title,
             values,
             higher_is_better=None,
-            reason=incomparable(evidence),
+            reason=incomparable(evidence.contributions()),
         )

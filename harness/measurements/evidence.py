@@ -95,11 +95,13 @@ class Evidence:
 
     def shortage(self) -> str | None:
         """Why too few images are explained for anything to be judged on them; None where enough are."""
-        percent = f"{self.confidence:.0%}"
+        percent = f"{100 * self.confidence:.6g}%"
+        if not len(self.images) and not self.surest:
+            return "no test image is named rightly"
         if not len(self.images):
             return (
                 f"no test image is named rightly and over {percent} sure "
-                f"(the surest right one is {self.surest:.1%} sure)"
+                f"(the surest right one is {100 * self.surest:.6g}% sure)"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
         short = np.flatnonzero(counts < self.minimum_per_class)
@@ -111,6 +113,15 @@ class Evidence:
                 f"{named}{more}; each class needs at least {self.minimum_per_class}"
             )
         return None
+
+
+def not_finite(maps: Mapping[str, Floats]) -> str | None:
+    """Which method's maps hold NaN or infinite values, and how many of them; None where none do."""
+    for name, rows in maps.items():
+        bad = int((~np.isfinite(rows)).any(axis=1).sum())
+        if bad:
+            return f"{bad} of {len(rows)} maps of {name} hold NaN or infinite values"
+    return None
 
 
 Measure = Callable[[Evidence], Iterator[Measurement]]

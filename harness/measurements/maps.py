@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 
 
@@ -32,6 +32,7 @@ def map_statistics(evidence: Evidence) -> Iterator[Measurement]:
                 values,
                 unit="logits a pixel",
                 higher_is_better=None,
+                reason=not_finite({name: maps}),
             )
 
 
@@ -58,4 +59,5 @@ def completeness(evidence: Evidence) -> Iterator[Measurement]:
             unit="share of the logit's change",
             higher_is_better=False,
             reduction=rule,
+            reason=not_finite({name: evidence.maps[name].own}),
         )

@@ -15,8 +15,16 @@ from harness.samples import confidences
 def accuracy(evidence: Evidence) -> Iterator[Measurement]:
     """Share of the test images that are named rightly."""
     right = evidence.logits.argmax(axis=1) == evidence.test_labels
+    # of a row with NaN, argmax would name a class as if its logit were the largest
+    bad = int((~np.isfinite(evidence.logits)).any(axis=1).sum())
     yield Measurement(
-        "accuracy", "Test accuracy", "share of images", True, "proportion", right.astype(np.float64)
+        "accuracy",
+        "Test accuracy",
+        "share of images",
+        True,
+        "proportion",
+        np.empty(0) if bad else right.astype(np.float64),
+        reason=f"{bad} of {len(right)} test images have NaN or infinite logits" if bad else None,
     )
 
 
@@ -54,8 +62,15 @@ def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
 def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
     """Sum of squared errors over the sum of squared deviations from the mean training image."""
     parts = np.stack([evidence.squared_errors, evidence.squared_deviations], axis=1)
+    varied = bool(evidence.squared_deviations.any())
     yield Measurement(
-        "fraction_unexplained", "Fraction of variance unexplained", "share of variance", False, "ratio", parts
+        "fraction_unexplained",
+        "Fraction of variance unexplained",
+        "share of variance",
+        False,
+        "ratio",
+        parts if varied else np.empty(0),
+        reason=None if varied else "every test image equals the mean training image: no variance to explain",
     )
 
 
@@ -68,16 +83,18 @@ def selection(evidence: Evidence) -> Iterator[Measurement]:
     )
     if len(logits):
         good &= confidences(logits) > evidence.confidence
-    # no class may make up for another
+    # no class may make up for another, nor an image for one that it repeats
+    good &= np.isin(np.arange(len(good)), np.unique(evidence.indices, return_index=True)[1])
     counts = np.bincount(evidence.labels[good], minlength=len(evidence.classes))
     met = int(np.minimum(counts, evidence.wanted_per_class).sum())
     wanted = evidence.wanted_per_class * len(evidence.classes)
+    reason = evidence.shortage()
     yield Measurement(
         "selection",
         "Wanted samples that are right and sure",
         "share of samples",
         True,
         "census",
-        (np.arange(wanted) < met).astype(np.float64),
-        reason=evidence.shortage(),
+        np.empty(0) if reason else (np.arange(wanted) < met).astype(np.float64),
+        reason=reason,
     )
