@@ -391,3 +391,22 @@ def test_every_shipped_criterion_has_a_title_and_a_measurement_that_exists() -> 
     for criterion in shipped_criteria(50):
         assert criterion.title
         assert criterion.measurement in measurements
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0.59996, "0.59996"), (0.5, "0.5"), (0.6, "0.6")])
+def test_a_sentence_never_shows_a_number_as_the_threshold_that_it_misses(number: float, shown: str) -> None:
+    """0.59996 under 0.6 has the digits that tell them apart."""
+    assert f": {shown} is" in judge(a_criterion(), an_estimate(number)).why
+
+
+@pytest.mark.parametrize("bounds", [(math.nan, 0.8), (0.65, math.nan), (-math.inf, math.inf)])
+def test_strict_cannot_judge_an_interval_that_is_not_finite(bounds: tuple[float, float]) -> None:
+    """A NaN or infinite bound is no interval: an error, never a fail, and never marginal."""
+    assert judge(a_criterion(), an_estimate(0.7, *bounds), strict=True).verdict == "error"
+    assert judge(a_criterion(), an_estimate(0.7, *bounds)).marginal is False
+
+
+@pytest.mark.parametrize("error", [math.nan, math.inf])
+def test_a_standard_error_that_is_not_finite_gives_no_margin(error: float) -> None:
+    """An unknown error is unknown also where it is NaN."""
+    assert judge(a_criterion(), an_estimate(0.7, standard_error=error)).margin_se is None

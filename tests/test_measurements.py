@@ -843,3 +843,93 @@ def test_every_shipped_criterion_asks_in_its_measurements_direction() -> None:
     for criterion in shipped_criteria(5):
         one = measured(an_evidence(), criterion.measurement)[criterion.measurement]
         assert one.higher_is_better is directions[criterion.relation]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("base", ["agreement_sensitivity"])
+def test_sensitivity_forms_that_are_not_finite_are_an_error(base: str, value: float) -> None:
+    """One bad pixel of a sensitivity form is an error though contributions are sound."""
+    evidence = of_200()
+    bad = np.array(evidence.maps["integrated_gradients"].sensitivity)
+    bad[0, 0] = value
+    changed = dataclasses.replace(evidence.maps["integrated_gradients"], sensitivity=bad)
+    evidence = dataclasses.replace(evidence, maps={**evidence.maps, "integrated_gradients": changed})
+    assert "1 of 200" in str(measured(evidence, base)[base].reason)
+
+
+def test_constant_sensitivity_forms_are_an_error() -> None:
+    """3 constant sensitivity maps of 200 are counted against their own space."""
+    evidence = of_200()
+    flat = np.array(evidence.maps["gradients"].sensitivity)
+    flat[:3] = 1.0
+    changed = MethodMaps(evidence.maps["gradients"].own, "sensitivity", flat)
+    evidence = dataclasses.replace(evidence, maps={**evidence.maps, "gradients": changed})
+    assert "3 of 200" in str(measured(evidence, "agreement_sensitivity")["agreement_sensitivity"].reason)
+
+
+def test_constant_maps_of_the_untrained_network_are_an_error_too() -> None:
+    """The control is not a mean of what is left."""
+    evidence = of_200()
+    own = evidence.untrained["gradients"].own.copy()
+    own[:3] = 0
+    untrained = {**evidence.untrained, "gradients": MethodMaps(own, "sensitivity")}
+    for one in measured(dataclasses.replace(evidence, untrained=untrained), "control_untrained").values():
+        assert "3 of 200" in str(one.reason)
+
+
+@pytest.mark.parametrize("base", ["map_statistics", "completeness"])
+def test_maps_that_are_not_finite_have_neither_statistics_nor_a_gap(base: str) -> None:
+    """One NaN map is an error, and not left out."""
+    evidence = of_200()
+    own = evidence.maps["integrated_gradients"].own.copy()
+    own[0, 0] = np.nan
+    found = measured(with_maps(evidence, "integrated_gradients", own), base)
+    reasons = {one.reason for name, one in found.items() if "gradients.own" in name or base == "completeness"}
+    reasons |= {one.reason for name, one in found.items() if "integrated_gradients" in name}
+    assert reasons == {"1 of 200 maps of integrated_gradients hold NaN or infinite values"}
+
+
+def test_logits_that_are_not_finite_are_an_error_of_the_accuracy() -> None:
+    """Argmax calls NaN the largest; accuracy does not believe it."""
+    evidence = an_evidence()
+    logits = evidence.logits.copy()
+    logits[0] = np.nan
+    one = measured(dataclasses.replace(evidence, logits=logits), "accuracy")["accuracy"]
+    assert estimated(one).estimate is None
+    assert "1 of" in str(one.reason)
+
+
+def test_an_image_that_is_chosen_twice_counts_once() -> None:
+    """A repeated sample is not a wanted one."""
+    evidence = an_evidence(counts=(5, 5))
+    indices = evidence.indices.copy()
+    indices[1] = indices[0]
+    one = measured(dataclasses.replace(evidence, indices=indices), "selection")["selection"]
+    assert estimated(one).estimate == pytest.approx(0.9)
+
+
+def test_a_selection_with_a_reason_has_no_values() -> None:
+    """What a record promises of a measurement with a reason."""
+    one = measured(an_evidence(counts=(5, 1)), "selection")["selection"]
+    assert one.reason
+    assert one.values.size == 0
+
+
+def test_a_test_set_that_does_not_vary_has_no_fraction_unexplained() -> None:
+    """Nothing over nothing is an error with a reason."""
+    evidence = an_evidence()
+    flat = dataclasses.replace(evidence, squared_deviations=np.zeros_like(evidence.squared_deviations))
+    one = measured(flat, "fraction_unexplained")["fraction_unexplained"]
+    assert "variance" in str(estimated(one).reason)
+
+
+def test_a_bound_of_99_and_a_half_percent_is_not_called_100() -> None:
+    """The reason names the bound that was asked for."""
+    assert "99.5%" in str(an_evidence(counts=(5, 1), confidence=0.995).shortage())
+
+
+def test_where_nothing_is_right_no_surest_is_named() -> None:
+    """Without any right image there is none that is 0 % sure."""
+    evidence = an_evidence(methods=METHODS)
+    none = dataclasses.replace(evidence, images=evidence.images[:0], surest=0.0)
+    assert none.shortage() == "no test image is named rightly"

@@ -645,3 +645,44 @@ def test_estimating_leaves_the_values_as_they_were() -> None:
         estimated(*[a_measurement(parts, rule, strata)] * 3)
         estimated(a_measurement(parts, rule, strata))
         assert (parts == before).all()
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7])
+@pytest.mark.parametrize("sizes", [(31,), (3, 3)])
+def test_equal_values_across_seeds_have_width_0_whatever_they_are(
+    value: float, sizes: tuple[int, ...]
+) -> None:
+    """Rounding makes no interval where nothing varies."""
+    strata = classes_of(*sizes) if len(sizes) > 1 else None
+    one = estimated(*[a_measurement([value] * sum(sizes), strata=strata)] * 3)
+    assert one.low == one.high == one.estimate
+    assert one.standard_error == 0
+
+
+def test_gaps_are_counted_beside_any_other_reason() -> None:
+    """An estimate without an interval says so, and how many images are left out."""
+    values = np.ones((200, 2))
+    values[0, 0] = np.nan
+    reason = str(estimated(a_measurement(values, "smallest")).reason)
+    assert "minimum" in reason
+    assert "1 of 200" in reason
+
+
+def test_a_class_with_a_single_value_gives_no_interval_across_seeds_either() -> None:
+    """Three seeds show no spread between images of a class that has one."""
+    one = estimated(*[a_measurement(np.arange(4.0) + s, strata=classes_of(1, 3)) for s in range(3)])
+    assert one.estimate is not None
+    assert (one.low, one.high) == (None, None)
+    assert "single value" in str(one.reason)
+
+
+def test_a_ratio_of_one_image_has_no_interval() -> None:
+    """One image shows no spread."""
+    one = estimated(a_measurement([[1.0, 2.0]], "ratio"))
+    assert (one.estimate, one.low) == (0.5, None)
+
+
+def test_a_reason_names_the_seed_it_comes_from() -> None:
+    """Of several seeds the one that could not be measured is named."""
+    one = estimated(a_measurement([1.0, 2.0]), a_measurement([], reason="no coat is sure"))
+    assert one.reason == "seed 1: no coat is sure"
