@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,11 @@ class Evidence:
         return tuple(name for name in self.maps if name != CONTROL_METHOD)
 
     def contributions(self) -> dict[str, Floats]:
-        """The compared methods' contribution maps, by name."""
+        """The compared methods' contribution maps, by name; every measurement shares them."""
+        return dict(self._contributions)
+
+    @cached_property
+    def _contributions(self) -> dict[str, Floats]:
         return {name: self.maps[name].contribution(self.images) for name in self.methods}
 
     def shortage(self) -> str | None:
