@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
     from harness.config import Config
     from harness.pipeline import Work
-    from harness.training import Epoch
+    from harness.pipeline.work import Epochs
 
 BUG, INTERRUPTED, TERMINATED = 3, 130, 143
 
@@ -257,7 +257,7 @@ class Shown:
         """The line that is printed also when quiet."""
         self.console.print(_safe(text), soft_wrap=True)
 
-    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
         """The same epochs, with loss and time left."""
         if self.quiet:
             yield from epochs
@@ -266,16 +266,16 @@ class Shown:
         else:
             yield from self._lines(title, epochs, total)
 
-    def _lines(self, title: str, epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
+    def _lines(self, title: str, epochs: Iterable[Epochs], total: int) -> Iterator[Epochs]:
         every, spent = max(1, total // 5), 0.0
-        for epoch in epochs:
-            spent += epoch.seconds
-            if epoch.epoch % every == 0 or epoch.epoch in (1, total):
-                left = spent / epoch.epoch * (total - epoch.epoch)
-                self.say(f"{title}: epoch {epoch.epoch}/{total}, {_loss(epoch)}, {left:.0f} s left")
+        for number, epoch in enumerate(epochs, start=1):
+            spent += epoch[0].seconds
+            if number % every == 0 or number in (1, total):
+                left = spent / number * (total - number)
+                self.say(f"{title}: epoch {number}/{total}, {_loss(epoch)}, {left:.0f} s left")
             yield epoch
 
-    def _bar(self, title: str, epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
+    def _bar(self, title: str, epochs: Iterable[Epochs], total: int) -> Iterator[Epochs]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -288,7 +288,7 @@ class Shown:
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(title, total=total, loss="")
             for epoch in epochs:
-                progress.update(task, completed=epoch.epoch, loss=_loss(epoch))
+                progress.update(task, completed=epoch[0].epoch, loss=_loss(epoch))
                 yield epoch
 
 
@@ -297,9 +297,12 @@ def _safe(text: object) -> str:
     return escape(clean(text, 4000))
 
 
-def _loss(epoch: Epoch) -> str:
-    accuracy = "" if epoch.accuracy is None else f", accuracy {epoch.accuracy:.1%}"
-    return f"loss {epoch.loss:.5f}{accuracy}"
+def _loss(epoch: Epochs) -> str:
+    """Loss and accuracy, their means where several networks are trained at once."""
+    loss = sum(one.loss for one in epoch) / len(epoch)
+    right = [one.accuracy for one in epoch if one.accuracy is not None]
+    accuracy = f", accuracy {sum(right) / len(right):.1%}" if right else ""
+    return f"loss {loss:.5f}{accuracy}"
 
 
 _STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "interrupted": "bold yellow"}

@@ -92,6 +92,14 @@ class Training(_Table):
     classifier_epochs: Count = Field(50, description="epochs of the classifier")
     batch_size: Natural = Field(256, description="images a training step")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate")
+    engine: Literal["auto", "sparse", "stacked"] = Field(
+        "auto",
+        description="sparse: seed by seed, on the active units; stacked: all seeds as one batched model; "
+        "auto: stacked on a GPU, sparse on a CPU",
+    )
+    encoder_precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the sparse engine's encoder product; bfloat16 changes the numbers"
+    )
 
 
 class Attribution(_Table):

@@ -41,6 +41,14 @@ class OutputError(Refused):
 class TrainingDiverged(HarnessError):
     """A loss was NaN or infinite; training stopped there. Lower the learning rate, look at the data."""
 
+    @classmethod
+    def at(cls, what: str, epoch: int, step: int, loss: float) -> TrainingDiverged:
+        """The error of a training whose loss is no number at that step, counted from 1."""
+        return cls(
+            f"{what}: the loss is {loss} at epoch {epoch}, step {step}; "
+            "look at the training data, or lower --learning-rate"
+        )
+
 
 class CheckpointError(HarnessError):
     """Weights on disk are damaged, foreign, not finite, or hold more than tensors. Train anew: `--fresh`."""

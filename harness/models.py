@@ -29,8 +29,8 @@ class KSparseAutoencoder(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """The codes z (float32 [batch, code_width], at most k positive) of images [batch, pixels]."""
         activations = F.relu(self.encoder(images))
-        values, units = activations.topk(self.k, dim=-1)
-        return torch.zeros_like(activations).scatter(-1, units, values)
+        units = activations.detach().topk(self.k, dim=-1, sorted=False).indices
+        return activations * torch.zeros_like(activations).scatter(-1, units, 1.0)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The reconstructions x_hat (float32 [batch, pixels]) of codes [batch, code_width]."""

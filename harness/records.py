@@ -13,6 +13,27 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
 Outcome = Literal["pass", "fail", "error"]
+Training = Literal["autoencoder", "classifier"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `training.csv`.
+
+    Attributes:
+        stage: `autoencoder` or `classifier`.
+        epoch: From 1.
+        loss: Mean over the epoch's images: squared error a pixel, or cross-entropy in nats.
+        accuracy: Share of the epoch's training images named rightly, with dropout on; None for the
+            autoencoder.
+        seconds: Wall clock; of the whole stack where several networks are trained at once.
+    """
+
+    stage: Training
+    epoch: int
+    loss: float
+    accuracy: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,124 +1,138 @@
-"""Train the autoencoder, and the classifier on its codes: plain loops over tensors in memory."""
+"""Train the autoencoder, and the classifier on its codes, as fast as the device allows.
+
+On a CPU the sparsity of the codes is used (`sparse`), on a GPU a recorded step (`stacked`); the recipe and
+its gradients are the same.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness import sparse, stacked
 from harness.errors import CheckpointError, TrainingDiverged
 from harness.models import KSparseAutoencoder
+from harness.records import Epoch
 
 PART = 4096
 """Rows that are evaluated at once outside training."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of `training.csv`.
-
-    Attributes:
-        stage: `autoencoder` or `classifier`.
-        epoch: From 1.
-        loss: Mean over the epoch's images: squared error a pixel, or cross-entropy in nats.
-        accuracy: Share of the epoch's training images named rightly, with dropout on; None for the
-            autoencoder.
-        seconds: Wall clock.
-    """
-
-    stage: Literal["autoencoder", "classifier"]
-    epoch: int
-    loss: float
-    accuracy: float | None
-    seconds: float
 
 
 def train_autoencoder(
     model: KSparseAutoencoder,
     images: Tensor,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
     generator: torch.Generator,
+    bfloat16: bool = False,
+    **recipe: Any,
 ) -> Iterator[Epoch]:
     """Minimise the mean squared error of the reconstructions with Adam, one record an epoch.
+
+    After each epoch the model holds its weights.
 
     Args:
         model: On the images' device.
         images: float32 [n, pixels], in [0, 1].
-        epochs: Passes over the images, each in a new order.
-        batch_size: Images a step; the last step of an epoch takes what is left.
-        learning_rate: Adam's.
         generator: On the CPU; draws the orders.
+        bfloat16: Whether the encoder's product is rounded to bfloat16 while training on a CPU.
+        recipe: `epochs`, passes over the images, each in a new order; `batch_size`, images a step (the
+            last step of an epoch takes what is left); Adam's `learning_rate`.
 
     Raises:
-        TrainingDiverged: at the first loss that is NaN or infinite.
+        TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    if images.device.type != "cpu":
+        stack = stacked.train_autoencoders([model], images, [generator], **recipe)
+        return (epoch for (epoch,) in stack)
+    return _on_active_units(model, images, generator, bfloat16, **recipe)
+
+
+@torch.no_grad()
+def _on_active_units(
+    model: KSparseAutoencoder,
+    images: Tensor,
+    generator: torch.Generator,
+    bfloat16: bool,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> Iterator[Epoch]:
+    state = sparse.AutoencoderTraining(model, images, learning_rate, bfloat16=bfloat16)
     model.train()
     for epoch in range(1, epochs + 1):
         start, total = time.perf_counter(), 0.0
-        for step, batch in enumerate(_batches(len(images), batch_size, generator, images.device)):
-            loss = F.mse_loss(model(images[batch]), images[batch])
-            total += _step(optimizer, loss, "autoencoder", epoch, step) * len(batch)
+        try:
+            for step, batch in enumerate(_batches(len(images), batch_size, generator), start=1):
+                loss = state.step(batch)
+                if not math.isfinite(loss):
+                    raise TrainingDiverged.at("autoencoder", epoch, step, loss)
+                total += loss * len(batch)
+        finally:
+            state.store()
+        state.rest()
         yield Epoch("autoencoder", epoch, total / len(images), None, time.perf_counter() - start)
     model.eval()
 
 
 def train_classifier(
-    model: nn.Module,
-    codes: Tensor,
-    labels: Tensor,
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    generator: torch.Generator,
+    model: nn.Module, codes: Tensor, labels: Tensor, *, generator: torch.Generator, **recipe: Any
 ) -> Iterator[Epoch]:
     """Minimise the cross-entropy of the labels given codes (float32 [n, code_width]) with Adam.
 
     Arguments, records and errors as in `train_autoencoder`; labels are int64 [n].
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    if codes.device.type != "cpu":
+        stack = stacked.train_classifiers([model], codes[None], labels, [generator], **recipe)
+        return (epoch for (epoch,) in stack)
+    return _on_live_units(model, codes, labels, generator, **recipe)
+
+
+def _on_live_units(
+    model: nn.Module,
+    codes: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> Iterator[Epoch]:
+    network, codes, store = sparse.narrowed(model, codes)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+    network.train()
     model.train()
     for epoch in range(1, epochs + 1):
-        start, total = time.perf_counter(), 0.0
-        right = torch.zeros((), dtype=torch.int64, device=codes.device)
-        for step, batch in enumerate(_batches(len(codes), batch_size, generator, codes.device)):
-            logits = model(codes[batch])
-            loss = F.cross_entropy(logits, labels[batch])
-            total += _step(optimizer, loss, "classifier", epoch, step) * len(batch)
-            right += (logits.argmax(1) == labels[batch]).sum()
+        start, total, right = time.perf_counter(), 0.0, 0
+        try:
+            for step, batch in enumerate(_batches(len(codes), batch_size, generator), start=1):
+                logits, wanted = network(codes.index_select(0, batch)), labels[batch]
+                loss = F.cross_entropy(logits, wanted)
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise TrainingDiverged.at("classifier", epoch, step, value)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += value * len(batch)
+                right += int((logits.argmax(dim=1) == wanted).sum())
+        finally:
+            store()
         seconds = time.perf_counter() - start
-        yield Epoch("classifier", epoch, total / len(codes), int(right) / len(codes), seconds)
+        yield Epoch("classifier", epoch, total / len(codes), right / len(codes), seconds)
     model.eval()
 
 
-def _batches(n: int, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Tensor]:
+def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """The numbers 0..n-1 in a new order, in batches."""
-    return iter(torch.randperm(n, generator=generator).to(device).split(size))
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, stage: str, epoch: int, step: int) -> float:
-    """One step of the optimiser; the loss as a number."""
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingDiverged(
-            f"{stage}: the loss is {value} at epoch {epoch}, step {step + 1}; "
-            "look at the training data, or lower --learning-rate"
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return value
+    return iter(torch.randperm(n, generator=generator).split(size))
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("registry", "records", "text"),
     ("config",),
-    ("datasets", "models", "attributions", "statistics", "environment", "criteria"),
+    ("datasets", "models", "sparse", "stacked", "attributions", "statistics", "environment", "criteria"),
     ("training", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
@@ -29,7 +29,7 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
 JUDGING = ("figures", "runs", "judging", "report", "cli")
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
-SAME_FLOOR = {("attributions", "models"), ("runs", "figures")}
+SAME_FLOOR = {("sparse", "models"), ("attributions", "models"), ("runs", "figures")}
 
 
 def module_of(path: Path) -> str:

@@ -25,9 +25,8 @@ from harness.datasets import Dataset
 from harness.errors import ConfigurationError, DeviceError, OutputError, TrainingDiverged
 from harness.measurements import correlations
 from harness.models import PixelClassifier
-from harness.pipeline.work import Silence, Work, stream
+from harness.pipeline.work import Epochs, Silence, Work, stream
 from harness.runs import Run
-from harness.training import Epoch
 
 MakeConfig = Callable[..., Config]
 
@@ -46,7 +45,7 @@ class Notes(Silence):
     def warn(self, text: str) -> None:
         self.warned.append(text)
 
-    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
         self.trained.append(title)
         return epochs
 
@@ -470,3 +469,36 @@ def test_hostile_names_pass_through_inert(small_config: MakeConfig, monkeypatch:
     ElementTree.parse(work.run / "junit.xml")
     assert "\u202e" not in (work.run / "junit.xml").read_text(encoding="utf-8")
     assert "<img" not in (work.run / "summary.md").read_text(encoding="utf-8")
+
+
+# engines of training
+
+
+def test_a_stack_of_seeds_is_trained_once_and_kept_apart(small_config: Callable[..., Config]) -> None:
+    """Stacked seeds come from the cache as the same stack, and never stand for a seed trained alone."""
+    short = dict(epochs=1, classifier_epochs=2)
+    stages = pipeline.STAGES[:1]
+
+    def trained(**flags: Any) -> tuple[list[str], dict[int, bytes]]:
+        work, notes = compute(small_config(**short | flags), stages)
+        weights = {seed: work.run.seed(seed) / "weights/classifier.pth" for seed in work.config.seeds}
+        return notes.trained, {seed: path.read_bytes() for seed, path in weights.items()}
+
+    both = ["seeds 0, 1: autoencoder", "seeds 0, 1: classifier"]
+    first = trained(seeds="0,1", engine="stacked")
+    assert first[0] == both
+    assert first[1][0] != first[1][1]
+    assert trained(seeds="0,1", engine="stacked") == ([], first[1])
+    assert trained(seeds="0", engine="stacked")[0] == ["seed 0: autoencoder", "seed 0: classifier"]
+    lone, _ = trained(seeds="0,1", engine="sparse")
+    assert lone == [f"seed {seed}: {stage}" for seed in (0, 1) for stage in ("autoencoder", "classifier")]
+
+
+def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callable[..., Config]) -> None:
+    """The stacked engine has no bfloat16, and says so before any work."""
+    with pytest.raises(ConfigurationError, match=r"encoder_precision.*sparse"):
+        pipeline.prepare(small_config(engine="stacked", encoder_precision="bfloat16"), Notes())
+    with pytest.raises(ConfigurationError, match=r"engine: 'sparse' is for a CPU"):
+        pipeline.engine(small_config(engine="sparse"), torch.device("cuda"))
+    assert pipeline.engine(small_config(), torch.device("cuda")) == "stacked"
+    assert pipeline.engine(small_config(), torch.device("cpu")) == "sparse"

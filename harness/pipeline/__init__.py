@@ -22,7 +22,7 @@ from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.pipeline.explanations import attribute, select
-from harness.pipeline.networks import inspect, train
+from harness.pipeline.networks import engine, inspect, train
 from harness.pipeline.numbers import measure
 from harness.pipeline.work import Progress, Silence
 from harness.pipeline.work import Work as Work
@@ -60,6 +60,7 @@ def prepare(config: Config, progress: Progress) -> Work:
     for criterion in config.criteria:
         measurements.measurements[criterion.measurement.split(".")[0]]
     device = environment.choose_device(config.device)
+    engine(config, device)
     dataset = datasets.load(config.data.dataset, config.data.data_dir)
     pixels = dataset.train_images.shape[1]
     if pixels != int(np.prod(dataset.shape)):

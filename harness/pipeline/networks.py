@@ -2,127 +2,176 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from harness import environment, training
+from harness import environment, stacked, training
 from harness.artifacts import Folder, key_of, share
+from harness.config import Config
+from harness.errors import ConfigurationError
 from harness.models import PixelClassifier
 from harness.pipeline.work import Work, stream, to_numpy, untrained
-from harness.training import Epoch
+from harness.records import Epoch, Training
+
+Networks = Mapping[int, PixelClassifier]
+Files = dict[str, torch.nn.Module]
 
 
 def train(work: Work) -> None:
     """Train each seed's autoencoder and classifier, or take them from the cache."""
-    for seed in work.config.seeds:
-        pixels, classes = work.train_images.shape[1], len(work.dataset.classes)
-        network = untrained(work.config, pixels, classes, seed).to(work.device)
-        parts = [_trained_autoencoder(work, seed, network), _trained_classifier(work, seed, network)]
-        folder = work.run.seed(seed)
-        folder.write_table("training.csv", pd.concat([entry.read_table("epochs.csv") for entry in parts]))
-        for entry in parts:
-            share(Folder(entry / "weights"), folder / "weights")
-        work.networks[seed] = network.eval()
+    pixels, classes = work.train_images.shape[1], len(work.dataset.classes)
+    seeds = work.config.seeds
+    for stack in [seeds] if engine(work.config, work.device) == "stacked" else [(seed,) for seed in seeds]:
+        networks = {seed: untrained(work.config, pixels, classes, seed).to(work.device) for seed in stack}
+        stages = (_trained_autoencoders(work, networks), _trained_classifiers(work, networks))
+        for seed, network in networks.items():
+            entries, folder = [stage[seed] for stage in stages], work.run.seed(seed)
+            table = pd.concat([entry.read_table("epochs.csv") for entry in entries])
+            folder.write_table("training.csv", table)
+            for entry in entries:
+                share(Folder(entry / "weights"), folder / "weights")
+            work.networks[seed] = network.eval()
+
+
+def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]:
+    """What trains: all seeds at once on a GPU, one by one on a CPU, unless the configuration says otherwise.
+
+    Raises:
+        ConfigurationError: asked for what the device or the engine cannot do.
+    """
+    asked, on_cpu = config.training.engine, device.type == "cpu"
+    if asked == "sparse" and not on_cpu:
+        raise ConfigurationError("training.engine: 'sparse' is for a CPU; name 'stacked', or --device cpu")
+    if asked == "sparse" or (asked == "auto" and on_cpu):
+        return "sparse"
+    if config.training.encoder_precision != "float32":
+        raise ConfigurationError(
+            "training.encoder_precision: 'bfloat16' is for the sparse engine; leave it at 'float32', "
+            "or name --engine sparse on a CPU"
+        )
+    return "stacked"
 
 
 def _dependencies(work: Work, seed: int) -> dict[str, Any]:
-    """What both trainings depend on."""
+    """What both trainings of a seed depend on: with others in a stack, it rounds otherwise than alone."""
+    how = engine(work.config, work.device)
     return {
         "seed": seed,
+        "engine": how,
+        "stack": len(work.config.seeds) if how == "stacked" else 1,
         "model": work.config.model.model_dump(),
         "recipe": work.config.recipe,
-        "batch_size": work.config.training.batch_size,
-        "learning_rate": work.config.training.learning_rate,
+        "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
         "data": work.dataset.sha256,
         "code": environment.code_digest(
-            "models", "training", "environment", "pipeline/work", "pipeline/networks"
+            "models", "sparse", "stacked", "training", "environment", "pipeline/work", "pipeline/networks"
         ),
         "torch": torch.__version__,
         "device": environment.describe_device(work.device),
     }
 
 
-def _trained_autoencoder(work: Work, seed: int, network: PixelClassifier) -> Folder:
-    settings = work.config.training
-    model = network.autoencoder
-    files = {
-        "encoder": model.encoder,
-        "decoder": model.decoder,
-        "full_autoencoder": model,
-    }
+def _generators(networks: Networks, purpose: str) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(stream(seed, purpose)) for seed in networks]
 
-    def epochs() -> Iterator[Epoch]:
-        return training.train_autoencoder(
-            model,
-            work.train_images,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            generator=torch.Generator().manual_seed(stream(seed, "autoencoder batches")),
+
+def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
+    settings, images = work.config.training, work.train_images
+    recipe: dict[str, Any] = dict(
+        epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate
+    )
+    models = [network.autoencoder for network in networks.values()]
+
+    def epochs() -> Iterator[tuple[Epoch, ...]]:
+        generators = _generators(networks, "autoencoder batches")
+        if engine(work.config, work.device) == "stacked":
+            return stacked.train_autoencoders(models, images, generators, **recipe)
+        bfloat16 = settings.encoder_precision == "bfloat16"
+        lone = training.train_autoencoder(
+            models[0], images, generator=generators[0], bfloat16=bfloat16, **recipe
         )
+        return ((epoch,) for epoch in lone)
 
-    key = _dependencies(work, seed) | {"epochs": settings.epochs}
-    return _trained(work, seed, "autoencoder", key, files, epochs, settings.epochs)
+    def files(network: PixelClassifier) -> Files:
+        model = network.autoencoder
+        return {"encoder": model.encoder, "decoder": model.decoder, "full_autoencoder": model}
+
+    return _trained(work, "autoencoder", networks, {}, files, epochs, settings.epochs)
 
 
-def _trained_classifier(work: Work, seed: int, network: PixelClassifier) -> Folder:
+def _trained_classifiers(work: Work, networks: Networks) -> dict[int, Folder]:
     settings = work.config.training
+    recipe: dict[str, Any] = dict(
+        epochs=settings.classifier_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+    )
     labels = torch.from_numpy(work.dataset.train_labels.astype(np.int64)).to(work.device)
+    models = [network.classifier for network in networks.values()]
 
-    def epochs() -> Iterator[Epoch]:
-        yield from training.train_classifier(
-            network.classifier,
-            training.encode(network.autoencoder, work.train_images),
-            labels,
-            epochs=settings.classifier_epochs,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            generator=torch.Generator().manual_seed(stream(seed, "classifier batches")),
-        )
+    def epochs() -> Iterator[tuple[Epoch, ...]]:
+        generators = _generators(networks, "classifier batches")
+        codes = [training.encode(network.autoencoder, work.train_images) for network in networks.values()]
+        if engine(work.config, work.device) == "stacked":
+            return stacked.train_classifiers(models, torch.stack(codes), labels, generators, **recipe)
+        lone = training.train_classifier(models[0], codes.pop(), labels, generator=generators[0], **recipe)
+        return ((epoch,) for epoch in lone)
 
-    key = _dependencies(work, seed) | {
-        "epochs": settings.epochs,
+    depends = {
         "classifier_epochs": settings.classifier_epochs,
-        "hidden": [list(weight.shape) for weight in network.classifier.parameters()],
+        "hidden": [list(weight.shape) for weight in models[0].parameters()],
     }
-    files = {"classifier": network.classifier}
-    return _trained(work, seed, "classifier", key, files, epochs, settings.classifier_epochs)
+    return _trained(
+        work,
+        "classifier",
+        networks,
+        depends,
+        lambda network: {"classifier": network.classifier},
+        epochs,
+        settings.classifier_epochs,
+    )
 
 
 def _trained(
     work: Work,
-    seed: int,
-    stage: str,
+    stage: Training,
+    networks: Networks,
     depends: dict[str, Any],
-    files: dict[str, torch.nn.Module],
-    epochs: Callable[[], Iterator[Epoch]],
+    files: Callable[[PixelClassifier], Files],
+    epochs: Callable[[], Iterator[tuple[Epoch, ...]]],
     total: int,
-) -> Folder:
-    """The cache entry of one training, its modules filled with the trained weights."""
-    key = key_of(depends)
-    if work.cache.damaged(stage, key):
-        work.progress.warn(f"seed {seed}: the stored {stage} is damaged; it is trained anew")
-    entry = work.cache.find(stage, key)
-    if entry is not None:
-        for name, module in files.items():
-            training.load_weights(module, entry / f"weights/{name}.pth")
-        work.progress.say(f"seed {seed}: {stage} taken from an earlier run (--fresh trains anew)")
-        return entry
-    with environment.seeded(stream(seed, f"{stage} dropout")):
-        log = list(work.progress.epochs(f"seed {seed}: {stage}", epochs(), total))
-    table = pd.DataFrame([asdict(epoch) for epoch in log], columns=list(Epoch.__dataclass_fields__))
-    table.insert(0, "seed", seed)
-    with work.cache.making(stage, key) as made:
-        made.write_table("epochs.csv", table)
-        for name, module in files.items():
-            with made.writing(f"weights/{name}.pth") as stream_:
-                torch.save({key: value.cpu() for key, value in module.state_dict().items()}, stream_)
-    return Folder(work.cache.path / stage / key)
+) -> dict[int, Folder]:
+    """The cache entries of one training by seed, the networks filled with the trained weights."""
+    keys = {seed: key_of(_dependencies(work, seed) | depends) for seed in networks}
+    for seed, key in keys.items():
+        if work.cache.damaged(stage, key):
+            work.progress.warn(f"seed {seed}: the stored {stage} is damaged; it is trained anew")
+    entries = {seed: work.cache.find(stage, key) for seed, key in keys.items()}
+    found = {seed: entry for seed, entry in entries.items() if entry is not None}
+    named = f"seed{'s' if len(keys) > 1 else ''} {', '.join(map(str, keys))}"
+    if len(found) == len(keys):
+        for seed, entry in found.items():
+            for name, module in files(networks[seed]).items():
+                training.load_weights(module, entry / f"weights/{name}.pth")
+        work.progress.say(f"{named}: {stage} taken from an earlier run (--fresh trains anew)")
+        return found
+    with environment.seeded(stream(next(iter(keys)), f"{stage} dropout")):
+        log = list(work.progress.epochs(f"{named}: {stage}", epochs(), total))
+    for number, (seed, key) in enumerate(keys.items()):
+        rows = [asdict(epoch[number]) for epoch in log]
+        table = pd.DataFrame(rows, columns=list(Epoch.__dataclass_fields__))
+        table.insert(0, "seed", seed)
+        with work.cache.making(stage, key) as made:
+            made.write_table("epochs.csv", table)
+            for name, module in files(networks[seed]).items():
+                with made.writing(f"weights/{name}.pth") as stream_:
+                    torch.save({key: value.cpu() for key, value in module.state_dict().items()}, stream_)
+    return {seed: Folder(work.cache.path / stage / key) for seed, key in keys.items()}
 
 
 @torch.no_grad()

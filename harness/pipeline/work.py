@@ -15,8 +15,10 @@ from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.records import Epoch
 from harness.samples import Selection
-from harness.training import Epoch
+
+Epochs = tuple[Epoch, ...]
 
 
 class Progress(Protocol):
@@ -28,8 +30,8 @@ class Progress(Protocol):
     def warn(self, text: str) -> None:
         """A line that must not be overlooked."""
 
-    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:
-        """The same epochs, shown as they pass."""
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
+        """The same epochs, shown as they pass; each a record for every network that is trained."""
 
 
 class Silence:
@@ -41,7 +43,7 @@ class Silence:
     def warn(self, text: str) -> None:
         """Nothing."""
 
-    def epochs(self, title: str, epochs: Iterator[Epoch], total: int) -> Iterator[Epoch]:  # noqa: ARG002
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:  # noqa: ARG002
         """The epochs."""
         return epochs
 

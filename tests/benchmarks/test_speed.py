@@ -12,6 +12,7 @@ import torch
 from harness import attributions, statistics, training
 from harness.config import ATTRIBUTION_METHODS
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.records import Epoch
 
 Benchmark = Callable[..., Any]
 
@@ -30,7 +31,7 @@ def model() -> PixelClassifier:
     return PixelClassifier(KSparseAutoencoder(), Classifier()).eval()
 
 
-def last(epochs: Iterator[training.Epoch]) -> training.Epoch:
+def last(epochs: Iterator[Epoch]) -> Epoch:
     return list(epochs)[-1]
 
 

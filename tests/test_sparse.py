@@ -1,0 +1,296 @@
+"""The products over active units against autograd over all of them, and sleepers that must wake."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness import datasets, environment, sparse
+from harness.models import Classifier, KSparseAutoencoder
+from harness.sparse import AutoencoderTraining, Dropout, narrowed
+
+RATE = 0.01
+
+
+def seed(number: int) -> torch.Generator:
+    """A generator that starts there."""
+    return torch.Generator().manual_seed(number)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    """Sixty real images, every fourth pixel of them, float64 [60, 196]."""
+    data = datasets.load("fashion-mnist-mini")
+    return torch.from_numpy(data.train_images[:60, ::4].copy()).double() / 255
+
+
+@pytest.fixture
+def model() -> KSparseAutoencoder:
+    """An untrained autoencoder of 64 units, 4 of which are active, in float64."""
+    with environment.seeded(0):
+        return KSparseAutoencoder(k=4, pixels=196, code_width=64).double()
+
+
+def by_unit(state: AutoencoderTraining) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """W, b, D^T and c in the units' own order."""
+    order = torch.argsort(state.units)
+    encoder, bias, atoms, shift = state.weights
+    return encoder[order], bias[order], atoms[order], shift
+
+
+def batches(n: int, size: int, epochs: int) -> Iterator[list[Tensor]]:
+    """The batches of each epoch."""
+    generator = seed(5)
+    for _ in range(epochs):
+        yield list(torch.randperm(n, generator=generator).split(size))
+
+
+# one step
+
+
+@pytest.mark.parametrize("k", [1, 4, 64])
+def test_the_gradients_are_those_of_autograd(images: Tensor, k: int) -> None:
+    """Loss and gradients over the batch's active units are autograd's over all units, in float64."""
+    with environment.seeded(0):
+        model = KSparseAutoencoder(k=k, pixels=196, code_width=64).double()
+    state, batch = AutoencoderTraining(model, images, RATE), torch.arange(20)
+    loss = F.mse_loss(model(images[batch]), images[batch])
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    assert state.step(batch) == pytest.approx(float(loss.detach()), rel=1e-12)
+    encoder, bias, atoms, shift = state.gradients
+    for ours, theirs in zip((encoder, bias, atoms.T, shift), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-15)
+
+
+def test_a_chosen_unit_at_zero_gets_no_gradient(images: Tensor, model: KSparseAutoencoder) -> None:
+    """Where fewer than k units are above 0, those that fill the k are not active, as in autograd."""
+    with torch.no_grad():
+        model.encoder.bias[2:] = -100.0
+    state, batch = AutoencoderTraining(model, images, RATE), torch.arange(20)
+    loss = F.mse_loss(model(images[batch]), images[batch])
+    expected = torch.autograd.grad(loss, model.encoder.weight)[0]
+    state.step(batch)
+    torch.testing.assert_close(state.gradients[0], expected, rtol=1e-10, atol=1e-15)
+    assert (expected[2:] == 0).all()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_step_whose_loss_is_no_number_is_not_taken(
+    images: Tensor, model: KSparseAutoencoder, bad: float
+) -> None:
+    """The loss is given back as it is, and no weight moves."""
+    images[3] = bad
+    state = AutoencoderTraining(model, images, RATE)
+    before = [weight.clone() for weight in state.weights]
+    assert not math.isfinite(state.step(torch.arange(5)))
+    assert all(torch.equal(a, b) for a, b in zip(before, state.weights, strict=True))
+
+
+# many steps: sleeping and waking
+
+
+def trained_plainly(model: KSparseAutoencoder, images: Tensor, epochs: int) -> list[float]:
+    """The same training over all units with autograd; its losses by epoch."""
+    optimizer, losses = torch.optim.Adam(model.parameters(), lr=RATE), []
+    for steps in batches(len(images), 6, epochs):
+        total = 0.0
+        for batch in steps:
+            loss = F.mse_loss(model(images[batch]), images[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        losses.append(total / len(images))
+    return losses
+
+
+def test_sleeping_units_change_nothing(images: Tensor, model: KSparseAutoencoder) -> None:
+    """Over 600 steps in which units fall asleep and wake, losses and weights are those of all units."""
+    state = AutoencoderTraining(model, images, RATE)
+    ours, awake = [], []
+    for steps in batches(len(images), 6, epochs=60):
+        total = 0.0
+        for batch in steps:
+            before = state.awake
+            total += state.step(batch) * len(batch)
+            awake.append(state.awake - before)
+        state.rest()
+        ours.append(total / len(images))
+    assert state.awake < 40, "no unit to speak of fell asleep"
+    assert sum(awake) > 0, "no unit woke"
+    theirs = trained_plainly(model, images, epochs=60)
+    assert ours == pytest.approx(theirs, rel=1e-8)
+    for mine, other in zip(by_unit(state), (*model.encoder.parameters(), model.atoms), strict=False):
+        torch.testing.assert_close(mine, other.detach(), rtol=1e-6, atol=1e-8)
+
+
+def asleep(images: Tensor, model: KSparseAutoencoder) -> AutoencoderTraining:
+    """A training in which some units are asleep, though above 0 for some images."""
+    state = AutoencoderTraining(model, images, RATE / 10)
+    for steps in batches(len(images), 6, epochs=40):
+        for batch in steps:
+            state.step(batch)
+        state.rest()
+    assert model.k <= state.awake < 50
+    return state
+
+
+def test_the_ceiling_is_above_every_sleeper(images: Tensor, model: KSparseAutoencoder) -> None:
+    """No sleeping unit's pre-activation of a training image is above that image's ceiling."""
+    state = asleep(images, model)
+    encoder, bias, _, _ = state.weights
+    sleepers = images @ encoder[state.awake :].T + bias[state.awake :]
+    assert (sleepers.amax(dim=1) <= state.ceiling + 1e-12).all()
+    assert (state.ceiling > 0).any()
+
+
+def test_whoever_belongs_to_the_k_wakes_before_the_step(images: Tensor, model: KSparseAutoencoder) -> None:
+    """With the awake units silenced the sleepers are the largest: they are chosen in that very step."""
+    state = asleep(images, model)
+    before = state.awake
+    state.weights[1][: state.awake] = -100.0
+    encoder, bias, _, _ = by_unit(state)
+    h = F.relu(images[:20] @ encoder.T + bias)
+    values, chosen = state._chosen(images[:20], torch.arange(20))
+    assert state.awake > before
+    assert len(set(state.units.tolist())) == 64
+    expected = h.topk(model.k, dim=1)
+    torch.testing.assert_close(values.sort(dim=1, descending=True).values, expected.values)
+    positive = expected.values > 0
+    for row in range(20):
+        ours = set(state.units[chosen[row]][values[row] > 0].tolist())
+        assert ours == set(expected.indices[row][positive[row]].tolist())
+
+
+def test_a_waking_unit_has_the_moments_it_would_have_had(images: Tensor, model: KSparseAutoencoder) -> None:
+    """While a unit sleeps its second moment shrinks by 0.999 a step, which waking makes up for."""
+    state = asleep(images, model)
+    place = state.awake
+    unit, moment = int(state.units[place]), state.second_moments[0][place].clone()
+    missed = int(state.steps) - int(state.asleep_since[place])
+    state.steps += 17
+    state.weights[1][: state.awake] = -100.0
+    state.weights[1][place] = 50.0
+    state.ceiling[:] = 100.0
+    state._chosen(images[:5], torch.arange(5))
+    now = int((state.units == unit).nonzero())
+    assert now < state.awake
+    torch.testing.assert_close(state.second_moments[0][now], moment * 0.999 ** (missed + 17))
+
+
+def test_k_units_stay_awake(images: Tensor) -> None:
+    """However few units are used, k of them stay awake to be chosen among."""
+    with environment.seeded(0):
+        model = KSparseAutoencoder(k=30, pixels=196, code_width=32).double()
+    with torch.no_grad():
+        model.encoder.bias[5:] = -100.0
+    state = AutoencoderTraining(model, images, RATE)
+    for steps in batches(len(images), 6, epochs=25):
+        for batch in steps:
+            state.step(batch)
+        state.rest()
+    assert state.awake >= 30
+
+
+def test_the_model_holds_the_weights_after_store(images: Tensor, model: KSparseAutoencoder) -> None:
+    """Units come back to their own places, whoever slept or woke meanwhile."""
+    state = asleep(images, model)
+    before = model.decoder.bias.detach().clone()
+    state.store()
+    assert not torch.equal(before, state.weights[3])
+    for mine, other in zip(by_unit(state), (*model.encoder.parameters(), model.atoms), strict=False):
+        assert torch.equal(mine, other.detach())
+    assert torch.equal(model.decoder.bias.detach(), state.weights[3])
+
+
+def test_bfloat16_rounds_the_encoders_product_alone(images: Tensor, model: KSparseAutoencoder) -> None:
+    """The codes are those of rounded factors, and the loss is near that of float32."""
+    images, model = images.float(), model.float()
+    exact, rounded = (AutoencoderTraining(model, images, RATE, bfloat16=on) for on in (False, True))
+    codes = rounded._encode(images, slice(None))
+    expected = (images.bfloat16() @ model.encoder.weight.detach().bfloat16().T).float()
+    torch.testing.assert_close(codes, expected + model.encoder.bias.detach())
+    a, b = (state.step(torch.arange(20)) for state in (exact, rounded))
+    assert a != b
+    assert a == pytest.approx(b, rel=0.01)
+
+
+# the classifier
+
+
+def test_dropout_keeps_the_share_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a million values a share of 1 - p is kept, five standard errors allowed, and the mean stays."""
+    with environment.seeded(0):
+        kept = Dropout(0.3)(torch.ones(1000, 1001))
+    share = float((kept > 0).double().mean())
+    assert abs(share - 0.7) < 5 * math.sqrt(0.21 / 1_001_000)
+    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.7], rel=1e-4)
+
+
+def test_dropout_draws_values_independently() -> None:
+    """What falls in one column says nothing of its neighbours, whose bits come from the same draw."""
+    with environment.seeded(0):
+        kept = (Dropout(0.3)(torch.ones(20_000, 8)) > 0).double()
+    between = torch.corrcoef(kept.T) - torch.eye(8)
+    assert float(between.abs().max()) < 5 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
+def test_dropout_is_off_in_evaluation_and_its_gradient_is_its_mask(p: float) -> None:
+    """In evaluation values pass as they are; in training the gradient is the mask over 1 - p."""
+    values = torch.rand(7, 5, dtype=torch.float64).add_(1).requires_grad_()
+    layer = Dropout(p)
+    assert layer.eval()(values) is values
+    out = layer.train()(values)
+    slope = torch.autograd.grad(out.sum(), values)[0]
+    torch.testing.assert_close(slope, (out / values).detach())
+    if p == 0:
+        assert out is values
+
+
+def test_a_narrowed_classifier_trains_like_the_whole_one() -> None:
+    """Where half the units are 0 in every code, the narrow classifier ends with the whole one's weights."""
+    codes, labels = torch.rand(40, 10, generator=seed(1), dtype=torch.float64), torch.arange(40) % 3
+    codes[:, ::2] = 0
+    with environment.seeded(0):
+        whole = Classifier(10, hidden=(8,), classes=3, dropout=0.0).double()
+        ours = Classifier(10, hidden=(8,), classes=3, dropout=0.0).double()
+    ours.load_state_dict(whole.state_dict())
+    (first, *_), start = ours.parameters(), next(ours.parameters()).detach().clone()
+    network, narrow, store = narrowed(ours, codes)
+    assert narrow.shape == (40, 5)
+    for model, inputs in ((whole, codes), (network, narrow)):
+        optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+        for _ in range(30):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs), labels).backward()
+            optimizer.step()
+    store()
+    for a, b in zip(ours.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    assert torch.equal(first[:, ::2], start[:, ::2])
+    assert not torch.equal(first[:, 1::2], start[:, 1::2])
+
+
+def test_a_classifier_of_another_kind_is_given_back_as_it_is() -> None:
+    """What does not start with a linear layer is trained whole."""
+    codes = torch.rand(4, 3)
+    for model in (nn.Linear(3, 2), nn.Sequential(nn.ReLU(), nn.Linear(3, 2))):
+        network, same, store = narrowed(model, codes)
+        store()
+        assert network is model
+        assert same is codes
+
+
+def test_patience_is_long_enough() -> None:
+    """What Adam still moves a unit after `PATIENCE` steps is below half a unit in the last place of 0.03."""
+    remaining, ratio = 0.0, 0.9 / math.sqrt(0.999)
+    largest = 1e-3 / math.sqrt(1 - 0.999)  # of lr m / sqrt(v): one gradient after a long silence, at most
+    for step in range(sparse.PATIENCE, sparse.PATIENCE + 1000):
+        remaining += largest * 0.1 * ratio**step
+    assert remaining < torch.finfo(torch.float32).eps * 0.03 / 2
