@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harness.config import ATTRIBUTION_METHODS
 from harness.models import PixelClassifier
 from harness.registry import Registry
+from harness.sparse import gradients as sparse
 
 Space = Literal["sensitivity", "contribution"]
 MapFunction = Callable[..., Tensor]
@@ -157,7 +158,7 @@ def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
 @register("gradients", space="sensitivity")
 def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
-    return _mean_gradient(model, images, targets, lambda x, _step: x, torch.ones(1), chunk_size)
+    return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
 
 
 def path_gradients(
@@ -173,7 +174,7 @@ def path_gradients(
     The sensitivity form of integrated gradients.
     """
     positions, weights = midpoints(attribution_steps)
-    return _mean_gradient(model, images, targets, lambda x, step: positions[step] * x, weights, chunk_size)
+    return _mean_gradient(model, images, targets, positions, None, weights, chunk_size)
 
 
 @register("integrated_gradients", space="contribution", sensitivity=path_gradients)
@@ -211,9 +212,9 @@ def smoothgrad(
     sigma is absolute, on pixels in [0, 1]. The noise images serve every sample, so neither batch nor
     order changes a map.
     """
-    noise = noise_images(smoothgrad_samples, smoothgrad_sigma, images.shape[1], noise_seed).to(images.device)
+    noise = noise_images(smoothgrad_samples, smoothgrad_sigma, images.shape[1], noise_seed)
     weights = torch.full((smoothgrad_samples,), 1.0 / smoothgrad_samples)
-    return _mean_gradient(model, images, targets, lambda x, step: x + noise[step], weights, chunk_size)
+    return _mean_gradient(model, images, targets, torch.ones(smoothgrad_samples), noise, weights, chunk_size)
 
 
 def decoder_sensitivity(
@@ -250,16 +251,42 @@ def _mean_gradient(
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
-    point: Callable[[Tensor, int], Tensor],
+    scales: Tensor,
+    shifts: Tensor | None,
     weights: Tensor,
     chunk_size: int,
 ) -> Tensor:
-    """The weighted sum over steps s of df_y/dx at point(x, s), float32 [n, pixels]."""
+    """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float32 [n, pixels].
+
+    Through `sparse.gradients` where the model has the structure, otherwise by autograd point by point.
+    """
     total = torch.zeros_like(images)
+    scales, weights = scales.to(images), weights.to(images)
+    shifts = None if shifts is None else shifts.to(images)
     with _inference(model):
+        layers = sparse.layers_of(model)
         for chunk in _chunks(images, targets, chunk_size):
-            for step, weight in enumerate(weights.tolist()):
-                total[chunk] += weight * _slope(model, point(images[chunk], step), targets[chunk])
+            part = images[chunk], targets[chunk], scales, shifts, weights
+            if layers is not None and isinstance(model, PixelClassifier):
+                total[chunk] = sparse.mean_gradient(model.autoencoder, layers, *part)
+            else:
+                total[chunk] = _by_autograd(model, *part)
+    return total
+
+
+def _by_autograd(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    scales: Tensor,
+    shifts: Tensor | None,
+    weights: Tensor,
+) -> Tensor:
+    """The same of any model, point by point."""
+    total = torch.zeros_like(images)
+    for step, (scale, weight) in enumerate(zip(scales.tolist(), weights.tolist(), strict=True)):
+        points = scale * images if shifts is None else scale * images + shifts[step]
+        total += weight * _slope(model, points, targets)
     return total
 
 

@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import sparse, stacked
+from harness import stacked
 from harness.errors import CheckpointError, TrainingDiverged
 from harness.models import KSparseAutoencoder
 from harness.records import Epoch
+from harness.sparse import training as sparse
 
 PART = 4096
 """Rows that are evaluated at once outside training."""

@@ -29,7 +29,12 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
 JUDGING = ("figures", "runs", "judging", "report", "cli")
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
-SAME_FLOOR = {("sparse", "models"), ("attributions", "models"), ("runs", "figures")}
+SAME_FLOOR = {
+    ("sparse", "models"),
+    ("attributions", "models"),
+    ("attributions", "sparse"),
+    ("runs", "figures"),
+}
 
 
 def module_of(path: Path) -> str:

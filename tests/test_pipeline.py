@@ -25,6 +25,7 @@ from harness.datasets import Dataset
 from harness.errors import ConfigurationError, DeviceError, OutputError, TrainingDiverged
 from harness.measurements import correlations
 from harness.models import PixelClassifier
+from harness.pipeline.networks import engine
 from harness.pipeline.work import Epochs, Silence, Work, stream
 from harness.runs import Run
 
@@ -499,6 +500,6 @@ def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callabl
     with pytest.raises(ConfigurationError, match=r"encoder_precision.*sparse"):
         pipeline.prepare(small_config(engine="stacked", encoder_precision="bfloat16"), Notes())
     with pytest.raises(ConfigurationError, match=r"engine: 'sparse' is for a CPU"):
-        pipeline.engine(small_config(engine="sparse"), torch.device("cuda"))
-    assert pipeline.engine(small_config(), torch.device("cuda")) == "stacked"
-    assert pipeline.engine(small_config(), torch.device("cpu")) == "sparse"
+        engine(small_config(engine="sparse"), torch.device("cuda"))
+    assert engine(small_config(), torch.device("cuda")) == "stacked"
+    assert engine(small_config(), torch.device("cpu")) == "sparse"

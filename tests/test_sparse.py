@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import datasets, environment, sparse
-from harness.models import Classifier, KSparseAutoencoder
-from harness.sparse import AutoencoderTraining, Dropout, narrowed
+from harness import datasets, environment
+from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.sparse import gradients, training
+from harness.sparse.training import AutoencoderTraining, Dropout, narrowed
 
 RATE = 0.01
 
@@ -291,6 +292,135 @@ def test_patience_is_long_enough() -> None:
     """What Adam still moves a unit after `PATIENCE` steps is below half a unit in the last place of 0.03."""
     remaining, ratio = 0.0, 0.9 / math.sqrt(0.999)
     largest = 1e-3 / math.sqrt(1 - 0.999)  # of lr m / sqrt(v): one gradient after a long silence, at most
-    for step in range(sparse.PATIENCE, sparse.PATIENCE + 1000):
+    for step in range(training.PATIENCE, training.PATIENCE + 1000):
         remaining += largest * 0.1 * ratio**step
     assert remaining < torch.finfo(torch.float32).eps * 0.03 / 2
+
+
+# mean gradients over many points
+
+
+class Bent(nn.ReLU):
+    """A layer that bends otherwise than relu."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """The sine."""
+        return input.sin()
+
+
+@pytest.fixture
+def network() -> PixelClassifier:
+    """A network of 30 pixels, 40 units of which 7 are active, and 4 classes, in float64."""
+    with environment.seeded(2):
+        autoencoder = KSparseAutoencoder(k=7, pixels=30, code_width=40)
+        return PixelClassifier(autoencoder, Classifier(40, hidden=(9, 8, 6), classes=4)).double().eval()
+
+
+def summed(
+    network: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    scales: Tensor,
+    shifts: Tensor | None,
+    weights: Tensor,
+) -> Tensor:
+    """The weighted sum of autograd's gradients, image by image and point by point."""
+    maps = torch.zeros_like(images)
+    for row, (image, target) in enumerate(zip(images, targets, strict=True)):
+        for step, (scale, weight) in enumerate(zip(scales, weights, strict=True)):
+            point = (scale * image + (0 if shifts is None else shifts[step])).requires_grad_()
+            maps[row] += weight * torch.autograd.grad(network(point[None])[0, target], point)[0]
+    return maps
+
+
+@pytest.mark.parametrize("points", [1, 5, 40])
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("size", [1, 64, 4096])
+def test_mean_gradients_are_those_of_autograd(
+    network: PixelClassifier, points: int, shifted: bool, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled and shifted, whatever the weights and the blocks, the sums are autograd's, in float64."""
+    monkeypatch.setitem(gradients.POINTS, "cpu", size)
+    images, targets = torch.rand(23, 30, generator=seed(4), dtype=torch.float64), torch.arange(23) % 4
+    scales = torch.linspace(-0.5, 1.5, points, dtype=torch.float64)
+    shifts = torch.randn(points, 30, generator=seed(5), dtype=torch.float64) if shifted else None
+    weights = torch.rand(points, generator=seed(6), dtype=torch.float64)
+    layers = gradients.layers_of(network)
+    assert layers is not None
+    ours = gradients.mean_gradient(network.autoencoder, layers, images, targets, scales, shifts, weights)
+    expected = summed(network, images, targets, scales, shifts, weights)
+    torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [-100.0, 0.0, 100.0])
+def test_few_and_many_units_above_zero(network: PixelClassifier, bias: float) -> None:
+    """Where no unit is above 0, only some, or all, the sums are autograd's."""
+    with torch.no_grad():
+        network.autoencoder.encoder.bias[4:] += bias
+    images, targets = torch.rand(9, 30, generator=seed(4), dtype=torch.float64), torch.arange(9) % 4
+    scales, weights = torch.linspace(0.1, 1, 6).double(), torch.full((6,), 1 / 6, dtype=torch.float64)
+    layers = gradients.layers_of(network)
+    assert layers is not None
+    ours = gradients.mean_gradient(network.autoencoder, layers, images, targets, scales, None, weights)
+    torch.testing.assert_close(ours, summed(network, images, targets, scales, None, weights))
+
+
+def test_whoever_is_active_was_a_candidate(network: PixelClassifier) -> None:
+    """Every unit that is among the k at any point is among the candidates, and not every unit is."""
+    images = torch.rand(50, 30, generator=seed(4), dtype=torch.float64)
+    scales, noise = torch.linspace(0.4, 1, 8).double(), torch.randn(8, 30, generator=seed(5)).double() / 20
+    encoder = network.autoencoder.encoder
+    offsets = noise @ encoder.weight.T + encoder.bias
+    found = gradients._candidates(images @ encoder.weight.T, scales, offsets, k=7)
+    for scale, shift in zip(scales, noise, strict=True):
+        active = network.autoencoder.encode(scale * images + shift) > 0
+        assert not (active & ~found).any()
+    assert found.double().mean() < 0.9
+
+
+def test_images_keep_their_order(network: PixelClassifier) -> None:
+    """Images are grouped by class inside, and come back where they stood."""
+    images, targets = torch.rand(12, 30, generator=seed(4), dtype=torch.float64), torch.arange(12) % 4
+    layers = gradients.layers_of(network)
+    assert layers is not None
+    one = torch.ones(1, dtype=torch.float64)
+    together = gradients.mean_gradient(network.autoencoder, layers, images, targets, one, None, one)
+    for row in range(12):
+        alone = images[row, None], targets[row, None], one, None, one
+        torch.testing.assert_close(
+            together[row, None], gradients.mean_gradient(network.autoencoder, layers, *alone)
+        )
+
+
+def test_only_a_network_of_this_kind_is_taken(network: PixelClassifier) -> None:
+    """A module that is overridden, hooked or of another kind leaves the network to autograd."""
+    layers = gradients.layers_of(network)
+    assert layers is not None
+    assert [layer.out_features for layer in layers] == [9, 8, 6, 4]
+    assert gradients.layers_of(nn.Linear(30, 4)) is None
+    autoencoder, head = network.autoencoder, list(network.classifier.children())
+
+    def given(classifier: nn.Module) -> PixelClassifier:
+        return PixelClassifier(autoencoder, classifier)
+
+    assert gradients.layers_of(given(nn.Sequential(*head))) is not None
+    others = (
+        nn.Sequential(head[0], nn.Sigmoid(), head[-1]),
+        nn.Sequential(head[0], Bent(), head[-1]),
+        nn.Sequential(head[0], head[-1]),
+        nn.Sequential(head[0]),
+        nn.Sequential(*head, nn.ReLU()),
+        nn.Sequential(nn.Linear(40, 4, bias=False)),
+        nn.Sequential(),
+        head[0],
+    )
+    assert [gradients.layers_of(given(other)) for other in others] == [None] * len(others)
+    handle = head[0].register_forward_hook(lambda *_: None)
+    assert gradients.layers_of(network) is None
+    handle.remove()
+    assert gradients.layers_of(network) is not None
+    autoencoder.encode = lambda images: images[:, :1].expand(-1, 40)  # type: ignore[method-assign]
+    assert gradients.layers_of(network) is None
+    del autoencoder.encode
+    autoencoder.encoder = nn.Sequential(autoencoder.encoder)  # type: ignore[assignment]
+    assert gradients.layers_of(network) is None

@@ -113,7 +113,9 @@ def _maps(
             "images": hashlib.sha256(to_numpy(images).tobytes()).hexdigest(),
             "targets": targets.tolist(),
             "indices": selection.indices.tolist(),
-            "code": environment.code_digest("models", "attributions", "pipeline/explanations"),
+            "code": environment.code_digest(
+                "models", "attributions", "sparse/gradients", "pipeline/explanations"
+            ),
             "functions": [
                 (one.__qualname__, environment.source_digest(one))
                 for one in (method.maps, method.sensitivity)

@@ -69,7 +69,13 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
         "data": work.dataset.sha256,
         "code": environment.code_digest(
-            "models", "sparse", "stacked", "training", "environment", "pipeline/work", "pipeline/networks"
+            "models",
+            "sparse/training",
+            "stacked",
+            "training",
+            "environment",
+            "pipeline/work",
+            "pipeline/networks",
         ),
         "torch": torch.__version__,
         "device": environment.describe_device(work.device),
