@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import stacked
@@ -90,14 +89,15 @@ def train_classifier(
 
     Arguments, records and errors as in `train_autoencoder`; labels are int64 [n].
     """
-    if codes.device.type != "cpu":
+    if codes.device.type != "cpu" or not sparse.is_rectifier_network(model):
         stack = stacked.train_classifiers([model], codes[None], labels, [generator], **recipe)
         return (epoch for (epoch,) in stack)
     return _on_live_units(model, codes, labels, generator, **recipe)
 
 
+@torch.no_grad()
 def _on_live_units(
-    model: nn.Module,
+    model: nn.Sequential,
     codes: Tensor,
     labels: Tensor,
     generator: torch.Generator,
@@ -106,28 +106,21 @@ def _on_live_units(
     batch_size: int,
     learning_rate: float,
 ) -> Iterator[Epoch]:
-    network, codes, store = sparse.narrowed(model, codes)
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-    network.train()
+    state, n = sparse.ClassifierTraining(model, codes, labels, learning_rate), len(codes)
+    del codes
     model.train()
     for epoch in range(1, epochs + 1):
         start, total, right = time.perf_counter(), 0.0, 0
         try:
-            for step, batch in enumerate(_batches(len(codes), batch_size, generator), start=1):
-                logits, wanted = network(codes.index_select(0, batch)), labels[batch]
-                loss = F.cross_entropy(logits, wanted)
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise TrainingDiverged.at("classifier", epoch, step, value)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                total += value * len(batch)
-                right += int((logits.argmax(dim=1) == wanted).sum())
+            for step, batch in enumerate(_batches(n, batch_size, generator), start=1):
+                loss, rightly = state.step(batch)
+                if not math.isfinite(loss):
+                    raise TrainingDiverged.at("classifier", epoch, step, loss)
+                total += loss * len(batch)
+                right += rightly
         finally:
-            store()
-        seconds = time.perf_counter() - start
-        yield Epoch("classifier", epoch, total / len(codes), right / len(codes), seconds)
+            state.store()
+        yield Epoch("classifier", epoch, total / n, right / n, time.perf_counter() - start)
     model.eval()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harness import datasets, environment
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.sparse import gradients, training
-from harness.sparse.training import AutoencoderTraining, Dropout, narrowed
+from harness.sparse.training import AutoencoderTraining, ClassifierTraining, is_rectifier_network, kept
 
 RATE = 0.01
 
@@ -64,6 +64,7 @@ def test_the_gradients_are_those_of_autograd(images: Tensor, k: int) -> None:
     expected = torch.autograd.grad(loss, list(model.parameters()))
     assert state.step(batch) == pytest.approx(float(loss.detach()), rel=1e-12)
     encoder, bias, atoms, shift = state.gradients
+    assert (encoder != 0).any()
     for ours, theirs in zip((encoder, bias, atoms.T, shift), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-15)
 
@@ -224,68 +225,121 @@ def test_bfloat16_rounds_the_encoders_product_alone(images: Tensor, model: KSpar
 # the classifier
 
 
-def test_dropout_keeps_the_share_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a million values a share of 1 - p is kept, five standard errors allowed, and the mean stays."""
+def test_dropout_keeps_the_share_it_should() -> None:
+    """Of a million values a share of 1 - p is kept, five standard errors allowed, each over 1 - p."""
     with environment.seeded(0):
-        kept = Dropout(0.3)(torch.ones(1000, 1001))
-    share = float((kept > 0).double().mean())
+        mask = kept(torch.ones(1000, 1001), 0.3)
+    share = float((mask > 0).double().mean())
     assert abs(share - 0.7) < 5 * math.sqrt(0.21 / 1_001_000)
-    assert kept.unique().tolist() == pytest.approx([0.0, 1 / 0.7], rel=1e-4)
+    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.7], rel=1e-6)
 
 
 def test_dropout_draws_values_independently() -> None:
     """What falls in one column says nothing of its neighbours, whose bits come from the same draw."""
     with environment.seeded(0):
-        kept = (Dropout(0.3)(torch.ones(20_000, 8)) > 0).double()
-    between = torch.corrcoef(kept.T) - torch.eye(8)
+        mask = (kept(torch.ones(20_000, 8), 0.3) > 0).double()
+    between = torch.corrcoef(mask.T) - torch.eye(8)
     assert float(between.abs().max()) < 5 / math.sqrt(20_000)
 
 
-@pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
-def test_dropout_is_off_in_evaluation_and_its_gradient_is_its_mask(p: float) -> None:
-    """In evaluation values pass as they are; in training the gradient is the mask over 1 - p."""
-    values = torch.rand(7, 5, dtype=torch.float64).add_(1).requires_grad_()
-    layer = Dropout(p)
-    assert layer.eval()(values) is values
-    out = layer.train()(values)
-    slope = torch.autograd.grad(out.sum(), values)[0]
-    torch.testing.assert_close(slope, (out / values).detach())
-    if p == 0:
-        assert out is values
-
-
-def test_a_narrowed_classifier_trains_like_the_whole_one() -> None:
-    """Where half the units are 0 in every code, the narrow classifier ends with the whole one's weights."""
-    codes, labels = torch.rand(40, 10, generator=seed(1), dtype=torch.float64), torch.arange(40) % 3
-    codes[:, ::2] = 0
+@pytest.mark.parametrize("p", [1e-9, 0.5, 0.9999, 1.0])
+def test_dropout_at_its_ends(p: float) -> None:
+    """Next to no chance drops next to nothing, and the surest drops all but one in 65536."""
     with environment.seeded(0):
-        whole = Classifier(10, hidden=(8,), classes=3, dropout=0.0).double()
-        ours = Classifier(10, hidden=(8,), classes=3, dropout=0.0).double()
-    ours.load_state_dict(whole.state_dict())
-    (first, *_), start = ours.parameters(), next(ours.parameters()).detach().clone()
-    network, narrow, store = narrowed(ours, codes)
-    assert narrow.shape == (40, 5)
-    for model, inputs in ((whole, codes), (network, narrow)):
-        optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-        for _ in range(30):
+        mask = kept(torch.ones(3, 5), p)
+    assert mask.shape == (3, 5)
+    assert {0.5: 0.2, 1e-9: 1.0}.get(p, 0.0) <= float((mask > 0).double().mean())
+    assert torch.isfinite(mask).all()
+
+
+def head(dropout: float = 0.0) -> Classifier:
+    """A classifier of 10 units into 3 classes, in float64."""
+    with environment.seeded(0):
+        return Classifier(10, hidden=(8, 6), classes=3, dropout=dropout).double()
+
+
+@pytest.fixture
+def codes() -> Tensor:
+    """Forty codes of 10 units, half of them 0 in all: float64 [40, 10]."""
+    codes = torch.rand(40, 10, generator=seed(1), dtype=torch.float64)
+    codes[:, ::2] = 0
+    return codes
+
+
+LABELS = torch.arange(40) % 3
+
+
+def test_the_classifiers_gradients_are_those_of_autograd(codes: Tensor) -> None:
+    """Loss, hits and gradients of a step on the live units are autograd's on all, in float64."""
+    classifier, batch = head(), torch.arange(7, 29)
+    state = ClassifierTraining(classifier, codes, LABELS, RATE)
+    logits = classifier(codes[batch])
+    loss = F.cross_entropy(logits, LABELS[batch])
+    expected = torch.autograd.grad(loss, list(classifier.parameters()))
+    found, right = state.step(batch)
+    assert found == pytest.approx(float(loss.detach()), rel=1e-12)
+    assert right == int((logits.argmax(dim=1) == LABELS[batch]).sum())
+    weights, biases = expected[::2], expected[1::2]
+    for ours, theirs in zip(state.gradients, (weights[0][:, 1::2], *weights[1:], *biases), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-15)
+
+
+def test_dropout_masks_the_gradients_too(codes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With given masks, loss and gradients are autograd's of the network with those masks."""
+    classifier, batch = head(dropout=0.5), torch.arange(20)
+    masks = [2.0 * (torch.rand(20, n, generator=seed(n)) < 0.5).double() for n in (8, 6)]
+    left = list(masks)
+    monkeypatch.setattr(training, "kept", lambda *_: left.pop(0))
+    state = ClassifierTraining(classifier, codes, LABELS, RATE)
+    found, _ = state.step(batch)
+    one, two, last = (layer for layer in classifier if isinstance(layer, nn.Linear))
+    hidden = F.relu(two(F.relu(one(codes[batch])) * masks[0])) * masks[1]
+    loss = F.cross_entropy(last(hidden), LABELS[batch])
+    assert found == pytest.approx(float(loss.detach()), rel=1e-12)
+    expected = torch.autograd.grad(loss, [one.weight, two.weight, last.weight])
+    for ours, theirs in zip(state.gradients, (expected[0][:, 1::2], *expected[1:]), strict=False):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-15)
+
+
+def test_a_classifier_trains_like_one_on_all_units(codes: Tensor) -> None:
+    """Where half the units are 0 in every code, the weights after many steps are those of plain Adam."""
+    ours, whole = head(), head()
+    start = ours[0].weight.detach().clone() if isinstance(ours[0], nn.Linear) else None
+    state, optimizer = (
+        ClassifierTraining(ours, codes, LABELS, RATE),
+        torch.optim.Adam(whole.parameters(), lr=RATE),
+    )
+    for steps in batches(40, 7, epochs=8):
+        for batch in steps:
+            loss = F.cross_entropy(whole(codes[batch]), LABELS[batch])
             optimizer.zero_grad()
-            F.cross_entropy(model(inputs), labels).backward()
+            loss.backward()
             optimizer.step()
-    store()
+            assert state.step(batch)[0] == pytest.approx(float(loss.detach()), rel=1e-8)
+    state.store()
     for a, b in zip(ours.parameters(), whole.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+    first = next(ours.parameters())
+    assert start is not None
     assert torch.equal(first[:, ::2], start[:, ::2])
     assert not torch.equal(first[:, 1::2], start[:, 1::2])
 
 
-def test_a_classifier_of_another_kind_is_given_back_as_it_is() -> None:
-    """What does not start with a linear layer is trained whole."""
-    codes = torch.rand(4, 3)
-    for model in (nn.Linear(3, 2), nn.Sequential(nn.ReLU(), nn.Linear(3, 2))):
-        network, same, store = narrowed(model, codes)
-        store()
-        assert network is model
-        assert same is codes
+def test_only_rectifier_networks_are_taken() -> None:
+    """A classifier of another kind is trained whole, by autograd."""
+    linear, relu, dropout = nn.Linear(3, 3), nn.ReLU(), nn.Dropout(0.1)
+    block: list[nn.Module] = [linear, relu, dropout]
+    taken: list[list[nn.Module]] = [[linear], [*block, linear], [*block, *block, linear]]
+    left: list[list[nn.Module]] = [
+        [relu, linear],
+        [linear, relu, linear],
+        [linear, nn.Tanh(), dropout, linear],
+        [relu],
+        [],
+    ]
+    assert all(is_rectifier_network(nn.Sequential(*layers)) for layers in taken)
+    assert not any(is_rectifier_network(nn.Sequential(*layers)) for layers in left)
+    assert not is_rectifier_network(linear)
 
 
 def test_patience_is_long_enough() -> None:

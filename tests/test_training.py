@@ -344,19 +344,13 @@ def test_the_step_that_diverges_is_not_taken(stage: Stage) -> None:
 
 
 def test_a_later_epoch_that_diverges_is_named(stage: Stage) -> None:
-    """Inputs that turn NaN after the first epoch stop the second at its first step."""
-    records = stage.start(epochs=3, rate=LITERAL_RATE, batch=N, order=5)
+    """Weights that a first epoch throws far away stop the second at its first step, and stay as they were."""
+    records = stage.start(epochs=3, rate=1e200, batch=N, order=5)
     next(records)
-    trained = stage.weights()
-    if stage.name == "autoencoder":
-        stage.inputs[:] = torch.nan
-    else:
-        with torch.no_grad():
-            list(stage.model.parameters())[-1].fill_(torch.nan)
-        trained = stage.weights()
+    thrown = stage.weights()
     with pytest.raises(TrainingDiverged, match=r"epoch 2, step 1\b"):
         next(records)
-    assert str(stage.weights()) == str(trained)
+    assert same(stage.weights(), thrown)
 
 
 # weights on disk

@@ -1,15 +1,17 @@
-"""Training a k-sparse autoencoder on the units that matter: same recipe, same gradients, a part of the work.
+"""Training on the units that matter: same recipe, same gradients, a part of the work.
 
-Of the code's units a batch uses a few hundred at most, and after the first epochs most are never used
-again. Two exact savings follow.
+Of the code's units each image uses k, a batch a few hundred at most, and after the first epochs most are
+never used again. Two exact savings follow for the autoencoder.
 
-*Products over the batch's active units.* With r = x_hat - x, N the number of a batch's pixels and S the
-units active anywhere in it, the gradients of L = sum r^2 / N are
+*Sums over active units.* With r = x_hat - x, N the number of a batch's pixels, d_j the decoder's atoms and
+A_i the active units of image i, the loss L = sum r^2 / N and its gradients are
 
-    dL/dc = 2/N sum_i r_i          dL/dz = 2/N r D_S, where z > 0     (0 elsewhere)
-    dL/dD_S = 2/N r^T z_S          dL/dW_S = (dL/dz)^T x,  dL/db_S = sum_i dL/dz_i
+    x_hat_i = sum_{j in A_i} z_ij d_j + c             dL/dc = 2/N sum_i r_i
+    dL/dz_ij = 2/N r_i d_j  for j in A_i              dL/dd_j = 2/N sum_{i: j in A_i} z_ij r_i
+    dL/dw_j = sum_{i: j in A_i} dL/dz_ij x_i          dL/db_j = sum_{i: j in A_i} dL/dz_ij
 
-and 0 for every unit outside S. (S is about 200 of 1024 for the reference recipe.)
+each a weighted sum of rows (an embedding bag), but for dL/dz, which is a product with the atoms that the
+batch uses (about 200 of 1024 for the reference recipe).
 
 *Sleeping units.* Adam moves a unit that has no gradient by lr m/sqrt(v), which shrinks by 0.9/sqrt(0.999)
 a step: after `PATIENCE` steps all it will ever move is under 1e-11, below a float32 weight's rounding. Its
@@ -17,13 +19,18 @@ encoder row is then constant, and so is its pre-activation of every training ima
 largest of them for image i: while that is below the image's k-th largest activation among the units that
 are awake, no sleeping unit can be chosen, and none need be computed. Where it is not, the sleeping units
 are computed for those images, and whoever belongs to the k wakes up before the step is taken.
+
+For the classifier, a unit that is 0 in every code never gives its column of the first layer a gradient, so
+Adam, whose moments start from 0, leaves that column exactly as it is: it is not computed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TypeGuard
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,9 +42,35 @@ PATIENCE = 200
 """Steps without a gradient after which a unit sleeps."""
 
 BETAS = (0.9, 0.999)
-EPSILON = 1e-8
 PART = 4096
 """Images whose sleeping units are looked at at once."""
+
+
+def _adam(
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    first_moments: list[Tensor],
+    second_moments: list[Tensor],
+    steps: int,
+    learning_rate: float,
+) -> None:
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) after so many steps, in place."""
+    adam(
+        weights,
+        gradients,
+        first_moments,
+        second_moments,
+        [],
+        [torch.tensor(float(steps)) for _ in weights],
+        fused=True,
+        amsgrad=False,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        lr=learning_rate,
+        weight_decay=0.0,
+        eps=1e-8,
+        maximize=False,
+    )
 
 
 class AutoencoderTraining:
@@ -64,8 +97,8 @@ class AutoencoderTraining:
         ]
         self.first_moments = [torch.zeros_like(weight) for weight in self.weights]
         self.second_moments = [torch.zeros_like(weight) for weight in self.weights]
-        self.gradients = [torch.zeros_like(weight) for weight in self.weights]
-        self.steps = torch.zeros(())
+        self.gradients: list[Tensor] = []  # of the last step, over the units awake
+        self.steps = 0
         self.units = torch.arange(width)
         self.last_active = torch.zeros(width)
         self.asleep_since = torch.zeros(width)
@@ -75,23 +108,40 @@ class AutoencoderTraining:
     def step(self, batch: Tensor) -> float:
         """One step of Adam on the images numbered `batch` (int64 [size]); the loss before it."""
         x = self.images.index_select(0, batch)
-        values, chosen = self._chosen(x, batch)
-        z = x.new_zeros(len(x), self.awake).scatter_(1, chosen, values)
-        alive = torch.bincount(chosen.flatten(), minlength=self.awake).nonzero()[:, 0]
-        z, atoms = z.index_select(1, alive), self.weights[2].index_select(0, alive)
-        residual = torch.addmm(self.weights[3], z, atoms).sub_(x)
+        values, chosen = self._chosen(x, batch)  # [size, k]
+        residual = self._rows(chosen, self.weights[2], values).add_(self.weights[3]).sub_(x)
         loss = float(torch.dot(residual.flatten(), residual.flatten())) / residual.numel()
         if not math.isfinite(loss):  # the step is not taken
             return loss
         slope = residual.mul_(2 / residual.numel())
-        to_code = (slope @ atoms.T).mul_(z > 0)
-        found = (to_code.T @ x, to_code.sum(dim=0), z.T @ slope)
-        for gradient, rows in zip(self.gradients, found, strict=False):
-            gradient[: self.awake].zero_().index_copy_(0, alive, rows)
-        torch.sum(slope, dim=0, out=self.gradients[3])
-        self.last_active[alive] = float(self.steps)
-        self._adam()
+        count = torch.bincount(chosen.flatten(), minlength=self.awake)
+        used = count.nonzero()[:, 0]
+        place = torch.empty_like(count).index_copy_(0, used, torch.arange(len(used)))
+        to_code = (slope @ self.weights[2].index_select(0, used).T).gather(1, place[chosen])
+        to_code.mul_(values.sign())
+        order = _sorting(chosen.flatten(), self.awake)
+        image, start = order // chosen.shape[1], count.cumsum(0) - count
+        by_unit = to_code.flatten()[order]
+        self.gradients = [
+            self._rows(image, x, by_unit, start),
+            torch.bincount(chosen.flatten(), to_code.flatten(), minlength=self.awake),
+            self._rows(image, slope, values.flatten()[order], start),
+            slope.sum(dim=0),
+        ]
+        self.last_active[used] = float(self.steps)
+        awake = [slice(self.awake)] * 3 + [slice(None)]
+        weights, first, second = (
+            [tensor[rows] for tensor, rows in zip(tensors, awake, strict=True)]
+            for tensors in (self.weights, self.first_moments, self.second_moments)
+        )
+        _adam(weights, self.gradients, first, second, self.steps, self.learning_rate)
+        self.steps += 1
         return loss
+
+    @staticmethod
+    def _rows(rows: Tensor, table: Tensor, weights: Tensor, start: Tensor | None = None) -> Tensor:
+        """Weighted sums of a table's rows: one a row of `rows`, or one a run of it from each `start`."""
+        return F.embedding_bag(rows, table, start, per_sample_weights=weights, mode="sum")
 
     def _chosen(self, x: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Values and rows of the k units of each image, [size, k]; wakes whoever belongs to them."""
@@ -106,30 +156,6 @@ class AutoencoderTraining:
         if self.bfloat16:
             return F.linear(x.bfloat16(), encoder.bfloat16()).to(x.dtype).add_(bias)
         return F.linear(x, encoder, bias)
-
-    def _adam(self) -> None:
-        awake = [slice(self.awake)] * 3 + [slice(None)]
-        weights, gradients, first, second = (
-            [tensor[rows] for tensor, rows in zip(tensors, awake, strict=True)]
-            for tensors in (self.weights, self.gradients, self.first_moments, self.second_moments)
-        )
-        adam(
-            weights,
-            gradients,
-            first,
-            second,
-            [],
-            [self.steps.clone() for _ in weights],
-            fused=True,
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=self.learning_rate,
-            weight_decay=0.0,
-            eps=EPSILON,
-            maximize=False,
-        )
-        self.steps += 1
 
     def rest(self) -> None:
         """Let the units sleep that had no gradient for `PATIENCE` steps, as long as k stay awake."""
@@ -162,7 +188,7 @@ class AutoencoderTraining:
             swapped, back = [self.awake, row], [row, self.awake]
             for tensor in self._by_unit():
                 tensor[swapped] = tensor[back]
-            missed = float(self.steps - self.asleep_since[self.awake])
+            missed = self.steps - float(self.asleep_since[self.awake])
             for moments, beta in zip((self.first_moments, self.second_moments), BETAS, strict=True):
                 for moment in moments[:3]:
                     moment[self.awake] *= beta**missed
@@ -184,46 +210,99 @@ class AutoencoderTraining:
         self.model.decoder.bias.copy_(shift)
 
 
-class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014) that spends 16 random bits a value, where torch spends a call.
-
-    The chance is p rounded to 1/65536; the draws are those of torch's global generator on the CPU.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
-        """The values that are kept, over 1 - p; in evaluation all of them, as they are."""
-        if not self.training or self.p == 0:
-            return input
-        dropped = min(round(self.p * 2**16), 2**16 - 1)
-        words = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.int16)[: input.numel()].view_as(input) >= dropped - 2**15
-        return input * kept.to(input.dtype).mul_(1 / (1 - dropped / 2**16))
+def _sorting(units: Tensor, width: int) -> Tensor:
+    """What sorts units in 0..width-1, stably; numpy's radix sort is several times faster than torch's."""
+    small = units.numpy().astype(np.int16 if width <= 2**15 else np.int64)
+    return torch.from_numpy(np.argsort(small, kind="stable"))
 
 
-def narrowed(classifier: nn.Module, codes: Tensor) -> tuple[nn.Module, Tensor, Callable[[], None]]:
-    """The part of a classifier that sees the units which are ever active, and their codes.
-
-    A unit that is 0 in every code never gives its column of the first layer a gradient, so Adam, whose
-    moments start from 0, leaves that column exactly as it is: it need not be computed.
+class ClassifierTraining:
+    """The weights and Adam's moments of a rectifier network in training, on the units ever active.
 
     Args:
-        classifier: A sequence whose first layer is linear; another module is given back as it is.
-        codes: float [n, code_width].
-
-    Returns:
-        The classifier on the live units, all other weights shared; the codes [n, live units]; and what
-        writes the first layer's columns back.
+        classifier: Linear layers with relu and dropout between them; filled by `store`.
+        codes: float [n, code_width], on the CPU.
+        labels: int64 [n].
+        learning_rate: Adam's.
     """
-    if not isinstance(classifier, nn.Sequential) or not isinstance(classifier[0], nn.Linear):
-        return classifier, codes, lambda: None
-    whole, live = classifier[0], codes.any(dim=0).nonzero()[:, 0]
-    first = nn.utils.skip_init(nn.Linear, len(live), whole.out_features, dtype=whole.weight.dtype)
-    first.weight.data.copy_(whole.weight.detach()[:, live])
-    first.bias = whole.bias
-    layers = (Dropout(one.p) if isinstance(one, nn.Dropout) else one for one in list(classifier)[1:])
+
+    def __init__(
+        self, classifier: nn.Sequential, codes: Tensor, labels: Tensor, learning_rate: float
+    ) -> None:
+        self.layers = [layer for layer in classifier if isinstance(layer, nn.Linear)]
+        self.dropped = [layer.p for layer in classifier if isinstance(layer, nn.Dropout)]
+        self.live = torch.stack([part.any(dim=0) for part in codes.split(PART)]).any(dim=0).nonzero()[:, 0]
+        self.codes = torch.cat([part.index_select(1, self.live) for part in codes.split(PART)])
+        self.labels, self.learning_rate, self.steps = labels, learning_rate, 0
+        first, *rest = [layer.weight.detach() for layer in self.layers]
+        self.weights = [first[:, self.live].contiguous(), *(weight.clone() for weight in rest)]
+        self.weights += [layer.bias.detach().clone() for layer in self.layers]
+        self.first_moments = [torch.zeros_like(weight) for weight in self.weights]
+        self.second_moments = [torch.zeros_like(weight) for weight in self.weights]
+        self.gradients: list[Tensor] = []
+
+    def step(self, batch: Tensor) -> tuple[float, int]:
+        """One step of Adam on the codes numbered `batch`; the loss before it, and how many were right."""
+        depth, labels = len(self.layers), self.labels[batch]
+        weights, biases = self.weights[:depth], self.weights[depth:]
+        inputs = [self.codes.index_select(0, batch)]  # of each layer
+        for weight, bias, dropped in zip(weights, biases, self.dropped, strict=False):
+            values = torch.addmm(bias, inputs[-1], weight.T).relu_()
+            inputs.append(values.mul_(kept(values, dropped)) if dropped else values)
+        logits = torch.addmm(biases[-1], inputs[-1], weights[-1].T)
+        chances = logits.log_softmax(dim=1)
+        loss = float(F.nll_loss(chances, labels))
+        if not math.isfinite(loss):  # the step is not taken
+            return loss, 0
+        right = int((logits.argmax(dim=1) == labels).sum())
+        slope = chances.exp_().sub_(F.one_hot(labels, logits.shape[1])).div_(len(batch))
+        found: list[tuple[Tensor, Tensor]] = []
+        for layer in reversed(range(depth)):
+            found.append((slope.T @ inputs[layer], slope.sum(dim=0)))
+            if layer:
+                opened = inputs[layer].sign_()  # what relu and dropout let through
+                scale = 1 / (1 - self.dropped[layer - 1])
+                slope = (slope @ weights[layer]).mul_(opened).mul_(scale)
+        by_weight, by_bias = zip(*reversed(found), strict=True)
+        self.gradients = [*by_weight, *by_bias]
+        _adam(
+            self.weights,
+            self.gradients,
+            self.first_moments,
+            self.second_moments,
+            self.steps,
+            self.learning_rate,
+        )
+        self.steps += 1
+        return loss, right
 
     @torch.no_grad()
-    def store() -> None:
-        whole.weight[:, live] = first.weight
+    def store(self) -> None:
+        """Write the weights into the classifier."""
+        depth = len(self.layers)
+        self.layers[0].weight[:, self.live] = self.weights[0]
+        for layer, weight in zip(self.layers[1:], self.weights[1:depth], strict=True):
+            layer.weight.copy_(weight)
+        for layer, bias in zip(self.layers, self.weights[depth:], strict=True):
+            layer.bias.copy_(bias)
 
-    return nn.Sequential(first, *layers), codes.index_select(1, live), store
+
+def is_rectifier_network(classifier: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a classifier is linear layers with relu and dropout between them."""
+    if not isinstance(classifier, nn.Sequential):
+        return False
+    *hidden, last = [type(layer) for layer in classifier] or [nn.Identity]
+    pattern = [nn.Linear, nn.ReLU, nn.Dropout]
+    return last is nn.Linear and len(hidden) % 3 == 0 and hidden == pattern * (len(hidden) // 3)
+
+
+def kept(values: Tensor, p: float) -> Tensor:
+    """A mask of dropout (Srivastava et al. 2014): 0 with chance p, else 1 / (1 - p), in the values' shape.
+
+    16 bits of torch's global generator decide a value, where torch's own dropout spends a draw; p is
+    rounded to 1/65536.
+    """
+    words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = words.view(torch.int16)[: values.numel()].view_as(values)
+    stays = bits >= min(round(p * 2**16), 2**16 - 1) - 2**15
+    return stays.to(values.dtype).mul_(1 / (1 - p) if p < 1 else 0)
