@@ -22,12 +22,12 @@ FLOORS = (
     ("figures",),
     ("runs", "judging"),
     ("report",),
-    ("pipeline",),
+    ("pipeline", "console"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
-JUDGING = ("figures", "runs", "judging", "report", "cli")
+JUDGING = ("figures", "runs", "judging", "report", "console", "cli")
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),

@@ -1,0 +1,137 @@
+"""What the commands print: progress, warnings, the table of criteria and the verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harness.criteria import show, show_threshold
+from harness.judging import sentence
+from harness.text import clean
+
+if TYPE_CHECKING:
+    from harness.artifacts import RunDirectory
+    from harness.pipeline import Work
+    from harness.pipeline.work import Epochs
+
+
+class Shown:
+    """Progress on the terminal: bars where there is one, plain lines where there is none."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        """`quiet` leaves warnings and the last lines."""
+        self.quiet = quiet
+        # a log file has no width: tables need not be folded to 80 columns there
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+    def begin(self, work: Work) -> None:
+        """What is about to be done, on which data."""
+        dataset = work.dataset
+        where = f"{work.device.type}, seeds {', '.join(map(str, work.config.seeds))}"
+        self.say(
+            f"data {dataset.name} ({len(dataset.train_images)} training, {len(dataset.test_images)} test "
+            f"images, from {dataset.source}); on {where}"
+        )
+        if dataset.notice:
+            self.console.print(Panel(safe(dataset.notice), title="not the full data", style="bold yellow"))
+        self.say(f"run {work.run.path}")
+
+    def say(self, text: str) -> None:
+        """A line."""
+        if not self.quiet:
+            self.console.print(safe(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A line that must not be overlooked."""
+        self.console.print(f"[bold yellow]warning:[/] {safe(text)}", soft_wrap=True)
+
+    def last(self, text: str) -> None:
+        """The line that is printed also when quiet."""
+        self.console.print(safe(text), soft_wrap=True)
+
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
+        """The same epochs, with loss and time left."""
+        if self.quiet:
+            yield from epochs
+        elif self.console.is_terminal:
+            yield from self._bar(title, epochs, total)
+        else:
+            yield from self._lines(title, epochs, total)
+
+    def _lines(self, title: str, epochs: Iterable[Epochs], total: int) -> Iterator[Epochs]:
+        every, spent = max(1, total // 5), 0.0
+        for number, epoch in enumerate(epochs, start=1):
+            spent += epoch[0].seconds
+            if number % every == 0 or number in (1, total):
+                left = spent / number * (total - number)
+                self.say(f"{title}: epoch {number}/{total}, {_loss(epoch)}, {left:.0f} s left")
+            yield epoch
+
+    def _bar(self, title: str, epochs: Iterable[Epochs], total: int) -> Iterator[Epochs]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(title, total=total, loss="")
+            for epoch in epochs:
+                progress.update(task, completed=epoch[0].epoch, loss=_loss(epoch))
+                yield epoch
+
+
+def safe(text: object) -> str:
+    """Foreign text for the terminal: no control characters, no markup."""
+    return escape(clean(text, 4000))
+
+
+def refuse(error: Exception) -> None:
+    """A user's mistake, in one line."""
+    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {safe(error)}", soft_wrap=True)
+
+
+def _loss(epoch: Epochs) -> str:
+    """Loss and accuracy, their means where several networks are trained at once."""
+    loss = sum(one.loss for one in epoch) / len(epoch)
+    right = [one.accuracy for one in epoch if one.accuracy is not None]
+    accuracy = f", accuracy {sum(right) / len(right):.1%}" if right else ""
+    return f"loss {loss:.5f}{accuracy}"
+
+
+_STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "interrupted": "bold yellow"}
+
+
+def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> None:
+    """The table of criteria, where things are, and the verdict in one sentence."""
+    console = shown.console
+    if not shown.quiet:
+        table = Table("criterion", "verdict", "estimate", "interval", "threshold", box=None, pad_edge=False)
+        for one in verdict["criteria"]:
+            interval = "–" if one.low is None else f"[{show(one.low)}, {show(one.high)}]"
+            word = one.verdict if one.gate else f"watched: {one.verdict}"
+            table.add_row(
+                safe(one.title),
+                f"[{_STYLES[one.verdict]}]{word}[/]",
+                show(one.estimate),
+                safe(interval),
+                safe(f"{one.relation} {show_threshold(one.threshold)}"),
+            )
+        console.print(table)
+        for one in verdict["criteria"]:
+            if one.gate and one.verdict != "pass":
+                console.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {safe(one.why)}", soft_wrap=True)
+        spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in verdict["duration_s"].items())
+        shown.say(f"seconds: {spent}")
+        shown.say(f"report: {run / 'report.html'}" if (run / "report.html").is_file() else f"run: {run.path}")
+    if verdict["notice"]:
+        console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
+    console.print(f"[{_STYLES[verdict['verdict']]}]{safe(sentence(verdict))}[/]", soft_wrap=True)

@@ -1,0 +1,81 @@
+"""What is printed: progress on a log and on a terminal, foreign text, and the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.artifacts import RunDirectory
+from harness.console import Shown, refuse, safe, show_verdict
+from harness.errors import ConfigurationError
+from harness.pipeline.work import Epochs
+from harness.records import Epoch
+
+
+def epochs(total: int, networks: int = 1) -> list[Epochs]:
+    """Epochs of a classifier's training, of several networks at once."""
+    return [
+        tuple(Epoch("classifier", number, 1.0 + other, 0.5 + other / 10, 2.0) for other in range(networks))
+        for number in range(1, total + 1)
+    ]
+
+
+def test_a_log_gets_a_few_lines_with_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    """Off a terminal the first, the last and each fifth of the epochs is a line; all of them pass."""
+    passed = list(Shown().epochs("seed 0: classifier", iter(epochs(10)), 10))
+    lines = capsys.readouterr().out.splitlines()
+    assert passed == epochs(10)
+    assert lines[0] == "seed 0: classifier: epoch 1/10, loss 1.00000, accuracy 50.0%, 18 s left"
+    assert [line.split("epoch ")[1].split("/")[0] for line in lines] == ["1", "2", "4", "6", "8", "10"]
+    assert lines[-1].endswith("0 s left")
+
+
+def test_several_networks_are_shown_by_their_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Loss and accuracy of a stack are the means over its networks."""
+    list(Shown().epochs("seeds 0, 1", iter(epochs(1, networks=2)), 1))
+    assert "loss 1.50000, accuracy 55.0%" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal the epochs fill a bar."""
+    shown = Shown()
+    shown.console = Console(force_terminal=True, width=100)
+    assert list(shown.epochs("seed 0", iter(epochs(3)), 3)) == epochs(3)
+    assert "3/3" in capsys.readouterr().out
+
+
+def test_quiet_leaves_warnings_and_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A quiet console tells no progress."""
+    shown = Shown(quiet=True)
+    shown.say("nothing")
+    list(shown.epochs("seed 0", iter(epochs(2)), 2))
+    shown.warn("look here")
+    shown.last("done")
+    assert capsys.readouterr().out == "warning: look here\ndone\n"
+
+
+def test_foreign_text_is_neither_markup_nor_control() -> None:
+    """Brackets are shown as they are, and escapes are stripped."""
+    assert "\x1b" not in safe("\x1b[31mred")
+    assert safe("[bold]x[/]").startswith("\\[")
+
+
+def test_a_mistake_is_one_line_on_the_error_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long it is, a refusal is not folded."""
+    refuse(ConfigurationError("k must be in 1..1024 (got 5000) " + "x" * 300))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("error: k must be")
+
+
+def test_the_verdict_is_the_last_line(finished: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has each criterion once, and the verdict's sentence stands at the end."""
+    verdict: dict[str, Any] | None = finished.read_verdict()
+    assert verdict is not None
+    show_verdict(finished, verdict, Shown())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("PASS on ")
+    assert sum("Test accuracy" in line for line in lines) == 1
