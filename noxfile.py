@@ -37,10 +37,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks."""
+    """Benchmarks: how long the hot parts take, then both sides alternating into `artifacts/bench.json`."""
     session.install("-e", ".[test]")
-    command = ("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks")
-    session.run(*command, *session.posargs, env={"OMP_NUM_THREADS": str(os.cpu_count() or 1)})
+    threads = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    session.run("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks", env=threads)
+    session.run("python", "-m", "tests.benchmarks.ratios", *session.posargs, env=threads)
 
 
 @nox.session

@@ -18,17 +18,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import tomli_w
 
 from harness import config as configuration
 from harness.config import Config
 from harness.errors import ConfigurationError, OutputError, RunError
 from harness.records import Estimate, Provenance, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 """The schema version that JSON files bear; a file of a newer one is refused by name."""
@@ -161,6 +163,8 @@ class Folder:
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Read a CSV file; only empty cells are missing values, so a class may be called `None`."""
+        import pandas as pd  # takes a second, and judging needs no table
+
         path = self._existing(name)
         try:
             return pd.read_csv(path, keep_default_na=False, na_values=[""])
@@ -249,6 +253,8 @@ class RunDirectory(Folder):
 
     def write_estimates(self, estimates: Sequence[Estimate]) -> None:
         """`estimates.json`, and `metrics.csv`, its twin for spreadsheets."""
+        import pandas as pd
+
         rows = [estimate.as_json() for estimate in estimates]
         self.write_json("estimates.json", {"estimates": rows})
         table = pd.DataFrame(rows, columns=list(Estimate.__dataclass_fields__))

@@ -98,35 +98,50 @@ def heat_limit(maps: Floats) -> float:
     return limit or float(np.abs(maps).max(initial=0.0)) or 1.0
 
 
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+PICTURE = 0.9
+"""The side of a picture on a sheet whose cells have side 1."""
 
 
-def _picture(axes: Axes, image: Floats, title: str = "") -> None:
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
-    axes.set_title(title)
-    _bare(axes)
+def _sheet(figure: Figure, columns: int, rows: float) -> Axes:
+    """One pair of axes for many pictures, in cells of side 1 from the upper left; axes of their own for
+    each would take most of the time that drawing takes.
+    """
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", autoscale_on=False)
+    return axes
 
 
-def _heat(axes: Axes, heat: Floats, limit: float, title: str = "") -> None:
-    axes.imshow(heat, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
+def _show(sheet: Axes, place: tuple[float, float], image: Floats, **style: Any) -> None:
+    column, row = place
+    extent = (column, column + PICTURE, row + PICTURE, row)
+    sheet.imshow(image, extent=extent, interpolation="none", aspect="equal", **style)
+
+
+def _label(sheet: Axes, place: tuple[float, float], text: str, *, below: bool = False, **style: Any) -> None:
+    """Text above a picture, or below it."""
+    column, row = place
+    style = {"ha": "center", "va": "top" if below else "bottom"} | style
+    sheet.text(column + PICTURE / 2, row + PICTURE + 0.04 if below else row - 0.04, text, **style)
+
+
+def _picture(sheet: Axes, place: tuple[float, float], image: Floats) -> None:
+    _show(sheet, place, image, cmap="gray", vmin=0, vmax=1)
+
+
+def _heat(sheet: Axes, place: tuple[float, float], heat: Floats, limit: float) -> None:
+    _show(sheet, place, heat, cmap="RdBu_r", vmin=-limit, vmax=limit)
     if not np.any(heat):
-        axes.text(0.5, 0.5, "all zero", transform=axes.transAxes, ha="center", va="center", color="#333333")
-    axes.set_title(title)
-    _bare(axes)
+        half = PICTURE / 2
+        sheet.text(place[0] + half, place[1] + half, "all zero", ha="center", va="center", color="#333333")
 
 
-def _overlay(axes: Axes, image: Floats, heat: Floats, limit: float) -> None:
+def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Floats, limit: float) -> None:
     colours = mpl.colormaps["RdBu_r"]((heat / limit + 1) / 2)
     colours[..., 3] = np.clip(1.6 * np.abs(heat) / limit, 0, 1)
     # on a pale negative of the image both of the scale's ends can be seen
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=3, interpolation="none")
-    axes.imshow(colours, interpolation="none")
-    _bare(axes)
+    _show(sheet, place, image, cmap="gray_r", vmin=0, vmax=3)
+    _show(sheet, place, colours)
 
 
 def words(name: str) -> str:
@@ -158,35 +173,31 @@ def explanation(
     names = list(maps)
     picture = np.asarray(image).reshape(shape)
     with _themed():
-        columns = len(names) + 1
-        figure = Figure(figsize=(1.62 * columns, 5.0))
-        grid = figure.subplots(
-            3,
-            columns,
-            squeeze=False,
-            gridspec_kw={"height_ratios": [1, 1, 0.85], "hspace": 0.3, "wspace": 0.12},
-        )
-        figure.suptitle(title, fontweight="bold", fontsize=11, y=1.03)
-        _picture(grid[0, 0], picture, "original")
-        if reconstruction is None:
-            grid[1, 0].axis("off")
-        else:
-            _picture(grid[1, 0], np.asarray(reconstruction).reshape(shape))
-            grid[1, 0].set_xlabel("reconstruction")
+        figure = Figure(figsize=(1.62 * (len(names) + 1), 5.0))
+        columns, height = len(names) + 1, 3.05
+        sheet = _sheet(figure, columns, height)
+        figure.suptitle(title, fontweight="bold", fontsize=11, y=1.14)
+        bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
+        _picture(sheet, (0, 0), picture)
+        _label(sheet, (0, 0), "original", **bold)
+        if reconstruction is not None:
+            _picture(sheet, (0, 1.2), np.asarray(reconstruction).reshape(shape))
+            _label(sheet, (0, 1.2), "reconstruction", below=True)
         for column, name in enumerate(names, start=1):
             flat = np.asarray(maps[name], dtype=np.float64)
             limit = heat_limit(flat)
-            _heat(grid[0, column], flat.reshape(shape), limit, words(name).replace(" ", "\n"))
-            grid[0, column].set_xlabel(f"±{limit:.2g}")
-            _overlay(grid[1, column], picture, flat.reshape(shape), limit)
+            _heat(sheet, (column, 0), flat.reshape(shape), limit)
+            _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
+            _label(sheet, (column, 0), f"±{limit:.2g}", below=True)
+            _overlay(sheet, (column, 1.2), picture, flat.reshape(shape), limit)
             numbers = (flat.mean(), flat.max(), flat.std(), np.quantile(flat, 0.99))
             text = "\n".join(
                 f"{word:<5}{number: .3f}"
                 for word, number in zip(("mean", "max", "s.d.", "99 %"), numbers, strict=True)
             )
-            grid[2, column].text(0.5, 0.98, text, family="monospace", ha="center", va="top", fontsize=9)
-            grid[2, column].axis("off")
-        _small_matrix(grid[2, 0], names, maps)
+            _label(sheet, (column, 1.3), text, below=True, family="monospace", fontsize=9)
+        corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
+        _small_matrix(corner, names, maps)
     return figure
 
 
@@ -315,17 +326,14 @@ def class_means(
         shape: Rows and columns of an image.
     """
     with _themed():
-        figure = Figure(figsize=(1.15 * len(classes) + 1.2, 1.25 * (len(means) + 1)))
-        grid = figure.subplots(
-            len(means) + 1, len(classes), squeeze=False, gridspec_kw={"hspace": 0.08, "wspace": 0.08}
-        )
+        figure = Figure(figsize=(1.15 * len(classes), 1.15 * (len(means) + 1)))
+        sheet = _sheet(figure, len(classes), len(means) + 1)
         for column, name in enumerate(classes):
-            _picture(grid[0, column], images[column].reshape(shape))
-            grid[0, column].set_title(name, fontsize=9, rotation=0)
+            _picture(sheet, (column, 0), images[column].reshape(shape))
+            _label(sheet, (column, 0), name, fontsize=9, fontweight="bold")
             for row, maps in enumerate(means.values(), start=1):
-                _heat(grid[row, column], maps[column].reshape(shape), heat_limit(maps[column]))
+                _heat(sheet, (column, row), maps[column].reshape(shape), heat_limit(maps[column]))
         for row, name in enumerate(["mean image", *means]):
-            grid[row, 0].set_ylabel(
-                words(name).replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9
-            )
+            text = words(name).replace(" ", "\n")
+            sheet.text(-0.08, row + PICTURE / 2, text, ha="right", va="center", fontsize=9)
     return figure

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from harness.artifacts import RunDirectory
 from harness.config import Config
@@ -17,6 +16,7 @@ from harness.records import Estimate, Floats, Ints, Provenance
 from harness.text import clean
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -74,6 +74,8 @@ class Run:
     @cached_property
     def training(self) -> pd.DataFrame:
         """Every seed's epochs: seed, stage, epoch, loss, accuracy, seconds."""
+        import pandas as pd
+
         return pd.concat([self.directory.seed(seed).read_table("training.csv") for seed in self.config.seeds])
 
     @property

@@ -72,12 +72,14 @@ def bootstrap_deviations(
     total = np.zeros((resamples, values.shape[1]))
     for positions in members:
         within, n = values[positions], len(positions)
-        centred = within - within.mean(axis=0)
+        columns = np.ascontiguousarray((within - within.mean(axis=0)).T)
         scale = math.sqrt(n / (n - 1)) / len(members)
         part = max(1, _DRAWS_AT_ONCE // n)
         for start in range(0, resamples, part):
-            drawn = generator.integers(0, n, (min(part, resamples - start), n))
-            total[start : start + part] += scale * centred[drawn].mean(axis=1)
+            # 32-bit draws, and a column at a time: many times faster than rows of 64-bit indices
+            drawn = generator.integers(0, n, (min(part, resamples - start), n), dtype=np.int32)
+            for column, centred in enumerate(columns):
+                total[start : start + part, column] += scale * centred.take(drawn).mean(axis=1)
     return total
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from harness import attributions, datasets, judging, pipeline, statistics
 from harness.artifacts import RunDirectory
@@ -503,3 +504,51 @@ def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callabl
         engine(small_config(engine="sparse"), torch.device("cuda"))
     assert engine(small_config(), torch.device("cuda")) == "stacked"
     assert engine(small_config(), torch.device("cpu")) == "sparse"
+
+
+def test_what_nothing_changed_is_not_computed_again(
+    small_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with another criterion looks at no image and measures nothing again; its numbers are the same."""
+    first, _ = compute(small_config())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("harness.pipeline.networks._looked_at", refuse)
+    monkeypatch.setattr("harness.pipeline.numbers._measure", refuse)
+    looser = tuple(one.model_copy(update={"gate": False}) for one in small_config().criteria)
+    other = small_config(strict=True, title="another").model_copy(update={"criteria": looser})
+    second, _ = compute(other)
+    assert metrics(first.run) == metrics(second.run)
+    with pytest.raises(AssertionError, match="computed again"):
+        compute(small_config(resamples=301))
+
+
+def test_a_network_that_computes_otherwise_is_looked_at_anew(
+    small_config: Callable[..., Config],
+) -> None:
+    """The same weights with another k, or another `encode`, are another network to the cache."""
+
+    def dense(work: Work) -> None:
+        for network in work.networks.values():
+            encoder = network.autoencoder.encoder
+            network.autoencoder.encode = nn.Sequential(encoder, nn.ReLU()).forward  # type: ignore[method-assign]
+
+    def wider(work: Work) -> None:
+        for network in work.networks.values():
+            network.autoencoder.k = 40
+
+    clean, _ = compute(small_config())
+    units = {
+        str(planted): float(
+            compute(small_config(), before("inspection", planted))[0]
+            .run.seed(0)
+            .read_arrays("codes.npz")["l0"]
+            .mean()
+        )
+        for planted in (dense, wider)
+    }
+    assert clean.run.seed(0).read_arrays("codes.npz")["l0"].mean() <= 32
+    assert 32 < units[str(wider)] <= 40
+    assert units[str(dense)] > 40

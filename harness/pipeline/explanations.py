@@ -14,7 +14,7 @@ from harness import attributions, environment, samples
 from harness.artifacts import Folder, key_of, share
 from harness.measurements import CONTROL_METHOD
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, stream, to_numpy, untrained
+from harness.pipeline.work import Work, network_digest, stream, to_numpy, untrained
 from harness.samples import Selection
 
 
@@ -108,8 +108,7 @@ def _maps(
         {
             "method": name,
             "settings": settings,
-            "k": network.autoencoder.k,
-            "weights": weights_digest(network),
+            "network": network_digest(network),
             "images": hashlib.sha256(to_numpy(images).tobytes()).hexdigest(),
             "targets": targets.tolist(),
             "indices": selection.indices.tolist(),
@@ -140,11 +139,3 @@ def _maps(
     with work.cache.making("attribution", key) as made:
         made.write_arrays(f"{name}.npz", arrays)
     return Folder(work.cache.path / "attribution" / key)
-
-
-def weights_digest(network: torch.nn.Module) -> str:
-    """SHA-256 of a network's weights."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode() + to_numpy(value).tobytes())
-    return digest.hexdigest()

@@ -15,7 +15,7 @@ from harness.artifacts import Folder, key_of, share
 from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, stream, to_numpy, untrained
+from harness.pipeline.work import Work, network_digest, stream, to_numpy, untrained
 from harness.records import Epoch, Training
 
 Networks = Mapping[int, PixelClassifier]
@@ -180,39 +180,53 @@ def _trained(
     return {seed: Folder(work.cache.path / stage / key) for seed, key in keys.items()}
 
 
-@torch.no_grad()
 def inspect(work: Work) -> None:
     """What each network makes of the whole test set, and how often its units fire on the training set."""
-    mean = work.train_images.mean(dim=0)
     for seed, network in work.networks.items():
-        autoencoder = network.autoencoder
-        logits, l0, errors, deviations = [], [], [], []
-        for part in work.test_images.split(training.PART):
-            codes = autoencoder.encode(part)
-            logits.append(network.classifier(codes))
-            l0.append((codes > 0).sum(dim=1))
-            errors.append((part - autoencoder.decode(codes)).square().sum(dim=1, dtype=torch.float64))
-            deviations.append((part - mean).square().sum(dim=1, dtype=torch.float64))
-        fired = torch.zeros(work.config.model.code_width, dtype=torch.int64, device=work.device)
-        for part in work.train_images.split(training.PART):
-            fired += (autoencoder.encode(part) > 0).sum(dim=0)
-        folder = work.run.seed(seed)
-        baseline = network(torch.zeros(1, work.test_images.shape[1], device=work.device))[0]
-        folder.write_arrays(
-            "predictions.npz",
+        key = key_of(
             {
-                "logits": to_numpy(torch.cat(logits)),
-                "labels": work.dataset.test_labels.astype(np.int64),
-                "baseline_logits": to_numpy(baseline),
-            },
+                "network": network_digest(network),
+                "data": work.dataset.sha256,
+                "code": environment.code_digest("models", "pipeline/networks"),
+                "torch": torch.__version__,
+                "device": environment.describe_device(work.device),
+            }
         )
-        folder.write_arrays(
-            "codes.npz",
-            {
-                "firing_frequency": to_numpy(fired) / len(work.train_images),
-                "l0": to_numpy(torch.cat(l0)),
-                "atoms": to_numpy(autoencoder.atoms).astype(np.float16),
-                "squared_errors": to_numpy(torch.cat(errors)),
-                "squared_deviations": to_numpy(torch.cat(deviations)),
-            },
-        )
+        entry = work.cache.find("inspection", key)
+        if entry is None:
+            with work.cache.making("inspection", key) as made:
+                for name, arrays in _looked_at(work, network).items():
+                    made.write_arrays(name, arrays)
+            entry = Folder(work.cache.path / "inspection" / key)
+        share(entry, work.run.seed(seed).path)
+
+
+@torch.no_grad()
+def _looked_at(work: Work, network: PixelClassifier) -> dict[str, dict[str, Any]]:
+    """The arrays of `predictions.npz` and `codes.npz`."""
+    mean, autoencoder = work.train_images.mean(dim=0), network.autoencoder
+    logits, l0, errors, deviations = [], [], [], []
+    for part in work.test_images.split(training.PART):
+        codes = autoencoder.encode(part)
+        logits.append(network.classifier(codes))
+        l0.append((codes > 0).sum(dim=1))
+        errors.append((part - autoencoder.decode(codes)).square().sum(dim=1, dtype=torch.float64))
+        deviations.append((part - mean).square().sum(dim=1, dtype=torch.float64))
+    fired = torch.zeros(work.config.model.code_width, dtype=torch.int64, device=work.device)
+    for part in work.train_images.split(training.PART):
+        fired += (autoencoder.encode(part) > 0).sum(dim=0)
+    baseline = network(torch.zeros(1, work.test_images.shape[1], device=work.device))[0]
+    return {
+        "predictions.npz": {
+            "logits": to_numpy(torch.cat(logits)),
+            "labels": work.dataset.test_labels.astype(np.int64),
+            "baseline_logits": to_numpy(baseline),
+        },
+        "codes.npz": {
+            "firing_frequency": to_numpy(fired) / len(work.train_images),
+            "l0": to_numpy(torch.cat(l0)),
+            "atoms": to_numpy(autoencoder.atoms).astype(np.float16),
+            "squared_errors": to_numpy(torch.cat(errors)),
+            "squared_deviations": to_numpy(torch.cat(deviations)),
+        },
+    }

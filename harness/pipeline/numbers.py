@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness import measurements, statistics
+from harness import environment, measurements, statistics
+from harness.artifacts import Folder, RunDirectory, digest_of, key_of, share
 from harness.config import Config
 from harness.pipeline.work import Work, stream
 from harness.records import Estimate, Measurement
@@ -15,6 +16,43 @@ from harness.runs import Run
 
 def measure(work: Work) -> None:
     """Every registered measurement of every seed: `measurements/<base>.npz` and `estimates.json`."""
+    key = _key(work)
+    entry = work.cache.find("measurement", key)
+    if entry is None:
+        with work.cache.making("measurement", key) as made:
+            _measure(work, RunDirectory(made.path))
+        entry = Folder(work.cache.path / "measurement" / key)
+    share(entry, work.run.path)
+
+
+def _key(work: Work) -> str:
+    """What the measurements depend on: every file that they see, the settings, and the code."""
+    run, config = work.run, work.config
+    folders = [run.seed(seed) for seed in config.seeds]
+    seen = ("codes.npz", "predictions.npz", "attributions/*.npz", "untrained/*.npz")
+    files = [path for folder in folders for pattern in seen for path in sorted(folder.path.glob(pattern))]
+    return key_of(
+        {
+            "files": {
+                str(path.relative_to(run.path)): digest_of(path)
+                for path in (run / "samples.npz", run / "samples.json", *files)
+            },
+            "seeds": config.seeds,
+            "k": config.model.k,
+            "selection": config.selection.model_dump(),
+            "statistics": config.statistics.model_dump(),
+            "dataset": [work.dataset.name, *work.dataset.classes, *map(str, work.dataset.shape)],
+            "code": environment.code_digest(),
+            "functions": [
+                (base, environment.source_digest(function))
+                for base, function in measurements.measurements.items()
+            ],
+            "versions": environment.versions(),
+        }
+    )
+
+
+def _measure(work: Work, made: RunDirectory) -> None:
     run, config = work.run, work.config
     by_seed = [Run(run).evidence(seed) for seed in config.seeds]
     estimates: list[Estimate] = []
@@ -29,8 +67,8 @@ def measure(work: Work) -> None:
         }
         by_class = any(one.strata is not None for one in measured[0])
         strata = {"strata": by_seed[0].labels} if by_class else {}
-        run.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
-    run.write_estimates(estimates)
+        made.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
+    made.write_estimates(estimates)
 
 
 def _estimates(config: Config, same: tuple[Measurement, ...]) -> Iterator[Estimate]:

@@ -96,3 +96,13 @@ def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClas
 def to_numpy(tensor: Tensor) -> Any:
     """The tensor's values as an array."""
     return tensor.detach().cpu().numpy()
+
+
+def network_digest(network: PixelClassifier) -> str:
+    """SHA-256 of a network's weights, its k, and the files that hold what its parts do."""
+    autoencoder, digest = network.autoencoder, hashlib.sha256(str(network.autoencoder.k).encode())
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + to_numpy(value).tobytes())
+    for method in (network.forward, network.classifier.forward, autoencoder.encode, autoencoder.decode):
+        digest.update(environment.source_digest(method).encode())
+    return digest.hexdigest()

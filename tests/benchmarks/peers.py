@@ -1,0 +1,146 @@
+"""What the harness is measured against: the loops a tutorial would write, and captum."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from captum.attr import IntegratedGradients, NoiseTunnel, Saliency
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torchvision.datasets import FashionMNIST
+from torchvision.transforms import ToTensor
+
+K, BATCH, RATE = 50, 256, 1e-3
+
+
+class PlainAutoencoder(nn.Module):
+    """The k-sparse autoencoder as a tutorial writes it: two linear layers, top-k, a dense code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(784, 1024), nn.Linear(1024, 784)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes, dense."""
+        values, units = F.relu(self.encoder(images)).topk(K, dim=1)
+        return torch.zeros(len(images), 1024).scatter(1, units, values)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstructions."""
+        reconstructions: Tensor = self.decoder(self.encode(images))
+        return reconstructions
+
+
+def plain_classifier() -> nn.Sequential:
+    """The classifier as a tutorial writes it."""
+    return nn.Sequential(
+        nn.Linear(1024, 512),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(512, 256),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(256, 10),
+    )
+
+
+def in_memory_loop(images: Tensor, labels: Tensor) -> tuple[Iterator[None], Callable[[], Iterator[None]]]:
+    """The loop with tensors in memory: epochs of the autoencoder, and then of the classifier."""
+    autoencoder, classifier = PlainAutoencoder(), plain_classifier()
+
+    def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        for batch in torch.randperm(len(images)).split(BATCH):
+            yield tuple(tensor[batch] for tensor in tensors)
+
+    def first() -> Iterator[None]:
+        yield from _epochs(autoencoder, lambda: ((x, x) for (x,) in batches(images)), F.mse_loss)
+
+    def second() -> Iterator[None]:
+        with torch.no_grad():
+            codes = torch.cat([autoencoder.encode(part) for part in images.split(4096)])
+        yield from _epochs(classifier, lambda: batches(codes, labels), F.cross_entropy)
+
+    return first(), second
+
+
+def tutorial_loop(folder: Path) -> tuple[Iterator[None], Callable[[], Iterator[None]]]:
+    """The tutorial's loop: torchvision's data set, `ToTensor`, a `DataLoader`, everything else likewise."""
+    data = FashionMNIST(str(folder), train=True, download=False, transform=ToTensor())
+    autoencoder, classifier = PlainAutoencoder(), plain_classifier()
+
+    def images() -> Iterator[tuple[Tensor, Tensor]]:
+        for image, _ in DataLoader(data, BATCH, shuffle=True):
+            x = image.flatten(1)
+            yield x, x
+
+    def first() -> Iterator[None]:
+        yield from _epochs(autoencoder, images, F.mse_loss)
+
+    def second() -> Iterator[None]:
+        with torch.no_grad():
+            coded = [(autoencoder.encode(x.flatten(1)), y) for x, y in DataLoader(data, BATCH)]
+        codes: Dataset[tuple[Tensor, ...]] = TensorDataset(
+            *(torch.cat(part) for part in zip(*coded, strict=True))
+        )
+        loader = DataLoader(codes, BATCH, shuffle=True)
+        yield from _epochs(classifier, lambda: ((x, y) for x, y in loader), F.cross_entropy)
+
+    return first(), second
+
+
+def _epochs(
+    model: nn.Module,
+    batches: Callable[[], Iterator[tuple[Tensor, ...]]],
+    criterion: Callable[[Tensor, Tensor], Tensor],
+) -> Iterator[None]:
+    """Epochs of plain Adam without end."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    model.train()
+    while True:
+        total = 0.0
+        for inputs, wanted in batches():
+            loss = criterion(model(inputs), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(inputs)
+        yield
+
+
+def write_as_torchvision_wants(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
+    """The training set as the raw IDX files that torchvision reads."""
+    raw = folder / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    n = len(labels)
+    for kind in ("train", "t10k"):
+        header = struct.pack(">IIII", 2051, n, 28, 28)
+        (raw / f"{kind}-images-idx3-ubyte").write_bytes(header + images.astype(np.uint8).tobytes())
+        (raw / f"{kind}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">II", 2049, n) + labels.astype(np.uint8).tobytes()
+        )
+
+
+def captum_methods(
+    model: nn.Module, images: Tensor, targets: Tensor
+) -> dict[str, dict[str, Callable[[], Tensor]]]:
+    """Captum's calls at the harness's settings, by method: as they stand, and in batches."""
+    gradients, saliency = IntegratedGradients(model), Saliency(model)
+    tunnel = NoiseTunnel(saliency)
+    path = dict(target=targets, n_steps=50, method="riemann_middle")
+    noise = dict(target=targets, nt_samples=25, stdevs=0.1, nt_type="smoothgrad", abs=False)
+    return {
+        "gradients": {"default": lambda: saliency.attribute(images, target=targets, abs=False)},
+        "integrated_gradients": {
+            "default": lambda: gradients.attribute(images, **path),
+            "batched": lambda: gradients.attribute(images, internal_batch_size=1000, **path),
+        },
+        "smoothgrad": {
+            "default": lambda: tunnel.attribute(images, **noise),
+            "batched": lambda: tunnel.attribute(images, nt_samples_batch_size=5, **noise),
+        },
+    }

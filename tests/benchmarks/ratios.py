@@ -1,0 +1,308 @@
+"""How many times faster the harness is than its peers: both sides in one process, alternating.
+
+`python -m tests.benchmarks.ratios` writes `artifacts/bench.json`. Ratios of paired rounds are told, never
+asserted: their median, lowest and highest, beside the machine's own measured rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness import attributions, datasets, environment, training
+from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from tests.benchmarks import peers
+
+RECIPE: dict[str, Any] = dict(batch_size=peers.BATCH, learning_rate=peers.RATE)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall clock of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def paired(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Theirs over ours, round by round."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return {
+        "median": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+        "rounds": len(ratios),
+        "ours_s": statistics.median(ours),
+        "theirs_s": statistics.median(theirs),
+        "whole": sum(theirs) / sum(ours),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What computes, and the rates it reaches at what everything here is made of."""
+    side = 2048
+    a, b = torch.rand(side, side), torch.rand(side, side)
+    rounded = a.bfloat16(), b.bfloat16()
+    block, there = torch.rand(64 * 2**18), torch.zeros(64 * 2**18)
+    product = min(seconds(lambda: a @ b) for _ in range(7))
+    bfloat16 = min(seconds(lambda: rounded[0] @ rounded[1]) for _ in range(7))
+    copy = min(seconds(lambda: there.copy_(block)) for _ in range(7))
+    return {
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "matrix_product_gflops": 2 * side**3 / product / 1e9,
+        "matrix_product_bfloat16_gflops": 2 * side**3 / bfloat16 / 1e9,
+        "copy_gb_s": 2 * 4 * len(block) / copy / 1e9,
+    }
+
+
+# training
+
+
+def our_loop(
+    images: Tensor, labels: Tensor, network: PixelClassifier, epochs: tuple[int, int]
+) -> tuple[Iterator[Any], Callable[[], Iterator[Any]]]:
+    """The harness's training, in the same two parts."""
+    first, second = (torch.Generator().manual_seed(seed) for seed in (0, 1))
+    autoencoder = training.train_autoencoder(
+        network.autoencoder, images, epochs=epochs[0], generator=first, **RECIPE
+    )
+
+    def classifier() -> Iterator[Any]:
+        codes = training.encode(network.autoencoder, images)
+        yield from training.train_classifier(
+            network.classifier, codes, labels, epochs=epochs[1], generator=second, **RECIPE
+        )
+
+    return autoencoder, classifier
+
+
+def train(
+    images: Tensor, labels: Tensor, folder: Path, rounds: int, each: tuple[int, int]
+) -> tuple[dict[str, Any], PixelClassifier]:
+    """All three loops through the recipe, round by round; the network that ours trained."""
+    network = PixelClassifier(KSparseAutoencoder(), Classifier())
+    loops = {
+        "ours": our_loop(images, labels, network, (rounds * each[0], rounds * each[1])),
+        "in_memory": peers.in_memory_loop(images, labels),
+        "tutorial": peers.tutorial_loop(folder),
+    }
+    spent: dict[str, list[float]] = {name: [0.0] * rounds for name in loops}
+    for part in (0, 1):
+        parts: dict[str, Iterator[Any]] = {
+            name: loop[0] if part == 0 else loop[1]() for name, loop in loops.items()
+        }
+        for number in range(rounds):
+            for name, epochs in parts.items():
+                start = time.perf_counter()
+                for _ in range(each[part]):
+                    next(epochs)
+                spent[name][number] += time.perf_counter() - start
+            done = {name: round(times[number], 1) for name, times in spent.items()}
+            print(f"training part {part + 1}, round {number + 1}/{rounds}: {done} s", flush=True)
+    ratios = {
+        f"training_vs_{name}_loop": paired(spent["ours"], spent[name]) for name in ("in_memory", "tutorial")
+    }
+    return ratios, network.eval()
+
+
+# attribution
+
+
+def explain(network: PixelClassifier, images: Tensor, rounds: int) -> dict[str, Any]:
+    """Each gradient method against captum's, alternating."""
+    with torch.no_grad():
+        targets = network(images).argmax(dim=1)
+    ratios = {}
+    for method, calls in peers.captum_methods(network, images, targets).items():
+
+        def ours(method: str = method) -> object:
+            return attributions.attribute(network, images, targets, method)
+
+        for setting, theirs in calls.items():
+            seconds(ours), seconds(theirs)
+            times = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+            name = f"{method}_vs_captum" + ("" if setting == "default" else f"_{setting}")
+            own, other = (list(side) for side in zip(*times, strict=True))
+            ratios[name] = paired(own, other) | {"images": len(images)}
+            print(f"{name}: {ratios[name]['median']:.2f}", flush=True)
+    return ratios
+
+
+# the hot steps
+
+
+def rooflines(images: Tensor, network: PixelClassifier, rates: dict[str, Any]) -> dict[str, Any]:
+    """Each hot step of training: operations, bytes (each array once), shares of the limits reached."""
+    size, k, pixels = peers.BATCH, peers.K, images.shape[1]
+    with torch.no_grad():
+        live = (training.encode(network.autoencoder, images[:4096]) > 0).any(dim=0).nonzero()[:, 0]
+        encoder, bias = network.autoencoder.encoder.weight[live], network.autoencoder.encoder.bias[live]
+        atoms, x = network.autoencoder.atoms[live].contiguous(), images[:size]
+        h = F.relu(F.linear(x, encoder, bias))
+        values, units = h.topk(k, dim=1, sorted=False)
+        used = units.unique()
+        slope = torch.rand(size, pixels)
+        hidden, inner = torch.rand(size, 512), torch.rand(512, 256)
+    n, s = len(live), len(used)
+    calls: dict[str, tuple[Callable[[], object], float, float]] = {
+        "encoder product": (
+            lambda: F.linear(x, encoder, bias),
+            2.0 * size * n * pixels,
+            4.0 * (size * pixels + n * pixels + size * n),
+        ),
+        "top-k": (lambda: h.topk(k, dim=1, sorted=False), 0.0, 4.0 * size * n + 12.0 * size * k),
+        "decoder sum": (
+            lambda: F.embedding_bag(units, atoms, per_sample_weights=values, mode="sum"),
+            2.0 * size * k * pixels,
+            4.0 * (n * pixels + size * pixels + 3 * size * k),
+        ),
+        "slope to code": (
+            lambda: slope @ atoms[used].T,
+            2.0 * size * s * pixels,
+            4.0 * (size * pixels + 2 * s * pixels + size * s),
+        ),
+        "classifier product": (
+            lambda: hidden @ inner,
+            2.0 * size * 512 * 256,
+            4.0 * (size * 512 + 512 * 256 + size * 256),
+        ),
+    }
+    lines = {}
+    with torch.no_grad():
+        for name, (call, operations, moved) in calls.items():
+            call()
+            took = statistics.median(seconds(call) for _ in range(50))
+            limits = (
+                operations / rates["matrix_product_gflops"] / 1e9,
+                moved / rates["copy_gb_s"] / 1e9,
+            )
+            lines[name] = {
+                "ms": took * 1e3,
+                "operations": operations,
+                "bytes": moved,
+                "gflops": operations / took / 1e9,
+                "share_of_matrix_rate": limits[0] / took,
+                "share_of_copy_rate": limits[1] / took,
+            }
+    return lines
+
+
+# growth
+
+
+CURVES: dict[str, list[int]] = {
+    "samples": [100, 1000, 5000, 20_000],
+    "steps": [10, 50, 200],
+    "k": [10, 50, 200],
+    "code_width": [1024, 4096, 16_384],
+    "seeds": [1, 2, 4],
+}
+
+
+def grow(curve: str, value: int) -> dict[str, float]:
+    """One point of a growth curve, in a process of its own: seconds and peak memory."""
+    data = datasets.load("auto", None)
+    images = torch.from_numpy(data.train_images[:20_000].copy()).float().div_(255)
+    start_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    settings = {"k": 50, "code_width": 1024, "steps": 50, "samples": 400, "seeds": 1} | {curve: value}
+    if curve in ("k", "code_width", "seeds"):
+        took = 0.0
+        for seed in range(settings["seeds"]):
+            with environment.seeded(seed):
+                model = KSparseAutoencoder(settings["k"], 784, settings["code_width"])
+            epochs = training.train_autoencoder(
+                model, images[:4096], epochs=3, generator=torch.Generator().manual_seed(seed), **RECIPE
+            )
+            took += seconds(lambda e=epochs: list(e))  # type: ignore[misc]
+    else:
+        network = PixelClassifier(KSparseAutoencoder(), Classifier()).eval()
+        many = images.repeat(1 + settings["samples"] // len(images), 1)[: settings["samples"]]
+
+        def stream() -> None:
+            for part in many.split(512):
+                attributions.explain(network, part, attribution_steps=settings["steps"])
+
+        took = seconds(stream)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"value": value, "seconds": took, "peak_mb": peak / 1024, "grown_mb": (peak - start_memory) / 1024}
+
+
+def growth() -> dict[str, list[dict[str, float]]]:
+    """Every curve, each point in a fresh process so that its peak memory is its own."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for curve, values in CURVES.items():
+        for value in values:
+            command = [sys.executable, "-m", "tests.benchmarks.ratios", "--point", curve, str(value)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found.setdefault(curve, []).append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{curve} {found[curve][-1]}", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("artifacts/bench.json"))
+    parser.add_argument("--dataset", default="auto")
+    parser.add_argument("--quick", action="store_true", help="a few epochs, no growth curves")
+    parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    warnings.filterwarnings("ignore", module="captum")
+    if asked.point:
+        print(json.dumps(grow(asked.point[0], int(asked.point[1]))))
+        return
+    data = datasets.load(asked.dataset, None)
+    images = torch.from_numpy(data.train_images.copy()).float().div_(255)
+    labels = torch.from_numpy(data.train_labels.copy()).long()
+    rates = machine()
+    print(json.dumps(rates), flush=True)
+    with tempfile.TemporaryDirectory() as folder, environment.deterministic():
+        peers.write_as_torchvision_wants(data.train_images, data.train_labels, Path(folder))
+        rounds, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
+        ratios, network = train(images, labels, Path(folder), rounds, each)
+    ratios |= explain(network, images[:200], 3 if asked.quick else 15)
+    result = {
+        "dataset": data.name,
+        "quick": asked.quick,
+        "machine": rates,
+        "machine_after": machine(),
+        "ratios": ratios,
+        "rooflines": rooflines(images, network, rates),
+        "growth": {} if asked.quick else growth(),
+    }
+    asked.output.parent.mkdir(parents=True, exist_ok=True)
+    asked.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"{'':42s} median   low  high   ours s  theirs s")
+    for name, one in ratios.items():
+        print(
+            f"{name:42s} {one['median']:6.2f} {one['low']:5.2f} {one['high']:5.2f}"
+            f" {one['ours_s']:8.3f} {one['theirs_s']:9.3f}"
+        )
+    for name, line in result["rooflines"].items():
+        print(
+            f"{name:20s} {line['ms']:.3f} ms, {line['operations'] / 1e6:.0f} M operations, "
+            f"{line['bytes'] / 1e6:.1f} MB: {line['share_of_matrix_rate']:.0%} of the matrix rate, "
+            f"{line['share_of_copy_rate']:.0%} of the copy rate"
+        )
+    print(f"written: {asked.output}")
+
+
+if __name__ == "__main__":
+    main()
