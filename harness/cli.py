@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
@@ -135,7 +138,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     0: all gates hold. 1: a gate failed. 2: refused before any work. 3: something could not be evaluated.
     """
     from harness import config as configuration
-    from harness import judging, report
+    from harness import judging
     from harness.console import Shown, show_verdict
 
     settings = configuration.load(config, flags)
@@ -148,7 +151,10 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
             f"(got {', '.join(settings.attribution.methods)}); name two, or use 'harness run'"
         )
     work, failure = _compute(settings, shown)
-    verdict = judging.judge(work.run)
+    with _importing("harness.report"):
+        verdict = judging.judge(work.run)
+    from harness import report
+
     try:
         report.render(work.run)
     finally:
@@ -229,6 +235,17 @@ def datasets(
             )
     if damaged:
         raise typer.Exit(2)
+
+
+@contextmanager
+def _importing(name: str) -> Iterator[None]:
+    """Import a module in the background: judging leaves a core idle, and drawing takes seconds to import."""
+    thread = threading.Thread(target=import_module, args=(name,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _compute(settings: Config, shown: Shown) -> tuple[Work, BaseException | None]:

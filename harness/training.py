@@ -29,9 +29,11 @@ def train_autoencoder(
     model: KSparseAutoencoder,
     images: Tensor,
     *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
     generator: torch.Generator,
     bfloat16: bool = False,
-    **recipe: Any,
 ) -> Iterator[Epoch]:
     """Minimise the mean squared error of the reconstructions with Adam, one record an epoch.
 
@@ -40,14 +42,16 @@ def train_autoencoder(
     Args:
         model: On the images' device.
         images: float32 [n, pixels], in [0, 1].
+        epochs: Passes over the images, each in a new order.
+        batch_size: Images a step; the last step of an epoch takes what is left.
+        learning_rate: Adam's.
         generator: On the CPU; draws the orders.
         bfloat16: Whether the encoder's product is rounded to bfloat16 while training on a CPU.
-        recipe: `epochs`, passes over the images, each in a new order; `batch_size`, images a step (the
-            last step of an epoch takes what is left); Adam's `learning_rate`.
 
     Raises:
         TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
+    recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     if images.device.type != "cpu":
         stack = stacked.train_autoencoders([model], images, [generator], **recipe)
         return (epoch for (epoch,) in stack)
@@ -83,12 +87,20 @@ def _on_active_units(
 
 
 def train_classifier(
-    model: nn.Module, codes: Tensor, labels: Tensor, *, generator: torch.Generator, **recipe: Any
+    model: nn.Module,
+    codes: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: torch.Generator,
 ) -> Iterator[Epoch]:
     """Minimise the cross-entropy of the labels given codes (float32 [n, code_width]) with Adam.
 
     Arguments, records and errors as in `train_autoencoder`; labels are int64 [n].
     """
+    recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     if codes.device.type != "cpu" or not sparse.is_rectifier_network(model):
         stack = stacked.train_classifiers([model], codes[None], labels, [generator], **recipe)
         return (epoch for (epoch,) in stack)

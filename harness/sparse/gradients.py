@@ -87,7 +87,7 @@ def mean_gradient(
         layers[-1].weight.index_select(0, targets).T.contiguous()
     )  # the row of each image's class, [hidden, n]
     total = along.new_zeros(along.shape[1], len(images))
-    size = max(1, POINTS[images.device.type] // len(weights))
+    size = max(1, POINTS.get(images.device.type, POINTS["cuda"]) // len(weights))
     for start in range(0, len(images), size):
         block = slice(start, start + size)
         units = candidates[block].any(dim=0).nonzero()[:, 0]

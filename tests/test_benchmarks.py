@@ -1,0 +1,95 @@
+"""The comparison with peers compares like with like, and tells what it found. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness import datasets
+from harness.attributions import attribute
+from harness.datasets import Dataset
+from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from tests.benchmarks import peers, ratios
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    """The small set."""
+    return datasets.load("fashion-mnist-mini", None)
+
+
+@pytest.fixture(scope="module")
+def images(data: Dataset) -> Tensor:
+    """Six hundred training images."""
+    return torch.from_numpy(data.train_images[:600].copy()).float() / 255
+
+
+def test_ratios_are_theirs_over_ours() -> None:
+    """Rounds are compared pair by pair, and the whole is the ratio of the sums."""
+    told = ratios.paired([1.0, 2.0, 4.0], [3.0, 4.0, 4.0])
+    assert (told["low"], told["median"], told["high"]) == (1.0, 2.0, 3.0)
+    assert told["whole"] == 11 / 7
+    assert (told["ours_s"], told["theirs_s"], told["rounds"]) == (2.0, 4.0, 3)
+
+
+def test_the_peers_train_the_same_networks() -> None:
+    """A tutorial's networks have the shapes of ours, and give the same codes from the same weights."""
+    ours, theirs = KSparseAutoencoder(), peers.PlainAutoencoder()
+    theirs.load_state_dict(ours.state_dict())
+    pixels = torch.rand(5, 784)
+    torch.testing.assert_close(theirs(pixels), ours(pixels))
+    head = peers.plain_classifier()
+    head.load_state_dict(Classifier().state_dict())
+    assert [str(layer) for layer in head] == [str(layer) for layer in Classifier()]
+
+
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+def test_captum_explains_what_we_explain(images: Tensor) -> None:
+    """Both settings of captum give our maps; SmoothGrad draws noise of its own, so only its shape is told."""
+    network = PixelClassifier(KSparseAutoencoder(), Classifier()).eval()
+    few = images[:4]
+    with torch.no_grad():
+        targets = network(few).argmax(dim=1)
+    for method, calls in peers.captum_methods(network, few, targets).items():
+        found = [call() for call in calls.values()]
+        assert all(one.shape == few.shape for one in found)
+        if method != "smoothgrad":
+            ours = attribute(network, few, targets, method).own
+            for one in found:
+                relative = (one - ours).abs().amax(dim=1) / ours.abs().amax(dim=1)
+                assert (relative < 1e-4).sum() >= 3  # one near-tie of the top-k among four is allowed
+
+
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) -> None:
+    """Each loop passes its rounds over the same images, torchvision's from its own kind of files."""
+    labels = torch.from_numpy(data.train_labels[:600].copy()).long()
+    peers.write_as_torchvision_wants(data.train_images[:600], data.train_labels[:600], tmp_path)
+    told, network = ratios.train(images, labels, tmp_path, rounds=2, each=(1, 1))
+    assert set(told) == {"training_vs_in_memory_loop", "training_vs_tutorial_loop"}
+    assert all(one["rounds"] == 2 and 0 < one["low"] <= one["median"] <= one["high"] for one in told.values())
+    assert not network.training
+    told |= ratios.explain(network, images[:3], rounds=1)
+    wanted = {f"{method}_vs_captum" for method in ("gradients", "integrated_gradients", "smoothgrad")}
+    assert wanted <= set(told)
+    lines = ratios.rooflines(images, network, {"matrix_product_gflops": 100.0, "copy_gb_s": 10.0})
+    assert all(line["ms"] > 0 and line["bytes"] > 0 for line in lines.values())
+    json.dumps(told | lines, allow_nan=False)
+
+
+@pytest.mark.parametrize(("curve", "value"), [("samples", 5), ("steps", 2), ("k", 3), ("code_width", 64)])
+def test_a_point_of_a_curve_has_time_and_memory(
+    curve: str, value: int, monkeypatch: pytest.MonkeyPatch, images: Tensor, data: Dataset
+) -> None:
+    """Each curve's point tells seconds and peak memory."""
+    few: Callable[..., Dataset] = lambda *_: data  # noqa: E731
+    monkeypatch.setattr(datasets, "load", few)
+    point = ratios.grow(curve, value)
+    assert point["value"] == value
+    assert point["seconds"] > 0
+    assert point["peak_mb"] > 0
