@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -327,6 +327,15 @@ class Cache:
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return True
+
+    def found_or_made(self, stage: str, key: str, fill: Callable[[Folder], None]) -> Folder:
+        """The entry; `fill` makes its files where there is none."""
+        entry = self.find(stage, key)
+        if entry is None:
+            with self.making(stage, key) as made:
+                fill(made)
+            entry = Folder(self.path / stage / key)
+        return entry
 
     @contextmanager
     def making(self, stage: str, key: str) -> Iterator[Folder]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from harness import stacked
 from harness.errors import CheckpointError, TrainingDiverged
-from harness.models import KSparseAutoencoder
-from harness.records import Epoch
+from harness.models import KSparseAutoencoder, is_as_written
+from harness.records import Epoch, Training
 from harness.sparse import training as sparse
 
-PART = 4096
+PART = sparse.PART
 """Rows that are evaluated at once outside training."""
 
 
@@ -52,38 +52,15 @@ def train_autoencoder(
         TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    if images.device.type != "cpu":
+    as_written = type(model) is KSparseAutoencoder and is_as_written(model)
+    if images.device.type != "cpu" or not as_written:
         stack = stacked.train_autoencoders([model], images, [generator], **recipe)
         return (epoch for (epoch,) in stack)
-    return _on_active_units(model, images, generator, bfloat16, **recipe)
-
-
-@torch.no_grad()
-def _on_active_units(
-    model: KSparseAutoencoder,
-    images: Tensor,
-    generator: torch.Generator,
-    bfloat16: bool,
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-) -> Iterator[Epoch]:
     state = sparse.AutoencoderTraining(model, images, learning_rate, bfloat16=bfloat16)
-    model.train()
-    for epoch in range(1, epochs + 1):
-        start, total = time.perf_counter(), 0.0
-        try:
-            for step, batch in enumerate(_batches(len(images), batch_size, generator), start=1):
-                loss = state.step(batch)
-                if not math.isfinite(loss):
-                    raise TrainingDiverged.at("autoencoder", epoch, step, loss)
-                total += loss * len(batch)
-        finally:
-            state.store()
-        state.rest()
-        yield Epoch("autoencoder", epoch, total / len(images), None, time.perf_counter() - start)
-    model.eval()
+    batches = _batches(len(images), batch_size, generator)
+    return _epochs(
+        "autoencoder", model, epochs, batches, lambda batch: (state.step(batch), 0), state.store, state.rest
+    )
 
 
 def train_classifier(
@@ -104,41 +81,45 @@ def train_classifier(
     if codes.device.type != "cpu" or not sparse.is_rectifier_network(model):
         stack = stacked.train_classifiers([model], codes[None], labels, [generator], **recipe)
         return (epoch for (epoch,) in stack)
-    return _on_live_units(model, codes, labels, generator, **recipe)
+    state = sparse.ClassifierTraining(model, codes, labels, learning_rate)
+    batches = _batches(len(labels), batch_size, generator)
+    return _epochs("classifier", model, epochs, batches, state.step, state.store)
 
 
 @torch.no_grad()
-def _on_live_units(
-    model: nn.Sequential,
-    codes: Tensor,
-    labels: Tensor,
-    generator: torch.Generator,
-    *,
+def _epochs(
+    stage: Training,
+    model: nn.Module,
     epochs: int,
-    batch_size: int,
-    learning_rate: float,
+    batches: Callable[[], tuple[Tensor, ...]],
+    step: Callable[[Tensor], tuple[float, int]],
+    store: Callable[[], None],
+    rest: Callable[[], None] = lambda: None,
 ) -> Iterator[Epoch]:
-    state, n = sparse.ClassifierTraining(model, codes, labels, learning_rate), len(codes)
-    del codes
+    """Epochs of steps that each tell their loss, and how many images they named rightly.
+
+    `store` writes the weights into the model after each epoch, broken off or not; `rest` follows a whole one.
+    """
     model.train()
     for epoch in range(1, epochs + 1):
-        start, total, right = time.perf_counter(), 0.0, 0
+        start, total, n, right = time.perf_counter(), 0.0, 0, 0
         try:
-            for step, batch in enumerate(_batches(n, batch_size, generator), start=1):
-                loss, rightly = state.step(batch)
+            for number, batch in enumerate(batches(), start=1):
+                loss, rightly = step(batch)
                 if not math.isfinite(loss):
-                    raise TrainingDiverged.at("classifier", epoch, step, loss)
-                total += loss * len(batch)
-                right += rightly
+                    raise TrainingDiverged.at(stage, epoch, number, loss)
+                total, n, right = total + loss * len(batch), n + len(batch), right + rightly
         finally:
-            state.store()
-        yield Epoch("classifier", epoch, total / n, right / n, time.perf_counter() - start)
+            store()
+        rest()
+        accuracy = right / n if stage == "classifier" else None
+        yield Epoch(stage, epoch, total / n, accuracy, time.perf_counter() - start)
     model.eval()
 
 
-def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """The numbers 0..n-1 in a new order, in batches."""
-    return iter(torch.randperm(n, generator=generator).split(size))
+def _batches(n: int, size: int, generator: torch.Generator) -> Callable[[], tuple[Tensor, ...]]:
+    """What gives the numbers 0..n-1 in a new order, in batches."""
+    return lambda: torch.randperm(n, generator=generator).split(size)
 
 
 @torch.no_grad()

@@ -478,3 +478,11 @@ def test_only_a_network_of_this_kind_is_taken(network: PixelClassifier) -> None:
     del autoencoder.encode
     autoencoder.encoder = nn.Sequential(autoencoder.encoder)  # type: ignore[assignment]
     assert gradients.layers_of(network) is None
+
+
+def test_dropout_that_keeps_nothing_stops_the_gradient(codes: Tensor) -> None:
+    """With p = 1 a step is taken on the last bias alone."""
+    state = ClassifierTraining(head(dropout=1.0), codes, LABELS, RATE)
+    loss, _ = state.step(torch.arange(20))
+    assert math.isfinite(loss)
+    assert [bool((gradient != 0).any()) for gradient in state.gradients] == [False] * 5 + [True]

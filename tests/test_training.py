@@ -490,3 +490,34 @@ def test_weights_of_another_network_are_refused(
 def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path: Path, linear: nn.Linear, content: Any) -> None:
     """A file that holds tensors in another form than a state dict is not loaded."""
     refused_untouched(linear, tmp_path / "other.pth", bytes_of(content))
+
+
+# models that must not be bypassed
+
+
+def test_a_model_that_computes_otherwise_is_trained_by_what_it_computes(
+    autoencoder: KSparseAutoencoder, images: Tensor, codes: Tensor, labels: Tensor
+) -> None:
+    """A hook, or a subclass with an `encode` of its own, is part of what is trained, not passed over."""
+
+    class Dense(KSparseAutoencoder):
+        def encode(self, images: Tensor) -> Tensor:
+            activations: Tensor = self.encoder(images).relu()
+            return activations
+
+    dense = Dense(k=2, pixels=6, code_width=5).double()
+    expected = float((dense(images) - images).square().mean().detach())
+    (epoch,) = Stage("autoencoder", dense, images, images).train(epochs=1, rate=0.0)
+    assert epoch.loss == pytest.approx(expected, rel=1e-9)
+    seen: list[object] = []
+    autoencoder.register_forward_hook(lambda *_: seen.append(None))
+    Stage("autoencoder", autoencoder, images, images).train(epochs=1)
+    assert seen
+
+
+def test_a_classifier_without_biases_is_trained(codes: Tensor, labels: Tensor) -> None:
+    """A layer without a bias leaves the network to autograd."""
+    layers = (nn.Linear(5, 4, bias=False), nn.ReLU(), nn.Dropout(0.0), nn.Linear(4, 3))
+    model = nn.Sequential(*layers).double()
+    log = Stage("classifier", model, codes, labels).train(epochs=3)
+    assert log[-1].loss < log[0].loss

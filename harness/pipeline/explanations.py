@@ -124,18 +124,17 @@ def _maps(
             "device": environment.describe_device(work.device),
         }
     )
-    entry = work.cache.find("attribution", key)
-    if entry is not None:
-        return entry
-    maps = attributions.attribute(network, images, targets, name, settings)
-    arrays = {
-        "maps": to_numpy(maps.own).astype(np.float32),
-        "space": np.array(maps.space),
-        "targets": to_numpy(targets),
-        "indices": selection.indices,
-    }
-    if maps.sensitivity is not None:
-        arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
-    with work.cache.making("attribution", key) as made:
+
+    def fill(made: Folder) -> None:
+        maps = attributions.attribute(network, images, targets, name, settings)
+        arrays = {
+            "maps": to_numpy(maps.own).astype(np.float32),
+            "space": np.array(maps.space),
+            "targets": to_numpy(targets),
+            "indices": selection.indices,
+        }
+        if maps.sensitivity is not None:
+            arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
         made.write_arrays(f"{name}.npz", arrays)
-    return Folder(work.cache.path / "attribution" / key)
+
+    return work.cache.found_or_made("attribution", key, fill)

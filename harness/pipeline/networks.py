@@ -192,13 +192,12 @@ def inspect(work: Work) -> None:
                 "device": environment.describe_device(work.device),
             }
         )
-        entry = work.cache.find("inspection", key)
-        if entry is None:
-            with work.cache.making("inspection", key) as made:
-                for name, arrays in _looked_at(work, network).items():
-                    made.write_arrays(name, arrays)
-            entry = Folder(work.cache.path / "inspection" / key)
-        share(entry, work.run.seed(seed).path)
+
+        def fill(made: Folder, network: PixelClassifier = network) -> None:
+            for name, arrays in _looked_at(work, network).items():
+                made.write_arrays(name, arrays)
+
+        share(work.cache.found_or_made("inspection", key, fill), work.run.seed(seed).path)
 
 
 @torch.no_grad()

@@ -16,13 +16,11 @@ from harness.runs import Run
 
 def measure(work: Work) -> None:
     """Every registered measurement of every seed: `measurements/<base>.npz` and `estimates.json`."""
-    key = _key(work)
-    entry = work.cache.find("measurement", key)
-    if entry is None:
-        with work.cache.making("measurement", key) as made:
-            _measure(work, RunDirectory(made.path))
-        entry = Folder(work.cache.path / "measurement" / key)
-    share(entry, work.run.path)
+
+    def fill(made: Folder) -> None:
+        _measure(work, RunDirectory(made.path))
+
+    share(work.cache.found_or_made("measurement", _key(work), fill), work.run.path)
 
 
 def _key(work: Work) -> str:

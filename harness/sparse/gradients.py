@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.models import KSparseAutoencoder, PixelClassifier
+from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written
 
 POINTS = {"cpu": 1024, "cuda": 65536}
 """Points that are computed at once: what fits the caches of a core, what fills a GPU."""
@@ -39,11 +39,9 @@ def layers_of(model: nn.Module) -> list[nn.Linear] | None:
     """
     if type(model) is not PixelClassifier or type(model.autoencoder) is not KSparseAutoencoder:
         return None
-    for module in model.modules():
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        if hooked or not {"forward", "encode"}.isdisjoint(vars(module)):
-            return None
-    if type(model.autoencoder.encoder) is not nn.Linear or not isinstance(model.classifier, nn.Sequential):
+    if not is_as_written(model) or type(model.autoencoder.encoder) is not nn.Linear:
+        return None
+    if not isinstance(model.classifier, nn.Sequential):
         return None
     parts = [part for part in model.classifier if not isinstance(part, nn.Dropout)]
     kinds = [type(part) for part in parts]
@@ -83,9 +81,7 @@ def mean_gradient(
     first = layers[0].weight.T.contiguous()
     rest = [layer.weight.T.contiguous() for layer in layers[1:-1]]
     biases = [layer.bias[:, None] for layer in layers]
-    last = (
-        layers[-1].weight.index_select(0, targets).T.contiguous()
-    )  # the row of each image's class, [hidden, n]
+    last = layers[-1].weight.index_select(0, targets).T.contiguous()  # each image's class's row, [hidden, n]
     total = along.new_zeros(along.shape[1], len(images))
     size = max(1, POINTS.get(images.device.type, POINTS["cuda"]) // len(weights))
     for start in range(0, len(images), size):

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from harness.models import KSparseAutoencoder
+from harness.models import KSparseAutoencoder, is_as_written
 
 PATIENCE = 200
 """Steps without a gradient after which a unit sleeps."""
@@ -261,8 +261,7 @@ class ClassifierTraining:
             found.append((slope.T @ inputs[layer], slope.sum(dim=0)))
             if layer:
                 opened = inputs[layer].sign_()  # what relu and dropout let through
-                scale = 1 / (1 - self.dropped[layer - 1])
-                slope = (slope @ weights[layer]).mul_(opened).mul_(scale)
+                slope = (slope @ weights[layer]).mul_(opened).mul_(_scale(self.dropped[layer - 1]))
         by_weight, by_bias = zip(*reversed(found), strict=True)
         self.gradients = [*by_weight, *by_bias]
         _adam(
@@ -288,12 +287,13 @@ class ClassifierTraining:
 
 
 def is_rectifier_network(classifier: nn.Module) -> TypeGuard[nn.Sequential]:
-    """Whether a classifier is linear layers with relu and dropout between them."""
-    if not isinstance(classifier, nn.Sequential):
+    """Whether a classifier is linear layers with relu and dropout between them, as written."""
+    if not isinstance(classifier, nn.Sequential) or not is_as_written(classifier):
         return False
     *hidden, last = [type(layer) for layer in classifier] or [nn.Identity]
     pattern = [nn.Linear, nn.ReLU, nn.Dropout]
-    return last is nn.Linear and len(hidden) % 3 == 0 and hidden == pattern * (len(hidden) // 3)
+    biased = all(layer.bias is not None for layer in classifier if isinstance(layer, nn.Linear))
+    return biased and last is nn.Linear and hidden == pattern * (len(hidden) // 3)
 
 
 def kept(values: Tensor, p: float) -> Tensor:
@@ -305,4 +305,9 @@ def kept(values: Tensor, p: float) -> Tensor:
     words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     bits = words.view(torch.int16)[: values.numel()].view_as(values)
     stays = bits >= min(round(p * 2**16), 2**16 - 1) - 2**15
-    return stays.to(values.dtype).mul_(1 / (1 - p) if p < 1 else 0)
+    return stays.to(values.dtype).mul_(_scale(p))
+
+
+def _scale(p: float) -> float:
+    """What dropout multiplies the values with that it keeps; where it keeps none, 0."""
+    return 1 / (1 - p) if p < 1 else 0.0
