@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from harness import integrity
 from harness.config import ATTRIBUTION_METHODS
 from harness.models import PixelClassifier
 from harness.registry import Registry
@@ -38,24 +39,30 @@ class Method:
         maps: `(model, images, targets, **settings) -> maps`, in its own space.
         sensitivity: The same as a sensitivity map, where that is another one: for a method of the
             contribution space, the factor that (x - x0) multiplies.
+        identity: What its own maps' inner products with directions must be, from forward passes; None
+            where no such check is known.
     """
 
     name: str
     space: Space
     maps: MapFunction
     sensitivity: MapFunction | None = None
+    identity: integrity.Identity | None = None
 
 
 methods: Registry[Method] = Registry("attribution")
 
 
 def register(
-    name: str, space: Space, sensitivity: MapFunction | None = None
+    name: str,
+    space: Space,
+    sensitivity: MapFunction | None = None,
+    identity: integrity.Identity | None = None,
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
 
     def decorate(function: MapFunction) -> MapFunction:
-        methods.add(name, Method(name, space, function, sensitivity))
+        methods.add(name, Method(name, space, function, sensitivity, identity))
         return function
 
     return decorate
@@ -107,7 +114,28 @@ def attribute(
     return Maps(maps(method.maps), sensitivity, method.space)
 
 
-def _known_to(function: MapFunction, settings: Mapping[str, Any]) -> dict[str, Any]:
+def identity_errors(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    maps: Tensor,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int,
+) -> Tensor | None:
+    """How far each of a method's own maps is from its definition (`integrity.errors`); None if unknown.
+
+    Arguments as in `attribute`; maps are float32 [n, pixels], and the seed draws the check's directions.
+    """
+    identity = methods[name].identity
+    if identity is None:
+        return None
+    known = _known_to(identity, settings or {})
+    return integrity.errors(model, images, targets, maps, identity, seed=seed, **known)
+
+
+def _known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a method takes."""
     parameters = inspect.signature(function).parameters
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
@@ -155,7 +183,7 @@ def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
     return sigma * torch.randn(samples, pixels, generator=generator)
 
 
-@register("gradients", space="sensitivity")
+@register("gradients", space="sensitivity", identity=integrity.of_gradients)
 def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
     return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
@@ -177,7 +205,12 @@ def path_gradients(
     return _mean_gradient(model, images, targets, positions, None, weights, chunk_size)
 
 
-@register("integrated_gradients", space="contribution", sensitivity=path_gradients)
+@register(
+    "integrated_gradients",
+    space="contribution",
+    sensitivity=path_gradients,
+    identity=integrity.of_integrated_gradients,
+)
 def integrated_gradients(
     model: nn.Module,
     images: Tensor,
@@ -196,7 +229,7 @@ def integrated_gradients(
     )
 
 
-@register("smoothgrad", space="sensitivity")
+@register("smoothgrad", space="sensitivity", identity=integrity.of_smoothgrad)
 def smoothgrad(
     model: nn.Module,
     images: Tensor,
@@ -224,7 +257,12 @@ def decoder_sensitivity(
     return _through_decoder(model, images, targets, lambda z, slope: (z > 0) * slope, chunk_size)
 
 
-@register("decoder_weighted", space="sensitivity", sensitivity=decoder_sensitivity)
+@register(
+    "decoder_weighted",
+    space="sensitivity",
+    sensitivity=decoder_sensitivity,
+    identity=integrity.of_decoder_weighted,
+)
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

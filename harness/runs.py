@@ -104,7 +104,9 @@ class Run:
         def maps(where: str, names: tuple[str, ...]) -> dict[str, MethodMaps]:
             arrays = {name: folder.read_arrays(f"{where}/{name}.npz") for name in names}
             return {
-                name: MethodMaps(one["maps"], str(one["space"]), one.get("sensitivity"))
+                name: MethodMaps(
+                    one["maps"], str(one["space"]), one.get("sensitivity"), one["targets"], one["indices"]
+                )
                 for name, one in arrays.items()
             }
 
@@ -131,6 +133,11 @@ class Run:
             minimum_per_class=settings.selection.minimum_per_class,
             confidence=settings.selection.confidence,
             surest=self.directory.read_json("samples.json")["surest"],
+            in_training=predictions["in_training"],
+            sanity={
+                path.stem: folder.read_arrays(f"sanity/{path.name}")
+                for path in sorted((folder / "sanity").glob("*.npz"))
+            },
         )
 
     def typical(self, samples_per_class: int = 1) -> Ints:

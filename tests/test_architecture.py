@@ -16,7 +16,17 @@ FLOORS = (
     ("errors",),
     ("registry", "records", "text"),
     ("config",),
-    ("datasets", "models", "sparse", "stacked", "attributions", "statistics", "environment", "criteria"),
+    (
+        "datasets",
+        "models",
+        "sparse",
+        "stacked",
+        "integrity",
+        "attributions",
+        "statistics",
+        "environment",
+        "criteria",
+    ),
     ("training", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
@@ -31,6 +41,8 @@ JUDGING = ("figures", "runs", "judging", "report", "console", "cli")
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),
+    ("integrity", "models"),
+    ("attributions", "integrity"),
     ("attributions", "models"),
     ("attributions", "sparse"),
     ("runs", "figures"),

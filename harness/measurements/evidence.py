@@ -24,11 +24,15 @@ class MethodMaps:
         own: float32 [n, pixels], in the method's own space.
         space: `sensitivity` or `contribution`.
         sensitivity: float32 [n, pixels]; None where the method has no sensitivity form.
+        targets: int64 [n], the classes that the file says are explained.
+        indices: int64 [n], the positions in the test set that it says its maps are of.
     """
 
     own: Floats
     space: str
     sensitivity: Floats | None = None
+    targets: Ints | None = None
+    indices: Ints | None = None
 
     def contribution(self, images: Floats) -> Floats:
         """The maps in contribution space: what each pixel added, against the baseline 0."""
@@ -61,6 +65,8 @@ class Evidence:
         minimum_per_class: Fewer in any class cannot be judged.
         confidence: The bound on the confidence of explained images.
         surest: The highest confidence of any rightly named test image.
+        in_training: bool [t], whether a test image stands in the training set too, pixel for pixel.
+        sanity: What was asked of the maps beyond what they show, arrays by name, by subject.
     """
 
     seed: int
@@ -84,6 +90,8 @@ class Evidence:
     minimum_per_class: int
     confidence: float
     surest: float
+    in_training: Any
+    sanity: Mapping[str, Mapping[str, Any]]
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -98,3 +98,14 @@ def selection(evidence: Evidence) -> Iterator[Measurement]:
         np.empty(0) if reason else (np.arange(wanted) < met).astype(np.float64),
         reason=reason,
     )
+
+
+@measurements.register("test_overlap")
+def test_overlap(evidence: Evidence) -> Iterator[Measurement]:
+    """Share of the test images that stand in the training set too, pixel for pixel.
+
+    A training set judged as a test set flatters every number and fails no other criterion.
+    """
+    there = evidence.in_training.astype(np.float64)
+    title = "Test images that stand in the training set"
+    yield Measurement("test_overlap", title, "share of images", False, "proportion", there)

@@ -1,4 +1,4 @@
-"""The stages of a run, in order: training, inspection, selection, attribution, measurement.
+"""The stages of a run, in order: training, inspection, selection, attribution, probing, measurement.
 
 Each reads what the stages before it made, and writes what it made into the run directory. Only in this
 package are the configuration's keys unpacked into keyword arguments.
@@ -24,6 +24,7 @@ from harness.errors import ConfigurationError, HarnessError, OutputError, RunErr
 from harness.pipeline.explanations import attribute, select
 from harness.pipeline.networks import engine, inspect, train
 from harness.pipeline.numbers import measure
+from harness.pipeline.probes import probe
 from harness.pipeline.work import Progress, Silence
 from harness.pipeline.work import Work as Work
 from harness.records import Provenance
@@ -35,6 +36,7 @@ STAGES: tuple[Stage, ...] = (
     ("inspection", inspect),
     ("selection", select),
     ("attribution", attribute),
+    ("probing", probe),
     ("measurement", measure),
 )
 """The computing stages by name, in order; the run directory is then judged and rendered without torch."""

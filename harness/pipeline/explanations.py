@@ -14,7 +14,7 @@ from harness import attributions, environment, samples
 from harness.artifacts import Folder, key_of, share
 from harness.measurements import CONTROL_METHOD
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, network_digest, stream, to_numpy, untrained
+from harness.pipeline.work import Work, attribution_settings, network_digest, stream, to_numpy, untrained
 from harness.samples import Selection
 
 
@@ -101,8 +101,7 @@ def _maps(
     selection: Selection,
 ) -> Folder:
     """The cache entry of one method's maps of one network."""
-    settings = work.config.attribution.model_dump(exclude={"methods"})
-    settings["noise_seed"] = stream(seed, "smoothgrad noise")
+    settings = attribution_settings(work.config, seed)
     method = attributions.methods[name]
     key = key_of(
         {

@@ -182,6 +182,8 @@ def _trained(
 
 def inspect(work: Work) -> None:
     """What each network makes of the whole test set, and how often its units fire on the training set."""
+    known = {image.tobytes() for image in work.dataset.train_images}
+    in_training = np.array([image.tobytes() in known for image in work.dataset.test_images])
     for seed, network in work.networks.items():
         key = key_of(
             {
@@ -194,8 +196,10 @@ def inspect(work: Work) -> None:
         )
 
         def fill(made: Folder, network: PixelClassifier = network) -> None:
-            for name, arrays in _looked_at(work, network).items():
-                made.write_arrays(name, arrays)
+            arrays = _looked_at(work, network)
+            arrays["predictions.npz"]["in_training"] = in_training
+            for name, inner in arrays.items():
+                made.write_arrays(name, inner)
 
         share(work.cache.found_or_made("inspection", key, fill), work.run.seed(seed).path)
 

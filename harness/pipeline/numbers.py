@@ -27,7 +27,7 @@ def _key(work: Work) -> str:
     """What the measurements depend on: every file that they see, the settings, and the code."""
     run, config = work.run, work.config
     folders = [run.seed(seed) for seed in config.seeds]
-    seen = ("codes.npz", "predictions.npz", "attributions/*.npz", "untrained/*.npz")
+    seen = ("codes.npz", "predictions.npz", "attributions/*.npz", "untrained/*.npz", "sanity/*.npz")
     files = [path for folder in folders for pattern in seen for path in sorted(folder.path.glob(pattern))]
     return key_of(
         {

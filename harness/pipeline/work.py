@@ -84,6 +84,12 @@ def stream(seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:7], "big")
 
 
+def attribution_settings(config: Config, seed: int) -> dict[str, Any]:
+    """The declared settings of all methods, for one seed."""
+    settings = config.attribution.model_dump(exclude={"methods"})
+    return settings | {"noise_seed": stream(seed, "smoothgrad noise")}
+
+
 def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClassifier:
     """The network of a seed before its training, on the CPU, in evaluation mode."""
     with environment.seeded(stream(seed, "autoencoder")):

@@ -1,0 +1,85 @@
+"""Whether each map is what it claims to be; what agreement between methods cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.measurements.agreement import by_pair, correlations, incomparable
+from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.records import Floats, Measurement
+
+TOLERANCE = 1e-3
+"""The largest error, relative to the map's norm, of a map that satisfies its definition."""
+
+
+@measurements.register("attribution_integrity")
+def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
+    """The smallest share, over methods, of samples whose map is what it claims to be.
+
+    A map is, if its inner product with random directions equals what forward passes say (to 1e-3 of its
+    norm), if it adds nothing where the image equals the baseline, and if its file names this image and this
+    class. The stored predictions are asked as well: they must be those of the stored weights. A method that
+    declares no identity is held to the other conditions alone.
+    """
+    errors = _errors(evidence)
+    yield sampled(
+        evidence,
+        "attribution_integrity",
+        "Samples whose maps satisfy their definitions",
+        lambda: _holds(evidence, errors),
+        unit="share of samples",
+        reduction="smallest proportion",
+        reason=None if errors else "the run holds no answers to the integrity check",
+    )
+    for name, rows in errors.items():
+        bad = int((~np.isfinite(rows)).sum())
+
+        def values(rows: Floats = rows) -> Floats:
+            return rows
+
+        yield sampled(
+            evidence,
+            f"attribution_integrity.{name}",
+            f"Error of {name} against forward passes (median)",
+            values,
+            unit="share of the map's norm",
+            higher_is_better=False,
+            reduction="median",
+            reason=f"{bad} of {len(rows)} errors of {name} are not finite" if bad else None,
+        )
+
+
+def _errors(evidence: Evidence) -> dict[str, Floats]:
+    """Each map's error against forward passes, float64 [n], by method; `predictions` stands among them."""
+    asked = evidence.sanity.get("integrity")
+    return {} if asked is None else dict(zip(map(str, asked["names"]), asked["errors"], strict=True))
+
+
+def _holds(evidence: Evidence, errors: dict[str, Floats]) -> Floats:
+    """Whether the predictions and each method's map of each sample hold: float64 [n, 1 + methods]."""
+    columns = [errors["predictions"] <= TOLERANCE]
+    blank = evidence.images == 0
+    for name in evidence.methods:
+        maps = evidence.maps[name]
+        holds = errors.get(name, np.zeros(len(blank))) <= TOLERANCE  # NaN does not
+        holds &= ~(blank & (maps.contribution(evidence.images) != 0)).any(axis=1)
+        for said, true in ((maps.targets, evidence.labels), (maps.indices, evidence.indices)):
+            holds &= np.zeros(len(true), dtype=bool) if said is None else said == true
+        columns.append(holds)
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+@measurements.register("attribution_copies")
+def attribution_copies(evidence: Evidence) -> Iterator[Measurement]:
+    """The largest of the pairs' agreements: two methods that never differ are one method, counted twice."""
+    yield sampled(
+        evidence,
+        "attribution_copies",
+        "Largest correlation of two methods",
+        lambda: by_pair(evidence.contributions(), correlations),
+        higher_is_better=False,
+        reduction="largest mean",
+        reason=incomparable(evidence.contributions()),
+    )

@@ -1,0 +1,90 @@
+"""Evidence built by hand: random maps on right and sure images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
+from harness.records import Floats
+
+METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
+
+
+def random_maps(
+    generator: np.random.Generator, images: Floats, methods: tuple[str, ...], alike: float = 1.0
+) -> dict[str, MethodMaps]:
+    """Maps that share something: integrated gradients are contributions, the others sensitivities."""
+    common = alike * generator.standard_normal(images.shape)
+    maps = {}
+    for name in methods:
+        sensitivity = (common + generator.standard_normal(images.shape)).astype(np.float32)
+        if name == "integrated_gradients":
+            maps[name] = MethodMaps(sensitivity * images, "contribution", sensitivity)
+        elif name.startswith("decoder"):
+            other = generator.standard_normal(images.shape).astype(np.float32)
+            maps[name] = MethodMaps(sensitivity, "sensitivity", other)
+        else:
+            maps[name] = MethodMaps(sensitivity, "sensitivity", sensitivity)
+    return maps
+
+
+def an_evidence(
+    counts: tuple[int, ...] = (4, 5, 3),
+    shape: tuple[int, int] = (10, 20),
+    methods: tuple[str, ...] = METHODS,
+    seed: int = 0,
+    **changed: Any,
+) -> Evidence:
+    """Evidence of random maps on right and sure images, a third of whose pixels are 0."""
+    generator = np.random.default_rng(seed)
+    classes, pixels = len(counts), shape[0] * shape[1]
+    labels = np.repeat(np.arange(classes), counts)
+    chosen = len(labels)
+    tests = 2 * chosen + 6
+    test_labels = np.concatenate([labels, generator.integers(0, classes, tests - chosen)])
+    order = generator.permutation(tests)
+    places = np.empty(tests, dtype=np.int64)
+    places[order] = np.arange(tests)
+    logits = np.where(np.eye(classes)[test_labels] > 0, 9.0, 0.0)[order]
+    images = np.maximum(generator.random((chosen, pixels)) - 1 / 3, 0).astype(np.float32)
+    maps = random_maps(generator, images, (*methods, CONTROL_METHOD))
+    known: dict[str, Any] = dict(
+        seed=seed,
+        logits=logits.astype(np.float32),
+        test_labels=test_labels[order],
+        baseline_logits=generator.normal(size=classes).astype(np.float32),
+        l0=generator.integers(3, 6, tests),
+        k=5,
+        firing_frequency=np.array([0.0, 0.1, 1.0, 0.0, 1e-9]),
+        squared_errors=generator.random(tests),
+        squared_deviations=1 + generator.random(tests),
+        images=images,
+        shape=shape,
+        indices=places[:chosen],
+        labels=labels,
+        reconstructions=generator.random(images.shape).astype(np.float32),
+        maps={
+            name: dataclasses.replace(one, targets=labels, indices=places[:chosen])
+            for name, one in maps.items()
+        },
+        untrained=random_maps(generator, images, methods, alike=0.3),
+        classes=tuple(f"class {label}" for label in range(classes)),
+        wanted_per_class=max(counts),
+        minimum_per_class=2,
+        confidence=0.8,
+        surest=0.999,
+        in_training=np.zeros(tests, dtype=bool),
+        sanity={},
+    )
+    return Evidence(**known | changed)
+
+
+def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:
+    """The same evidence with one method's own maps changed, also where they are its sensitivity form."""
+    before = evidence.maps[name]
+    sensitivity = own if before.sensitivity is before.own else before.sensitivity
+    changed = dataclasses.replace(before, own=own, sensitivity=sensitivity)
+    return dataclasses.replace(evidence, maps={**evidence.maps, name: changed})
