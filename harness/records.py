@@ -112,6 +112,9 @@ class Verdict:
     `verdict` is `error` where the criterion could not be evaluated, which is neither pass nor fail.
     `marginal` says that the interval straddles the threshold. `margin_se` is the distance from the
     threshold in standard errors, positive on the good side; None where the error is 0 or unknown.
+    `minimum_detectable_difference` is the true distance from the threshold that this run would have told
+    apart in four cases of five, in `unit`; None likewise. A test of one's own has no number and no
+    threshold: its relation is `holds`, and its measurement is the place where it stands.
     """
 
     id: str
@@ -123,13 +126,14 @@ class Verdict:
     confidence: float
     n: int
     relation: str
-    threshold: float | tuple[float, float]
+    threshold: float | tuple[float, float] | None
     unit: str
     margin_se: float | None
     gate: bool
     verdict: Outcome
     marginal: bool
     why: str
+    minimum_detectable_difference: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -145,6 +149,8 @@ class Verdict:
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
         """The record of a row of `verdict.json`."""
         threshold = row["threshold"]
+        # a run that was judged before this column was there is read all the same
+        row = {"minimum_detectable_difference": None} | dict(row)
         known = {name: row[name] for name in cls.__dataclass_fields__}
         return cls(**known | {"threshold": tuple(threshold) if isinstance(threshold, list) else threshold})
 

@@ -11,10 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.config import Criterion, shipped_criteria
-from harness.criteria import acceptable, judge, overall, show, show_threshold
+from harness import statistics
+from harness.config import Config, Criterion, Selection, shipped_criteria
+from harness.criteria import (
+    acceptable,
+    announcements,
+    blame_dead_units,
+    judge,
+    loosened,
+    loosened_selection,
+    minimum_detectable_difference,
+    overall,
+    show,
+    show_threshold,
+)
 from harness.measurements import measurements
-from harness.records import Estimate, Outcome, Verdict
+from harness.records import Estimate, Measurement, Outcome, Verdict
 
 quick = settings(derandomize=True, deadline=None, max_examples=100)
 numbers = st.floats(-100, 100).map(lambda number: round(number, 3))
@@ -410,3 +422,238 @@ def test_strict_cannot_judge_an_interval_that_is_not_finite(bounds: tuple[float,
 def test_a_standard_error_that_is_not_finite_gives_no_margin(error: float) -> None:
     """An unknown error is unknown also where it is NaN."""
     assert judge(a_criterion(), an_estimate(0.7, standard_error=error)).margin_se is None
+
+
+@pytest.mark.parametrize("bounds", [(math.nan, 0.8), (0.65, -math.inf), (0.8, 0.65)])
+def test_strict_says_which_interval_it_cannot_use(bounds: tuple[float, float]) -> None:
+    """Bounds that are not finite or out of order are no interval, and the sentence shows them."""
+    why = judge(a_criterion(), an_estimate(0.7, *bounds), strict=True).why
+    assert (
+        why == f"Agreement: --strict needs an interval, and there is none: it is [{bounds[0]}, {bounds[1]}]"
+    )
+
+
+@pytest.mark.parametrize("relation", [">=", "<="])
+def test_an_interval_whose_bounds_are_swapped_judges_nothing(relation: str) -> None:
+    """Swapped bounds would turn an interval that straddles its threshold into one that holds."""
+    swapped = an_estimate(0.6, 0.7, 0.5)
+    assert judge(a_criterion(relation), swapped, strict=True).verdict == "error"
+    assert judge(a_criterion(relation), swapped).marginal is False
+    assert (judge(a_criterion(relation), swapped).low, judge(a_criterion(relation), swapped).high) == (
+        None,
+        None,
+    )
+
+
+def test_an_interval_of_width_0_is_an_interval() -> None:
+    """Equal bounds judge as their one value does."""
+    assert judge(a_criterion(), an_estimate(0.6, 0.6, 0.6), strict=True).verdict == "pass"
+    assert judge(a_criterion(), an_estimate(0.5, 0.5, 0.5), strict=True).verdict == "fail"
+
+
+# what the run could have told apart
+
+
+@pytest.mark.parametrize(
+    ("confidence", "multiple"),
+    # tables of the normal distribution: 1.959964 + 0.841621, 1.644854 + 0.841621, 2.575829 + 0.841621
+    [(0.95, 2.801585), (0.9, 2.486475), (0.99, 3.417450)],
+)
+def test_the_detectable_difference_is_bloom_s_multiple_of_the_standard_error(
+    confidence: float, multiple: float
+) -> None:
+    """With a normal interval it is 2.8 standard errors at 95 %, 2.49 at 90 % (Bloom 1995, table 1)."""
+    half = (multiple - 0.841621) * 0.01
+    for bounds in ((None, None), (0.7 - half, 0.7 + half)):
+        estimate = an_estimate(0.7, *bounds, standard_error=0.01, confidence=confidence)
+        assert minimum_detectable_difference(estimate) == pytest.approx(0.01 * multiple, rel=1e-5)
+        assert judge(a_criterion(), estimate).minimum_detectable_difference == minimum_detectable_difference(
+            estimate
+        )
+
+
+def test_a_true_distance_of_the_detectable_difference_is_told_apart_four_times_in_five() -> None:
+    """Drawn again and again at that distance, 80 % of intervals leave the threshold outside."""
+    generator = np.random.default_rng(0)
+    error, half = 0.02, 1.959964 * 0.02
+    distance = minimum_detectable_difference(an_estimate(0.7, 0.7 - half, 0.7 + half, standard_error=error))
+    assert distance is not None
+    drawn = generator.normal(0.6 - distance, error, 2000)
+    verdicts = [judge(a_criterion(), an_estimate(float(x), float(x) - half, float(x) + half)) for x in drawn]
+    apart = np.mean([one.verdict == "fail" and not one.marginal for one in verdicts])
+    assert apart == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_wide_interval_of_few_seeds_counts_as_wide() -> None:
+    """The interval's own reach is asked, so three seeds do not pass for many."""
+    few = an_estimate(0.7, 0.7 - 0.043, 0.7 + 0.043, standard_error=0.01)
+    assert minimum_detectable_difference(few) == pytest.approx(0.043 + 0.00841621, rel=1e-5)
+
+
+@pytest.mark.parametrize("error", [None, 0.0, math.nan, math.inf])
+def test_nothing_is_known_to_be_detectable_without_a_standard_error(error: float | None) -> None:
+    """An error that is 0, not finite or unknown tells no difference apart."""
+    estimate = an_estimate(0.7, 0.6, 0.8, standard_error=error)
+    assert minimum_detectable_difference(estimate) is None
+
+
+def test_an_error_detects_nothing() -> None:
+    """A criterion without a number has no detectable difference either."""
+    assert judge(a_criterion(), an_estimate(None, standard_error=0.1)).minimum_detectable_difference is None
+    assert judge(a_criterion(), None).minimum_detectable_difference is None
+
+
+# thresholds looser than the shipped ones
+
+
+def changed(name: str, **change: Any) -> list[Criterion]:
+    """The shipped criteria, one of them changed."""
+    return [
+        Criterion.model_validate(one.model_dump() | change) if one.id == name else one
+        for one in shipped_criteria(50)
+    ]
+
+
+@pytest.mark.parametrize("k", [1, 7, 23, 50, 1000])
+def test_the_shipped_criteria_are_not_looser_than_themselves(k: int) -> None:
+    """Nothing is announced where nothing was changed, whatever k makes of the sparsity's band."""
+    assert loosened(shipped_criteria(k), k) == []
+    assert announcements(Config.model_validate({"model": {"k": k}})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("accuracy", {"threshold": 0.74}, ">= 0.74, not >= 0.75"),
+        ("agreement", {"threshold": below(0.6) - 1e-8}, "not >= 0.6"),
+        ("reconstruction", {"threshold": 0.11}, "<= 0.11, not <= 0.1"),
+        ("sparsity", {"threshold": (40.0, 55.0)}, "within [40, 55], not within [45, 55]"),
+        ("sparsity", {"threshold": (45.0, 56.0)}, "within [45, 56], not within [45, 55]"),
+        ("sparsity", {"threshold": (60.0, 65.0)}, "within [60, 65], not within [45, 55]"),
+        ("sparsity", {"relation": "<=", "threshold": 50.0}, "<= 50, not within [45, 55]"),
+        ("accuracy", {"relation": "<=", "threshold": 0.75}, "<= 0.75, not >= 0.75"),
+        ("accuracy", {"relation": "within", "threshold": (0.8, 0.9)}, "within [0.8, 0.9], not >= 0.75"),
+        ("accuracy", {"measurement": "selection"}, "it judges selection, not accuracy"),
+        ("accuracy", {"gate": False}, "it is watched, not a gate"),
+        ("agreement_worst_pair", {"threshold": 0.3}, ">= 0.3, not >= 0.6"),
+    ],
+)
+def test_a_criterion_that_asks_less_than_the_shipped_one_is_announced(
+    name: str, change: dict[str, Any], words: str
+) -> None:
+    """The sentence names the id, what is asked and what ships (fault 15)."""
+    (sentence,) = loosened(changed(name, **change), 50)
+    assert sentence.startswith(f"{name}: looser than shipped: ")
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("accuracy", {"threshold": 0.9}),
+        ("reconstruction", {"threshold": 0.05}),
+        ("sparsity", {"threshold": (46.0, 54.0)}),
+        ("agreement_worst_pair", {"gate": True}),
+        ("accuracy", {"title": "Another title"}),
+        ("accuracy", {"threshold": below(0.75)}),
+    ],
+)
+def test_a_criterion_that_asks_as_much_or_more_is_not_announced(name: str, change: dict[str, Any]) -> None:
+    """Stricter thresholds, a watch made a gate, another title or a last digit are not looser."""
+    assert loosened(changed(name, **change), 50) == []
+
+
+def test_all_that_makes_a_criterion_looser_stands_in_one_sentence() -> None:
+    """Measurement, threshold and lost say of one id are told together."""
+    loose = changed("accuracy", measurement="selection", threshold=0.5, gate=False)
+    text = "it judges selection, not accuracy; >= 0.5, not >= 0.75; it is watched, not a gate"
+    assert loosened(loose, 50) == [f"accuracy: looser than shipped: {text}"]
+
+
+def test_a_shipped_criterion_that_is_gone_is_announced() -> None:
+    """Criteria that lack a shipped id ask less; those that have another id ask more."""
+    few = [one for one in shipped_criteria(50) if one.id != "agreement"]
+    assert loosened([*few, a_criterion(id="own")], 50) == [
+        "agreement: looser than shipped: it is not judged at all"
+    ]
+
+
+def test_k_moves_the_shipped_band_and_is_not_looser() -> None:
+    """The band of one k under another one is looser; under its own it is what ships."""
+    assert loosened(shipped_criteria(20), 20) == []
+    assert [one.split(":")[0] for one in loosened(shipped_criteria(20), 50)] == ["sparsity"]
+
+
+def test_a_choice_of_less_sure_or_fewer_images_is_announced() -> None:
+    """Confidence and least number a class under the shipped ones are told; more of them is not (fault 15)."""
+    assert loosened_selection(Selection()) == []
+    assert loosened_selection(Selection(confidence=0.9, minimum_per_class=4, samples_per_class=5)) == []
+    assert loosened_selection(Selection(confidence=0.79, minimum_per_class=2)) == [
+        "selection.confidence: looser than shipped: 0.79, not 0.8",
+        "selection.minimum_per_class: looser than shipped: 2, not 3",
+    ]
+
+
+def test_a_configuration_announces_criteria_and_choice() -> None:
+    """Both kinds of looser rules are told of a configuration (fault 15)."""
+    loose = Config.model_validate(
+        {"criteria": [{"id": "accuracy", "threshold": 0.1}], "selection": {"confidence": 0.5}}
+    )
+    assert [one.split(":")[0] for one in announcements(loose)] == ["accuracy", "selection.confidence"]
+
+
+# a code of dead units
+
+
+def test_a_code_of_dead_units_fails_and_says_so() -> None:
+    """With every unit dead, what fails or has no number is a fail that names the cause (fault 19)."""
+    estimates = {
+        "sparsity": an_estimate(0.0, name="sparsity"),
+        "agreement": an_estimate(None, reason="no test image is named rightly"),
+        "dead_units": an_estimate(1024.0, name="dead_units"),
+    }
+    sparsity = judge(a_criterion("within", (45, 55), measurement="sparsity"), estimates["sparsity"])
+    agreement = judge(a_criterion(), estimates["agreement"])
+    assert agreement.verdict == "error"
+    for verdict in (sparsity, agreement):
+        blamed = blame_dead_units(verdict, estimates, 1024)
+        assert blamed.verdict == "fail"
+        assert blamed.why == f"{verdict.why}; all 1024 units are dead"
+
+
+def test_dead_units_excuse_and_blame_nothing_else() -> None:
+    """A live unit, a criterion that holds, one that nobody measured, or one without an interval stays."""
+    there = {"agreement": an_estimate(0.5), "dead_units": an_estimate(1023.0)}
+    verdict = judge(a_criterion(), there["agreement"])
+    assert blame_dead_units(verdict, there, 1024) == verdict
+    assert blame_dead_units(verdict, {"agreement": an_estimate(0.5)}, 1024) == verdict
+    dead = {"agreement": an_estimate(0.7), "dead_units": an_estimate(1024.0)}
+    holds = judge(a_criterion(), dead["agreement"])
+    assert blame_dead_units(holds, dead, 1024) == holds
+    unknown = judge(a_criterion(measurement="agrement"), None)
+    assert blame_dead_units(unknown, dead, 1024) == unknown
+    strict = judge(a_criterion(), dead["agreement"], strict=True)
+    assert blame_dead_units(strict, dead, 1024).verdict == "error"
+
+
+# values that are all equal
+
+
+@pytest.mark.parametrize("reduction", ["mean", "equivalence"])
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+@pytest.mark.parametrize("value", [0.7, 0.1, 0.0])
+def test_values_that_are_all_equal_have_an_interval_of_width_0(
+    reduction: str, seeds: tuple[int, ...], value: float
+) -> None:
+    """Equal values give an interval without width, no NaN, and a verdict without a margin (fault 21)."""
+    measured = Measurement(
+        "agreement", "Agreement", "correlation", True, reduction, np.full(30, value), np.repeat([0, 1, 2], 10)
+    )
+    estimate = statistics.estimate(
+        [measured] * len(seeds), seeds, confidence=0.95, resamples=200, generator=np.random.default_rng(0)
+    )
+    verdict = judge(a_criterion(), estimate, strict=True)
+    assert verdict.estimate == pytest.approx(value, rel=1e-12)
+    assert verdict.low == verdict.high == verdict.estimate
+    assert verdict.verdict == ("pass" if value >= 0.6 else "fail")
+    assert (verdict.margin_se, verdict.minimum_detectable_difference, verdict.marginal) == (None, None, False)
