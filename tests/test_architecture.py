@@ -27,7 +27,7 @@ FLOORS = (
         "environment",
         "criteria",
     ),
-    ("training", "samples", "artifacts"),
+    ("training", "sanity", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
     ("runs", "judging"),
