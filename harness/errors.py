@@ -50,6 +50,10 @@ class TrainingDiverged(HarnessError):
         )
 
 
+class MemoryExhausted(HarnessError):
+    """Memory ran out twice, the second time with smaller chunks. Lower `--chunk-size`, or explain fewer."""
+
+
 class CheckpointError(HarnessError):
     """Weights on disk are damaged, foreign, not finite, or hold more than tensors. Train anew: `--fresh`."""
 

@@ -26,7 +26,7 @@ from harness.measurements import (
     top_pixels,
 )
 from harness.records import Estimate, Floats, Measurement
-from tests.evidence import METHODS, an_evidence, with_maps
+from tests.evidence import METHODS, an_evidence, probed, with_maps
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -738,7 +738,7 @@ def test_the_names_do_not_depend_on_whether_there_are_images() -> None:
 @pytest.mark.parametrize("base", list(measurements))
 def test_every_measurement_of_sound_evidence_becomes_a_finite_estimate(base: str) -> None:
     """Nothing of a sound run is without a number, and each image's value has its class."""
-    for one in measurements[base](an_evidence(counts=(8, 8, 8))):
+    for one in measurements[base](probed(an_evidence(counts=(8, 8, 8)))):
         assert one.reason is None
         assert one.strata is None or len(one.strata) == len(one.values)
         number = estimated(one).estimate
@@ -862,3 +862,96 @@ def test_where_nothing_is_right_no_surest_is_named() -> None:
     evidence = an_evidence(methods=METHODS)
     none = dataclasses.replace(evidence, images=evidence.images[:0], surest=0.0)
     assert none.shortage() == "no test image is named rightly"
+
+
+# integrity
+
+
+def with_errors(evidence: Evidence, **changed: Floats) -> Evidence:
+    """The same evidence with answers to the integrity check: errors of 1e-7 but where changed."""
+    n = len(evidence.labels)
+    errors = {name: np.full(n, 1e-7) for name in ("predictions", *evidence.methods)} | changed
+    answers = {"names": np.array(list(errors)), "errors": np.stack(list(errors.values()))}
+    return dataclasses.replace(evidence, sanity={"integrity": answers})
+
+
+def integrity_of(evidence: Evidence) -> Estimate:
+    return estimated(measured(evidence, "attribution_integrity")["attribution_integrity"])
+
+
+def test_sound_maps_are_what_they_claim_to_be() -> None:
+    """Small errors, files that name the samples, and nothing where the image is 0: all samples hold."""
+    estimate = integrity_of(with_errors(an_evidence()))
+    assert (estimate.estimate, estimate.high) == (1.0, 1.0)
+    assert estimate.low is not None
+    assert estimate.low < 1
+
+
+@pytest.mark.parametrize("name", ["predictions", *METHODS])
+def test_the_worst_method_decides_integrity(name: str) -> None:
+    """A quarter of one method's maps, or of the predictions, with an error over 1e-3 leaves three quarters."""
+    evidence = an_evidence(counts=(4, 4, 4))
+    errors = np.full(12, 1e-7)
+    errors[[0, 5, 11]] = (0.0011, 1.0, np.inf)
+    assert integrity_of(with_errors(evidence, **{name: errors})).estimate == pytest.approx(0.75)
+    errors[[0, 5, 11]] = 0.001
+    assert integrity_of(with_errors(evidence, **{name: errors})).estimate == 1.0
+
+
+def test_an_error_that_is_no_number_does_not_hold() -> None:
+    """NaN is not under the tolerance."""
+    evidence = an_evidence(counts=(4, 4, 4))
+    errors = np.full(12, 1e-7)
+    errors[3] = np.nan
+    assert integrity_of(with_errors(evidence, gradients=errors)).estimate == pytest.approx(11 / 12)
+
+
+@pytest.mark.parametrize("part", ["targets", "indices"])
+def test_files_must_name_the_samples(part: str) -> None:
+    """Maps of other classes or other images, by their own file's words, do not hold; nor do silent files."""
+    evidence = with_errors(an_evidence(counts=(4, 4, 4)))
+    maps = evidence.maps["smoothgrad"]
+    said = getattr(maps, part).copy()
+    said[:3] += 1
+    for other, expected in ((said, 0.75), (None, 0.0)):
+        change: dict[str, Any] = {part: other}
+        changed = {**evidence.maps, "smoothgrad": dataclasses.replace(maps, **change)}
+        estimate = integrity_of(dataclasses.replace(evidence, maps=changed)).estimate
+        assert estimate == pytest.approx(expected)
+
+
+def test_a_contribution_where_the_image_is_zero_does_not_hold() -> None:
+    """A pixel that equals the baseline adds nothing."""
+    evidence = with_errors(an_evidence(counts=(4, 4, 4)))
+    own = evidence.maps["integrated_gradients"].own.copy()
+    own[2, np.flatnonzero(evidence.images[2] == 0)[0]] = 1e-6
+    estimate = integrity_of(with_maps(evidence, "integrated_gradients", own))
+    assert estimate.estimate == pytest.approx(11 / 12)
+
+
+def test_a_run_without_answers_has_no_integrity() -> None:
+    """Where the check was not made there is no number, and a gate on it is an error."""
+    estimate = integrity_of(an_evidence())
+    assert estimate.estimate is None
+    assert estimate.reason is not None
+    assert "no answers" in estimate.reason
+
+
+def test_a_copy_shows_as_a_correlation_of_one() -> None:
+    """The largest pair decides: a method that copies another raises it to 1."""
+    evidence = an_evidence()
+    before = estimated(measured(evidence, "attribution_copies")["attribution_copies"]).estimate
+    assert before is not None
+    assert before < 0.99
+    copied = {**evidence.maps, "gradients": evidence.maps["smoothgrad"]}
+    after = measured(dataclasses.replace(evidence, maps=copied), "attribution_copies")["attribution_copies"]
+    assert estimated(after).estimate == pytest.approx(1.0)
+
+
+def test_overlap_is_the_share_of_test_images_that_were_learned() -> None:
+    """Three of 30 test images that stand in the training set are a tenth."""
+    evidence = an_evidence()
+    there = np.zeros(len(evidence.test_labels), dtype=bool)
+    there[:3] = True
+    one = measured(dataclasses.replace(evidence, in_training=there), "test_overlap")["test_overlap"]
+    assert estimated(one).estimate == pytest.approx(3 / len(there))

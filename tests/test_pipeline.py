@@ -23,7 +23,7 @@ from harness.artifacts import RunDirectory
 from harness.attributions import Method
 from harness.config import Config
 from harness.datasets import Dataset
-from harness.errors import ConfigurationError, DeviceError, OutputError, TrainingDiverged
+from harness.errors import ConfigurationError, DeviceError, MemoryExhausted, OutputError, TrainingDiverged
 from harness.measurements import correlations
 from harness.models import PixelClassifier
 from harness.pipeline.networks import engine
@@ -132,7 +132,8 @@ def test_samples_are_right_sure_and_balanced(finished: RunDirectory) -> None:
 
 
 def test_a_second_run_trains_nothing_and_gives_the_same_metrics(small_config: MakeConfig) -> None:
-    """A second run takes its networks from the first and has the same metrics; `fresh` trains anew."""
+    """A second run takes its networks from the first and has the same metrics; `fresh` trains anew, and on
+    the same machine the same seed gives the same metrics to the last byte (fault 25)."""
     brief: dict[str, Any] = {"seeds": "7", "epochs": 1, "classifier_epochs": 2}
     first, notes = compute(small_config(**brief))
     assert len(notes.trained) == 2
@@ -552,3 +553,54 @@ def test_a_network_that_computes_otherwise_is_looked_at_anew(
     assert clean.run.seed(0).read_arrays("codes.npz")["l0"].mean() <= 32
     assert 32 < units[str(wider)] <= 40
     assert units[str(dense)] > 40
+
+
+# memory
+
+
+def exhausted(message: str, chunk_size: int) -> Callable[..., Any]:
+    """An `attribute` for which memory runs out with chunks over a size."""
+    true = attributions.attribute
+
+    def attribute(model: nn.Module, images: Any, targets: Any, name: str, settings: Any) -> Any:
+        if settings["chunk_size"] > chunk_size:
+            raise RuntimeError(message)
+        return true(model, images, targets, name, settings)
+
+    return attribute
+
+
+OUT_OF_MEMORY = "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"
+
+
+def test_exhausted_memory_is_tried_once_more_with_smaller_chunks(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attribution goes on in smaller chunks, says so, and gives the same metrics (fault 22)."""
+    whole, _ = compute(small_config())
+    monkeypatch.setattr(attributions, "attribute", exhausted(OUT_OF_MEMORY, 64))
+    # without the cache of attributions the maps are made anew
+    work, notes = compute(small_config(chunk_size=511))
+    assert metrics(work.run) == metrics(whole.run)
+    assert any("memory ran out with --chunk-size 511; once more with 63" in line for line in notes.warned)
+
+
+def test_memory_that_is_exhausted_again_is_an_error(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where smaller chunks do not help either, the run is an error that says what to do (fault 22)."""
+    monkeypatch.setattr(attributions, "attribute", exhausted(OUT_OF_MEMORY, 0))
+    config = small_config(chunk_size=510)
+    with pytest.raises(MemoryExhausted, match="lower --chunk-size"):
+        compute(config)
+    (run,) = (config.output / "runs").iterdir()
+    assert judging.judge(RunDirectory.open(run))["verdict"] == "error"
+
+
+def test_another_error_of_torch_is_not_taken_for_exhausted_memory(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug keeps its own message, and is not tried again."""
+    monkeypatch.setattr(attributions, "attribute", exhausted("shapes cannot be multiplied", 0))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        compute(small_config(chunk_size=509))

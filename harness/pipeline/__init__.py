@@ -1,4 +1,5 @@
-"""The stages of a run, in order: training, inspection, selection, attribution, probing, measurement.
+"""The stages of a run, in order: training, inspection, selection, attribution, probing, measurement, and
+the same again of more samples where that was asked for and a gate is undecided.
 
 Each reads what the stages before it made, and writes what it made into the run directory. Only in this
 package are the configuration's keys unpacked into keyword arguments.
@@ -22,6 +23,7 @@ from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.pipeline.explanations import attribute, select
+from harness.pipeline.looks import decide
 from harness.pipeline.networks import engine, inspect, train
 from harness.pipeline.numbers import measure
 from harness.pipeline.probes import probe
@@ -38,6 +40,7 @@ STAGES: tuple[Stage, ...] = (
     ("attribution", attribute),
     ("probing", probe),
     ("measurement", measure),
+    ("deciding", decide),
 )
 """The computing stages by name, in order; the run directory is then judged and rendered without torch."""
 

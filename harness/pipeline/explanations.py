@@ -10,17 +10,29 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from harness import attributions, environment, samples
+from harness import attributions, environment, samples, statistics
 from harness.artifacts import Folder, key_of, share
 from harness.measurements import CONTROL_METHOD
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, attribution_settings, network_digest, stream, to_numpy, untrained
+from harness.pipeline.work import (
+    Work,
+    attribution_settings,
+    network_digest,
+    stream,
+    to_numpy,
+    untrained,
+    within_memory,
+)
 from harness.samples import Selection
 
 
 def select(work: Work) -> None:
-    """Choose the samples that every seed names rightly and surely."""
+    """Choose the samples that every seed names rightly and surely.
+
+    At a later look more are chosen, those of the look before among them.
+    """
     config = work.config.selection
+    per_class = work.looks[work.look] if work.looks else config.samples_per_class
     by_seed = {
         seed: work.run.seed(seed).read_arrays("predictions.npz")["logits"] for seed in work.config.seeds
     }
@@ -29,11 +41,15 @@ def select(work: Work) -> None:
         list(by_seed.values()),
         labels,
         len(work.dataset.classes),
-        per_class=config.samples_per_class,
+        per_class=per_class,
         confidence=config.confidence,
         generator=np.random.default_rng(stream(work.config.seeds[0], "selection")),
     )
     work.selection = selection
+    if not work.looks:
+        pool = min(one.sure for one in selection.yields)
+        more = work.config.statistics.until_decided and pool > per_class
+        work.looks = statistics.looks(per_class, pool) if more else (per_class,)
     chosen = selection.indices
     names = work.dataset.classes
     work.run.write_arrays(
@@ -59,14 +75,13 @@ def select(work: Work) -> None:
         {
             "surest": selection.surest,
             "confidence": config.confidence,
+            "looks": {"planned": work.looks, "taken": work.look + 1},
             "yields": [asdict(one) | {"class": names[one.label]} for one in selection.yields],
         },
     )
     short = [names[one.label] for one in selection.yields if one.chosen < one.wanted]
     if short:
-        work.progress.warn(
-            f"fewer than {config.samples_per_class} right and sure images of: {', '.join(short)}"
-        )
+        work.progress.warn(f"fewer than {per_class} right and sure images of: {', '.join(short)}")
 
 
 def attribute(work: Work) -> None:
@@ -125,7 +140,9 @@ def _maps(
     )
 
     def fill(made: Folder) -> None:
-        maps = attributions.attribute(network, images, targets, name, settings)
+        maps = within_memory(
+            work, name, settings, lambda used: attributions.attribute(network, images, targets, name, used)
+        )
         arrays = {
             "maps": to_numpy(maps.own).astype(np.float32),
             "space": np.array(maps.space),

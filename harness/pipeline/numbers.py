@@ -8,7 +8,6 @@ import numpy as np
 
 from harness import environment, measurements, statistics
 from harness.artifacts import Folder, RunDirectory, digest_of, key_of, share
-from harness.config import Config
 from harness.pipeline.work import Work, stream
 from harness.records import Estimate, Measurement
 from harness.runs import Run
@@ -39,6 +38,7 @@ def _key(work: Work) -> str:
             "k": config.model.k,
             "selection": config.selection.model_dump(),
             "statistics": config.statistics.model_dump(),
+            "looks": work.looks,
             "dataset": [work.dataset.name, *work.dataset.classes, *map(str, work.dataset.shape)],
             "code": environment.code_digest(),
             "functions": [
@@ -57,7 +57,7 @@ def _measure(work: Work, made: RunDirectory) -> None:
     for base, function in measurements.measurements.items():
         measured = [list(function(one)) for one in by_seed]
         for same in zip(*measured, strict=True):
-            estimates += _estimates(config, same)
+            estimates += _estimates(work, same)
         arrays = {
             one.name: np.stack([row[number].values for row in measured])
             for number, one in enumerate(measured[0])
@@ -69,15 +69,23 @@ def _measure(work: Work, made: RunDirectory) -> None:
     made.write_estimates(estimates)
 
 
-def _estimates(config: Config, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
-    """The estimates of one measurement: of all seeds together, then of each seed where there are several."""
+def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
+    """The estimates of one measurement: of all seeds together, then of each seed where there are several.
+
+    What is measured on the explained images may be looked at again when more are explained, and its
+    intervals are as much wider as keeps all looks together at the nominal confidence.
+    """
+    config = work.config
+    confidence = config.statistics.interval_confidence
+    if same[0].strata is not None:
+        confidence = statistics.look_confidence(work.looks, confidence)
 
     def estimate(part: tuple[Measurement, ...], seeds: tuple[int, ...]) -> Estimate:
         # the stream depends on the name alone, so that a new measurement moves no other's interval
         return statistics.estimate(
             part,
             seeds,
-            confidence=config.statistics.interval_confidence,
+            confidence=confidence,
             resamples=config.statistics.resamples,
             generator=np.random.default_rng(stream(config.seeds[0], f"bootstrap {part[0].name}")),
         )

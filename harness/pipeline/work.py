@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,11 +14,16 @@ from harness import environment
 from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
 from harness.datasets import Dataset
+from harness.errors import MemoryExhausted
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.records import Epoch
 from harness.samples import Selection
 
 Epochs = tuple[Epoch, ...]
+T = TypeVar("T")
+
+SMALLER = 8
+"""By what a chunk is divided when memory was exhausted."""
 
 
 class Progress(Protocol):
@@ -64,6 +69,8 @@ class Work:
         networks: The trained network of each seed.
         selection: The chosen samples.
         durations: Seconds by stage.
+        looks: The sizes, in samples a class, at which the numbers may be looked at.
+        look: Which of them is being looked at.
     """
 
     config: Config
@@ -77,6 +84,8 @@ class Work:
     networks: dict[int, PixelClassifier] = field(default_factory=dict)
     selection: Selection | None = None
     durations: dict[str, float] = field(default_factory=dict)
+    looks: tuple[int, ...] = ()
+    look: int = 0
 
 
 def stream(seed: int, purpose: str) -> int:
@@ -88,6 +97,41 @@ def attribution_settings(config: Config, seed: int) -> dict[str, Any]:
     """The declared settings of all methods, for one seed."""
     settings = config.attribution.model_dump(exclude={"methods"})
     return settings | {"noise_seed": stream(seed, "smoothgrad noise")}
+
+
+def within_memory(
+    work: Work, what: str, settings: Mapping[str, Any], call: Callable[[Mapping[str, Any]], T]
+) -> T:
+    """What `call` makes of the settings; where memory runs out, once more with a smaller `chunk_size`.
+
+    Raises:
+        MemoryExhausted: it ran out again.
+    """
+    size = int(settings["chunk_size"])
+    smaller = max(1, size // SMALLER)
+    try:
+        return call(settings)
+    except (MemoryError, RuntimeError) as error:
+        if not _memory_ran_out(error):
+            raise
+    # past the except clause, so that the failed call's arrays are no longer held by its traceback
+    work.progress.warn(f"{what}: memory ran out with --chunk-size {size}; once more with {smaller}")
+    if work.device.type == "cuda":
+        torch.cuda.empty_cache()
+    try:
+        return call({**settings, "chunk_size": smaller})
+    except (MemoryError, RuntimeError) as error:
+        if not _memory_ran_out(error):
+            raise
+        raise MemoryExhausted(
+            f"{what}: memory ran out with --chunk-size {size}, and again with {smaller}; "
+            "lower --chunk-size or --samples-per-class, or free the device"
+        ) from error
+
+
+def _memory_ran_out(error: BaseException) -> bool:
+    """Torch raises a class of its own on a GPU, and a bare RuntimeError on a CPU."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClassifier:
