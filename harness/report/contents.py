@@ -1,163 +1,20 @@
-"""Render a run as one self-contained page: sections by name, each a function and a template.
-
-The only importer of jinja2. Everything shown is read from the run directory, so a report can be rendered
-again anywhere; the same run gives the same bytes.
-"""
+"""The report's sections, in their order: each says what its template shows, or why there is nothing."""
 
 from __future__ import annotations
 
 import itertools
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from harness import figures
-from harness.artifacts import RunDirectory, shipped
-from harness.criteria import show, show_threshold
-from harness.errors import HarnessError, RunError
-from harness.judging import sentence
+from harness.artifacts import Folder, RunDirectory
+from harness.criteria import show
 from harness.measurements import CONTROL_METHOD
-from harness.registry import Registry
+from harness.report.page import Chart, Context, section
 from harness.runs import Run
 from harness.statistics import stratified_mean
-from harness.text import clean
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Context = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report.
-
-    Attributes:
-        name: Its anchor; its template is `sections/<name>.html.j2`.
-        title: Its heading.
-        fill: Returns the template's context, or a line that says why there is nothing to show.
-        templates: The folder that holds `sections/`; the harness's own where None.
-    """
-
-    name: str
-    title: str
-    fill: Callable[[Run], Context | str]
-    templates: Path | None = None
-
-
-sections: Registry[Section] = Registry("section")
-
-
-def section(
-    name: str, title: str, templates: Path | None = None
-) -> Callable[[Callable[[Run], Context | str]], Callable[..., Any]]:
-    """A decorator: the function below it fills the section `name`, in the order of registration."""
-
-    def decorate(function: Callable[[Run], Context | str]) -> Callable[[Run], Context | str]:
-        sections.add(name, Section(name, title, function, templates))
-        return function
-
-    return decorate
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawing with the words that stand for it.
-
-    Attributes:
-        name: Unique in the page; also the file's name in `figures/`.
-        figure: The drawing.
-        finding: What it shows, as a sentence with its numbers: the alternative text.
-        columns: Head of the data table behind it.
-        rows: The table.
-    """
-
-    name: str
-    figure: Figure
-    finding: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = ()
-
-
-def render(directory: RunDirectory | str | Path) -> Path:
-    """Write `report.html` and `figures/`; the page's path.
-
-    A section that cannot be made says so in its place and the rest of the page stands; then the error is
-    raised, so that a broken report is not taken for a whole one.
-
-    Raises:
-        RunError: no verdict, a verdict of another run, a section that failed.
-    """
-    directory = directory if isinstance(directory, RunDirectory) else RunDirectory.open(Path(directory))
-    run = Run(directory)
-    if run.verdict is None:
-        raise RunError(
-            f"{directory / 'verdict.json'}: missing, the run was not judged; "
-            f"judge it first: harness judge {directory.path}"
-        )
-    broken: list[str] = []
-    environment = _environment(directory)
-    parts = [_part(one, run, environment, broken) for one in sections.values()]
-    page = environment.get_template("report.html.j2").render(
-        run=run,
-        verdict=run.verdict,
-        sentence=sentence(run.verdict),
-        parts=parts,
-        style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
-    )
-    directory.write_text("report.html", page)
-    if broken:
-        raise RunError(f"{directory / 'report.html'}: sections could not be made: {'; '.join(broken)}")
-    return directory / "report.html"
-
-
-def _environment(directory: RunDirectory) -> jinja2.Environment:
-    others = [one.templates for one in sections.values() if one.templates is not None]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([shipped("templates"), *dict.fromkeys(others)]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-    def draw(chart: Chart) -> Markup:
-        text = figures.svg(chart.figure, chart.name)
-        directory.write_text(f"figures/{chart.name}.svg", text + "\n")
-        return Markup(text)  # noqa: S704 - made by matplotlib, which escapes what it was given
-
-    environment.filters |= {
-        "clean": clean,
-        "show": show,
-        "threshold": show_threshold,
-        "words": figures.words,
-        "draw": draw,
-    }
-    return environment
-
-
-def _part(one: Section, run: Run, environment: jinja2.Environment, broken: list[str]) -> dict[str, Any]:
-    """One section's title and markup; where it failed, its trace in its place."""
-    part: dict[str, Any] = {"name": one.name, "title": one.title, "absent": "", "trace": "", "body": ""}
-    try:
-        context = one.fill(run)
-        if isinstance(context, str):
-            part["absent"] = context
-        else:
-            template = environment.get_template(f"sections/{one.name}.html.j2")
-            # the template escapes; its result is markup
-            part["body"] = Markup(template.render(run=run, **context))  # noqa: S704
-    except Exception as error:  # a section that fails must not take the verdict with it
-        broken.append(f"{one.name} ({clean(error)})")
-        part["trace"] = str(error) if isinstance(error, HarnessError) else traceback.format_exc()
-    return part
 
 
 def _no_samples(run: Run) -> str | None:
@@ -317,6 +174,79 @@ _STATISTICS = ("mean", "maximum", "standard_deviation", "percentile_99")
 def _statistic(run: Run, method: str, rule: str) -> float | None:
     estimate = run.estimate(f"map_statistics.{method}.{rule}")
     return None if estimate is None else estimate.estimate
+
+
+_VALIDITY = {
+    "Are the maps what they claim to be": ("attribution_integrity", "attribution_copies"),
+    "Do they add up to what they explain": ("completeness",),
+    "Do they name the pixels that the decision rests on": (
+        "attribution_faithfulness",
+        "advantage_over_random",
+        "deletion",
+        "insertion",
+    ),
+    "Do they follow the model's weights": ("randomisation",),
+    "Are they stable": ("max_sensitivity",),
+    "Are they concentrated": ("concentration",),
+    "Where do they lie": ("foreground_share", "border_share", "centre_of_mass"),
+    "What the selection leaves out": ("agreement_below", "agreement_wrong"),
+    "Are the pairs significant": ("agreement_significance",),
+}
+"""The questions that are asked of every method, and the measurements that answer them, by base name."""
+
+
+@section("validity", "May each method be believed")
+def _validity(run: Run) -> Context | str:
+    if (reason := _no_samples(run)) is not None:
+        return reason
+    several = len(run.config.seeds) > 1
+    joint = [one for one in run.estimates if one.seed is None or not several]
+    questions = {
+        question: [one for one in joint if one.name.split(".")[0] in bases]
+        for question, bases in _VALIDITY.items()
+    }
+    return {"questions": {question: rows for question, rows in questions.items() if rows}}
+
+
+_GATE_QUALITY = "gate-quality.json"
+
+
+def _kept_gate_quality(run: RunDirectory) -> dict[str, Any] | None:
+    """How good the gate is, of the commit it was measured on; None where nobody has measured it.
+
+    What stands beside the runs (`nox -s gate-quality`), else what the release ships, is copied into the run
+    directory once, which is whole without either.
+    """
+    if not (run / _GATE_QUALITY).is_file():
+        beside, ours = (
+            run.path.parent.parent / _GATE_QUALITY,
+            Path(__file__).parents[1] / "data" / _GATE_QUALITY,
+        )
+        found = next((path for path in (beside, ours) if path.is_file()), None)
+        if found is None:
+            return None
+        run.write_json(_GATE_QUALITY, Folder(found.parent).read_json(_GATE_QUALITY))
+    return run.read_json(_GATE_QUALITY)
+
+
+@section("gate-quality", "The gate itself, judged")
+def _gate_quality(run: Run) -> Context | str:
+    quality = _kept_gate_quality(run.directory)
+    if quality is None:
+        return "The gate's own errors have not been measured here; nox -s gate-quality measures them."
+    kinds = [
+        {
+            "kind": kind,
+            "nominal": row["nominal"],
+            "lowest": min(cell["coverage"] for cell in row["cells"]),
+            "highest": max(cell["coverage"] for cell in row["cells"]),
+            "repetitions": min(cell["repetitions"] for cell in row["cells"]),
+            "exceptions": len(row["exceptions"]),
+            "cells": len(row["cells"]),
+        }
+        for kind, row in quality["coverage"].items()
+    ]
+    return {"quality": quality, "kinds": kinds, "same_code": quality["code"] == run.provenance.code}
 
 
 @section("model", "The model")

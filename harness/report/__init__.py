@@ -1,0 +1,9 @@
+"""One self-contained page a run, made of sections by name."""
+
+from __future__ import annotations
+
+# importing the contents registers the sections
+from harness.report import contents  # noqa: F401
+from harness.report.page import Chart, Section, render, section, sections
+
+__all__ = ["Chart", "Section", "render", "section", "sections"]
