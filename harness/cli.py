@@ -108,7 +108,7 @@ def _declared(command: Callable[..., None]) -> Callable[..., None]:
 
 def _default(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return "none" if value is None else str(value)
@@ -140,8 +140,10 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     from harness import config as configuration
     from harness import judging
     from harness.console import Shown, show_verdict
+    from harness.criteria import announcements
 
     settings = configuration.load(config, flags)
+    configuration.refuse_absent(settings.checks)
     shown = Shown(quiet=settings.quiet)
     gated = [criterion.measurement for criterion in settings.criteria if criterion.gate]
     compared = [name for name in settings.attribution.methods if name != "decoder_reconstruction"]
@@ -150,9 +152,11 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
             "attribution.methods: the gate 'agreement' needs at least two methods to compare "
             f"(got {', '.join(settings.attribution.methods)}); name two, or use 'harness run'"
         )
+    for text in announcements(settings):
+        shown.warn(text)
     work, failure = _compute(settings, shown)
     with _importing("harness.report"):
-        verdict = judging.judge(work.run)
+        verdict = judging.judge(work.run, reported=True)
     from harness import report
 
     try:
@@ -170,6 +174,7 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
     from harness.console import Shown
 
     settings = configuration.load(config, flags)
+    configuration.refuse_absent(settings.checks)
     shown = Shown(quiet=settings.quiet)
     work, failure = _compute(settings, shown)
     if failure is not None:
@@ -189,8 +194,9 @@ def judge(
     from harness.console import Shown, show_verdict
 
     directory = RunDirectory.open(run)
-    verdict = judging.judge(directory, strict=strict)
-    if (directory / "report.html").is_file():
+    reported = (directory / "report.html").is_file()
+    verdict = judging.judge(directory, strict=strict, reported=reported)
+    if reported:
         from harness import report as reporting
 
         reporting.render(directory)

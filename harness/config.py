@@ -6,8 +6,7 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
@@ -17,11 +16,7 @@ from pydantic.fields import FieldInfo
 
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from harness.tables import read, table_of
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -63,6 +58,14 @@ Seeds = Annotated[
 Names = Annotated[
     tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
 ]
+
+
+Folders = Annotated[
+    tuple[Annotated[Path, pydantic.AfterValidator(Path.absolute)], ...],
+    BeforeValidator(_split),
+    pydantic.AfterValidator(_distinct),
+]
+"""Absolute, so that a stored configuration means the same folders wherever it is read."""
 
 
 class _Table(BaseModel):
@@ -125,6 +128,9 @@ class Statistics(_Table):
 
     interval_confidence: float = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
     resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
+    until_decided: bool = Field(
+        False, description="explain more samples until no gate's interval straddles its threshold"
+    )
 
 
 class Report(_Table):
@@ -204,6 +210,9 @@ class Config(_Table):
     strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
     fresh: bool = Field(False, description="compute everything anew, whatever the cache holds")
     quiet: bool = Field(False, description="print the verdict alone")
+    checks: Folders = Field(
+        (), description="folders of tests of your own, judged beside the shipped criteria"
+    )
     data: Data = Data()
     model: Model = Model()
     training: Training = Training()
@@ -287,7 +296,7 @@ def load(
     Raises:
         ConfigurationError: a file that cannot be read, an unknown key, or a value out of its bounds.
     """
-    values, origin = _read(None if path is None else Path(path), folder)
+    values, origin = read(None if path is None else Path(path), folder)
     tables = {key: table for key, table, _ in settings()}
     for key, value in (flags or {}).items():
         if value is None:
@@ -296,7 +305,7 @@ def load(
         if table is None:
             values[key] = value
         else:
-            values[table] = _table(values.get(table, {}), f"{table} in {origin}") | {key: value}
+            values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
@@ -304,43 +313,15 @@ def load(
         raise ConfigurationError("; ".join(reversed(lines.values()))) from None
 
 
-def _read(path: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
-    """The raw values, and where they come from in words."""
-    if path is None:
-        named, project = folder / "harness.toml", folder / "pyproject.toml"
-        if named.is_file():
-            return _parse(named), str(named)
-        if project.is_file():
-            return _tool_table(project), f"[tool.harness] of {project}"
-        return {}, "the command line"
-    if not path.is_file():
-        raise ConfigurationError(f"--config {path}: there is no such file")
-    if path.name == "pyproject.toml":
-        return _tool_table(path), f"[tool.harness] of {path}"
-    return _parse(path), str(path)
-
-
-def _tool_table(path: Path) -> dict[str, Any]:
-    tool = _table(_parse(path).get("tool", {}), f"tool in {path}")
-    return _table(tool.get("harness", {}), f"tool.harness in {path}")
-
-
-def _table(value: object, name: str) -> dict[str, Any]:
-    """A copy of a table.
+def refuse_absent(folders: Sequence[Path]) -> None:
+    """Refuse folders of tests that are not there. A stored run is read without its folders, and judged red.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: one is missing.
     """
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be a table (got {value!r})")
-    return dict(value)
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as TOML: {error}") from None
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigurationError(f"checks: {folder}: there is no such folder; name one that holds tests")
 
 
 def _key(row: Any) -> str:

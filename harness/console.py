@@ -13,13 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harness.criteria import show, show_threshold
-from harness.judging import sentence
+from harness.judging import diagnosis, sentence
 from harness.text import clean
 
 if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
     from harness.pipeline import Work
     from harness.pipeline.work import Epochs
+    from harness.records import Verdict
 
 
 class Shown:
@@ -111,27 +112,38 @@ _STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "interr
 
 
 def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> None:
-    """The table of criteria, where things are, and the verdict in one sentence."""
+    """The table of criteria, where things are, and the verdict: a sentence, or five lines where red."""
     console = shown.console
     if not shown.quiet:
-        table = Table("criterion", "verdict", "estimate", "interval", "threshold", box=None, pad_edge=False)
-        for one in verdict["criteria"]:
-            interval = "–" if one.low is None else f"[{show(one.low)}, {show(one.high)}]"
-            word = one.verdict if one.gate else f"watched: {one.verdict}"
-            table.add_row(
-                safe(one.title),
-                f"[{_STYLES[one.verdict]}]{word}[/]",
-                show(one.estimate),
-                safe(interval),
-                safe(f"{one.relation} {show_threshold(one.threshold)}"),
-            )
-        console.print(table)
-        for one in verdict["criteria"]:
-            if one.gate and one.verdict != "pass":
-                console.print(f"[{_STYLES[one.verdict]}]{one.verdict}[/] {safe(one.why)}", soft_wrap=True)
+        console.print(_table(verdict["criteria"]))
         spent = ", ".join(f"{name} {seconds:.1f}" for name, seconds in verdict["duration_s"].items())
         shown.say(f"seconds: {spent}")
-        shown.say(f"report: {run / 'report.html'}" if (run / "report.html").is_file() else f"run: {run.path}")
+        if verdict["verdict"] == "pass":
+            page = run / "report.html"
+            shown.say(f"report: {page}" if page.is_file() else f"run: {run.path}")
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
-    console.print(f"[{_STYLES[verdict['verdict']]}]{safe(sentence(verdict))}[/]", soft_wrap=True)
+    for text in verdict.get("announcements", ()):
+        shown.warn(text)
+    red = verdict["verdict"] != "pass" and not shown.quiet
+    lines = diagnosis(run, verdict) if red else [sentence(verdict)]
+    console.print(f"[{_STYLES[verdict['verdict']]}]{safe(lines[0])}[/]", soft_wrap=True)
+    for line in lines[1:]:
+        shown.say(line)
+
+
+def _table(criteria: Iterable[Verdict]) -> Table:
+    columns = ("criterion", "verdict", "estimate", "interval", "threshold", "detectable")
+    table = Table(*columns, box=None, pad_edge=False)
+    for one in criteria:
+        interval = "–" if one.low is None else f"[{show(one.low)}, {show(one.high)}]"
+        word = one.verdict if one.gate else f"watched: {one.verdict}"
+        table.add_row(
+            safe(one.title),
+            f"[{_STYLES[one.verdict]}]{word}[/]",
+            show(one.estimate),
+            safe(interval),
+            safe(f"{one.relation} {show_threshold(one.threshold)}"),
+            show(one.minimum_detectable_difference),
+        )
+    return table

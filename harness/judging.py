@@ -1,7 +1,8 @@
 """Let the criteria judge a run directory: pytest over `validation/`, checked against the manifest.
 
 The manifest is the configuration's list of criteria. What was not collected, was skipped, deselected or
-crashed is an error: a check that did not run is not a check that passed.
+crashed is an error: a check that did not run is not a check that passed. Tests of one's own stand beside it;
+their manifest is what the run's first judgement found.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifacts import RunDirectory, shipped
-from harness.config import Criterion
-from harness.criteria import overall, show, show_threshold
-from harness.errors import RunError
+from harness.config import Config, Criterion
+from harness.criteria import announcements, overall, show, show_threshold
+from harness.diagnosis import details
+from harness.errors import ConfigurationError, RunError
 from harness.records import Verdict
 from harness.text import clean
 
@@ -30,7 +32,11 @@ SUITE_SECONDS = 600
 
 
 def judge(
-    run: RunDirectory | str | Path, *, strict: bool = False, suite: Path | None = None
+    run: RunDirectory | str | Path,
+    *,
+    strict: bool = False,
+    suite: Path | None = None,
+    reported: bool = False,
 ) -> dict[str, Any]:
     """Judge a run: writes `verdict.json`, `junit.xml` and `summary.md`, and links `latest`.
 
@@ -38,17 +44,31 @@ def judge(
         run: Any run directory, or its path, whole or broken off.
         strict: The interval's bound decides; also if the run's configuration says so.
         suite: The folder of criteria; the shipped one by default.
+        reported: Whether a report is rendered next, which the summary then points to.
 
     Returns:
         What stands in `verdict.json`, the criteria as records.
+
+    Raises:
+        ConfigurationError: `strict` of two seeds.
+        RunError: the criteria could not be run.
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
     config, provenance = run.read_config(), run.read_provenance()
     strict = strict or config.strict
+    if strict and len(config.seeds) == 2:
+        raise ConfigurationError(
+            f"--strict needs intervals, and the two seeds of {run.path} give none for the recipe: "
+            "judge without it, or run one seed, or three or more"
+        )
+    known = _own_tests(run, config)
     start = time.perf_counter()
-    rows, printed = _run_suite(run, strict, suite or shipped("validation"))
+    rows, printed = _run_suite(run, strict, [suite or shipped("validation"), *config.checks])
     seconds = time.perf_counter() - start
     verdicts = [_verdict(criterion, rows, printed) for criterion in config.criteria]
+    declared = {criterion.id for criterion in config.criteria}
+    verdicts += [row for row in rows.values() if row.id not in declared]
+    verdicts += [_lost(one, printed) for one in known if one.id not in rows]
     failure = run.read_json("failure.json") if (run / "failure.json").is_file() else None
     interrupted = failure is not None and failure["kind"] == "interrupted"
     stages = run.read_json("stages.json")["duration_s"] if (run / "stages.json").is_file() else {}
@@ -59,20 +79,40 @@ def judge(
         "strict": strict,
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
+        "announcements": announcements(config),
         "seeds": list(config.seeds),
         "duration_s": stages | {"judging": seconds},
         "failure": failure,
     }
     run.write_json("verdict.json", values | {"criteria": [vars(verdict) for verdict in verdicts]})
     values["criteria"] = verdicts
-    run.write_text("summary.md", summary(values))
+    lines = [] if outcome == "pass" else diagnosis(run, values, reported=reported)
+    run.write_text("summary.md", summary(values, lines))
     if run.path.parent.name == "runs":
         run.link_latest()
     return values
 
 
-def _run_suite(run: RunDirectory, strict: bool, suite: Path) -> tuple[dict[str, Verdict], str]:
-    """The verdicts that the suite's tests reached, by id, and what pytest printed."""
+def _own_tests(run: RunDirectory, config: Config) -> list[Verdict]:
+    """The tests of one's own that an earlier judgement of the run found."""
+    try:
+        before = run.read_verdict()
+    except RunError:  # damaged, or of another run: it is about to be replaced
+        return []
+    declared = {criterion.id for criterion in config.criteria}
+    rows = before["criteria"] if before else []
+    return [row for row in rows if row.id not in declared and "::" in row.measurement]
+
+
+def _run_suite(run: RunDirectory, strict: bool, folders: Sequence[Path]) -> tuple[dict[str, Verdict], str]:
+    """The verdicts that the tests of all folders reached, by id, and what pytest printed.
+
+    Args:
+        run: What they judge.
+        strict: The interval's bound decides.
+        folders: The suite, which brings pytest's configuration, and folders of tests of one's own.
+    """
+    suite = folders[0]
     # of this process's surroundings, nothing that could select, plug in or disarm tests
     kept = {
         name: value
@@ -83,18 +123,25 @@ def _run_suite(run: RunDirectory, strict: bool, suite: Path) -> tuple[dict[str, 
     path = os.pathsep.join(filter(None, [package, kept.get("PYTHONPATH", "")]))
     with tempfile.TemporaryDirectory() as folder:
         verdicts = Path(folder) / "verdicts.json"
-        command = [sys.executable, "-m", "pytest", str(suite), "-c", str(suite / "pytest.ini"), "-q"]
+        command = [sys.executable, "-m", "pytest", "-c", str(suite / "pytest.ini"), "-q"]
+        command += [str(folder) for folder in folders if folder.is_dir()]
         command += ["--rootdir", str(suite), "--run", str(run.path), "--verdicts", str(verdicts)]
+        command += ["--continue-on-collection-errors"]
         command += ["--junitxml", str(run / "junit.xml"), "-o", "junit_suite_name=harness"]
         command += ["--strict-bounds"] * strict
-        done = subprocess.run(  # noqa: S603 - a fixed program
-            command,
-            env=kept | {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-            capture_output=True,
-            text=True,
-            timeout=SUITE_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - a fixed program
+                command,
+                env=kept | {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+                capture_output=True,
+                text=True,
+                timeout=SUITE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise RunError(
+                f"the criteria took over {SUITE_SECONDS} s over {run.path}; judge it again"
+            ) from None
         printed = clean(done.stdout + done.stderr, longest=2000)
         if not verdicts.is_file():
             if done.returncode == 5:  # pytest: no tests were collected
@@ -129,8 +176,31 @@ def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) ->
     )
 
 
+def _lost(known: Verdict, printed: str) -> Verdict:
+    """The error of a test of one's own that an earlier judgement found and this one did not."""
+    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
+    why = f"{known.id}: {known.measurement} judged this run before, and is gone (pytest: {clean(last[0])})"
+    return Verdict(**vars(known) | {"verdict": "error", "why": why})
+
+
+def diagnosis(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | None = None) -> list[str]:
+    """A verdict that is not a pass in five lines: what, by how much, where worst, where to look, how again.
+
+    Args:
+        run: The run.
+        verdict: What stands in its `verdict.json`, the criteria as records.
+        reported: Whether there is a report to look at; None looks for it.
+    """
+    return [sentence(verdict), *details(run, verdict, reported=reported)]
+
+
 def sentence(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence, on the data that was judged."""
+    """The verdict in one sentence: on which data, and by which rules that are looser than shipped."""
+    looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
+    return _sentence(verdict) + (f" (looser than shipped: {looser})" if looser else "")
+
+
+def _sentence(verdict: Mapping[str, Any]) -> str:
     name = verdict["dataset"]["name"] + (" (not the full data)" if verdict["notice"] else "")
     word = str(verdict["verdict"]).upper()
     if verdict["failure"]:
@@ -146,27 +216,32 @@ def sentence(verdict: Mapping[str, Any]) -> str:
     return f"{word} on {name}: {wrong[0].why}" + (f"; and {more} more" if more > 0 else "")
 
 
-def summary(verdict: Mapping[str, Any]) -> str:
-    """The verdict in Markdown, for a CI's step summary."""
-    lines = [f"## {_markdown(sentence(verdict))}", ""]
-    if verdict["notice"]:
-        lines += [f"> **{_markdown(verdict['notice'])}**", ""]
-    lines += _table(verdict["criteria"])
+def summary(verdict: Mapping[str, Any], lines: Sequence[str] = ()) -> str:
+    """The verdict in Markdown, for a CI's step summary; `lines` are those of its diagnosis."""
+    text = [f"## {_markdown(sentence(verdict))}", ""]
+    for one in filter(None, [verdict["notice"], *verdict.get("announcements", ())]):
+        text += [f"> **{_markdown(one)}**", ""]
+    text += [f"- {_markdown(line)}" for line in lines[1:]] + [""] * bool(lines)
+    text += _table(verdict["criteria"])
     seeds = ", ".join(map(str, verdict["seeds"]))
-    lines += [
+    text += [
         "",
         f"Run `{verdict['run_id']}`, data `{_markdown(verdict['dataset']['name'])}`, seeds {seeds}.",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(text) + "\n"
 
 
 def _table(criteria: Sequence[Verdict]) -> list[str]:
-    rows = ["| criterion | verdict | estimate | interval | threshold | n |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| criterion | verdict | estimate | interval | threshold | detectable | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for one in criteria:
         word = one.verdict if one.gate else f"watched: {one.verdict}"
         interval = "–" if one.low is None else f"{show(one.low)} – {show(one.high)}"
         bound = f"{one.relation.replace('<', '&lt;').replace('>', '&gt;')} {show_threshold(one.threshold)}"
-        cells = [one.title, word, show(one.estimate), interval, bound, str(one.n)]
+        detectable = show(one.minimum_detectable_difference)
+        cells = [one.title, word, show(one.estimate), interval, bound, detectable, str(one.n)]
         rows.append("| " + " | ".join(_markdown(cell) if cell != bound else cell for cell in cells) + " |")
     return rows
 

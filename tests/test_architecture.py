@@ -14,7 +14,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("registry", "records", "text"),
+    ("registry", "records", "text", "tables"),
     ("config",),
     (
         "datasets",
@@ -30,14 +30,15 @@ FLOORS = (
     ("training", "sanity", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
-    ("runs", "judging"),
+    ("runs", "diagnosis"),
+    ("checks", "judging"),
     ("report",),
     ("pipeline", "console"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
-JUDGING = ("figures", "runs", "judging", "report", "console", "cli")
+JUDGING = ("figures", "runs", "diagnosis", "checks", "judging", "report", "console", "cli")
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),

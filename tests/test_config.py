@@ -126,24 +126,6 @@ def test_a_named_file_that_is_missing_is_refused(tmp_path: Path) -> None:
         config.load(tmp_path / "nowhere.toml", folder=tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"[model\nk = 8", b"k = 1\nk = 2", b"title = '\xff\xfe'"])
-@pytest.mark.parametrize("name", ["harness.toml", "pyproject.toml"])
-def test_a_file_that_is_not_toml_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
-    """Bad syntax, a key set twice and bytes that are not UTF-8 are refused in one line with the path."""
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ConfigurationError, match=rf"{name} cannot be read as TOML") as caught:
-        config.load(folder=tmp_path)
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize("toml", ["tool = 5", "[tool]\nharness = 5"])
-def test_a_pyproject_whose_table_is_no_table_is_refused(toml: str, tmp_path: Path) -> None:
-    """A value in the table's place is told in one line."""
-    (tmp_path / "pyproject.toml").write_text(toml)
-    with pytest.raises(ConfigurationError, match=r"tool.* must be a table \(got 5\)"):
-        config.load(folder=tmp_path)
-
-
 def test_a_value_in_a_tables_place_is_refused(load: Load) -> None:
     """With or without a flag for a key of that table."""
     for flags in ({}, {"k": "3"}):
@@ -416,6 +398,35 @@ def test_the_sparsity_band_follows_k(load: Load) -> None:
         assert criterion(settings, "sparsity").threshold == pytest.approx((18.0, 22.0))
     own = load("[model]\nk = 20\n[[criteria]]\nid = 'sparsity'\nthreshold = [1.0, 2.0]\n")
     assert criterion(own, "sparsity").threshold == (1.0, 2.0)
+
+
+# tests of one's own
+
+
+def test_folders_of_tests_are_kept_absolute(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named relative to where the command runs, in a file or as a flag; none by default."""
+    monkeypatch.chdir(tmp_path)
+    assert load().checks == ()
+    wanted = (tmp_path / "a", tmp_path / "b/c")
+    assert load("checks = ['a', 'b/c']\n").checks == wanted
+    assert load(checks=f"a, {tmp_path}/b/c").checks == wanted
+    with pytest.raises(ConfigurationError, match=r"checks: .*twice there"):
+        load(checks="a,a")
+
+
+def test_a_folder_of_tests_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A missing folder is named with the mend; a file is no folder; those that are there pass."""
+    config.refuse_absent((tmp_path,))
+    (tmp_path / "file.py").write_text("")
+    for path in (tmp_path / "none", tmp_path / "file.py"):
+        with pytest.raises(
+            ConfigurationError, match="there is no such folder; name one that holds tests"
+        ) as caught:
+            config.refuse_absent((tmp_path, path))
+        assert str(path) in str(caught.value)
+        assert caught.value.exit_code == 2
 
 
 # the frozen whole

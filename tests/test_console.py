@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from rich.console import Console
 from harness.artifacts import RunDirectory
 from harness.console import Shown, refuse, safe, show_verdict
 from harness.errors import ConfigurationError
+from harness.judging import judge
 from harness.pipeline.work import Epochs
 from harness.records import Epoch
+from tests.written import a_run
 
 
 def epochs(total: int, networks: int = 1) -> list[Epochs]:
@@ -79,3 +82,31 @@ def test_the_verdict_is_the_last_line(finished: RunDirectory, capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("PASS on ")
     assert sum("Test accuracy" in line for line in lines) == 1
+
+
+def test_looser_rules_are_told_beside_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last lines say what is asked less of, also when quiet (fault 15)."""
+    run = a_run(tmp_path / "artifacts", config={"criteria": [{"id": "accuracy", "threshold": 0.5}]})
+    show_verdict(run, judge(run), Shown(quiet=True))
+    warning, last = capsys.readouterr().out.splitlines()
+    assert warning == "warning: accuracy: looser than shipped: >= 0.5, not >= 0.75"
+    assert last.endswith("(looser than shipped: accuracy)")
+
+
+def test_the_table_shows_what_could_have_been_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each criterion's row ends with its detectable difference."""
+    run = a_run(tmp_path / "artifacts")
+    show_verdict(run, judge(run), Shown())
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Test accuracy"))
+    assert row.split()[-1] == "0.02842"
+
+
+def test_a_verdict_of_an_earlier_version_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that was judged before looser rules were told is shown without them."""
+    run = a_run(tmp_path / "artifacts")
+    verdict = judge(run)
+    del verdict["announcements"]
+    show_verdict(run, verdict, Shown())
+    assert capsys.readouterr().out.splitlines()[-1].startswith("PASS on blobs")

@@ -16,7 +16,11 @@ import pytest
 
 from harness import judging
 from harness.artifacts import RunDirectory, shipped
-from harness.errors import RunError
+from harness.checks import own_verdict
+from harness.config import Criterion
+from harness.errors import ConfigurationError, RunError
+from harness.records import Verdict
+from tests.written import a_run
 
 GATES = ("accuracy", "sparsity", "agreement", "reconstruction", "fraction_unexplained", "selection")
 
@@ -217,7 +221,7 @@ def test_the_suite_stands_alone(finished: RunDirectory) -> None:
 
     good = alone("--run", str(finished.path))
     assert good.returncode == 0, good.stdout
-    assert "11 passed" in good.stdout
+    assert f"{len(finished.read_config().criteria)} passed" in good.stdout
     change_estimate(finished, "accuracy", estimate=0.5)
     bad = alone("--run", str(finished.path))
     assert bad.returncode == 1
@@ -240,3 +244,175 @@ def test_the_summary_keeps_foreign_text_as_text() -> None:
     assert "<" not in text
     assert "\n" not in text
     assert r"\|a\`b\`\*c\*" in text
+
+
+# what a judgement says, of verdicts made by hand
+
+
+def a_criterion(name: str = "agreement", gate: bool = True) -> Criterion:
+    return Criterion(id=name, title="T", measurement=name, relation=">=", threshold=0.6, gate=gate)
+
+
+def whole(*criteria: Verdict, **changed: Any) -> dict[str, Any]:
+    """What a `verdict.json` would hold of these criteria."""
+    known: dict[str, Any] = dict(
+        run_id="run",
+        verdict="pass",
+        dataset={"name": "blobs"},
+        notice=None,
+        failure=None,
+        seeds=[0],
+        criteria=list(criteria),
+    )
+    return known | changed
+
+
+def one_of(name: str, outcome: Any, gate: bool = True) -> Verdict:
+    return own_verdict(name, name, "x.py::x", outcome, f"why {name}", gate)
+
+
+def test_the_suites_verdict_is_taken_where_it_reached_one() -> None:
+    """A declared criterion that a test judged has that test's verdict, whatever it is."""
+    row = one_of("agreement", "pass")
+    assert judging._verdict(a_criterion(), {"agreement": row, "other": one_of("other", "fail")}, "") is row
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_a_declared_criterion_that_no_test_judged_is_an_error(gate: bool) -> None:
+    """It keeps threshold and say, has no number, and tells pytest's last words (fault 49)."""
+    lost = judging._verdict(
+        a_criterion(gate=gate), {"other": one_of("other", "pass")}, "much\n9 deselected\n"
+    )
+    assert (lost.id, lost.verdict, lost.gate, lost.threshold) == ("agreement", "error", gate, 0.6)
+    assert (lost.estimate, lost.low, lost.high, lost.margin_se, lost.n) == (None, None, None, None, 0)
+    assert (lost.marginal, lost.confidence) == (False, 0.95)
+    assert lost.why == "agreement: no test judged it: not collected, or deselected (pytest: 9 deselected)"
+    assert "it printed nothing" in judging._verdict(a_criterion(), {}, " \n").why
+
+
+def test_the_sentence_of_a_pass_counts_its_gates() -> None:
+    """What is only watched is not counted, whatever became of it."""
+    criteria = (one_of("a", "pass"), one_of("b", "pass"), one_of("c", "fail", gate=False))
+    assert judging.sentence(whole(*criteria)) == "PASS on blobs: all 2 gates hold"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rows", "text"),
+    [
+        ("fail", [("a", "pass"), ("b", "fail")], "FAIL on blobs: why b"),
+        ("fail", [("a", "fail"), ("b", "fail")], "FAIL on blobs: why a; and 1 more"),
+        ("error", [("a", "fail"), ("b", "error"), ("c", "error")], "ERROR on blobs: why b; and 2 more"),
+        ("error", [("a", "pass"), ("b", "error")], "ERROR on blobs: why b"),
+        ("error", [], "ERROR on blobs: no gate was declared"),
+    ],
+)
+def test_the_sentence_of_a_red_run_is_of_its_first_gate_of_that_kind(
+    outcome: str, rows: list[tuple[str, str]], text: str
+) -> None:
+    """An error is told before the fails in front of it; all other red gates are counted, watches are not."""
+    criteria = [one_of("seen", "error", gate=False), *(one_of(*row) for row in rows)]
+    assert judging.sentence(whole(*criteria, verdict=outcome)) == text
+
+
+def test_the_sentence_says_what_broke_off_and_which_data_it_was() -> None:
+    """A failure goes before all criteria, and an excerpt never passes for the full data."""
+    failure = {"stage": "training", "message": "nan", "kind": "x"}
+    broken = whole(one_of("a", "error"), verdict="interrupted", failure=failure, notice="an excerpt")
+    text = "INTERRUPTED on blobs (not the full data): the run broke off in stage training: nan"
+    assert judging.sentence(broken) == text
+
+
+def test_a_looser_rule_is_told_in_sentence_and_summary(tmp_path: Path) -> None:
+    """A threshold looser than the shipped one stands in verdict.json, sentence and summary (fault 15)."""
+    config = {"criteria": [{"id": "accuracy", "threshold": 0.5}], "selection": {"confidence": 0.7}}
+    run = a_run(tmp_path / "artifacts", config=config)
+    verdict = judging.judge(run)
+    assert verdict["announcements"] == [
+        "accuracy: looser than shipped: >= 0.5, not >= 0.75",
+        "selection.confidence: looser than shipped: 0.7, not 0.8",
+    ]
+    gates = sum(one.gate for one in verdict["criteria"])
+    loose = "(looser than shipped: accuracy, selection.confidence)"
+    assert judging.sentence(verdict) == f"PASS on blobs: all {gates} gates hold {loose}"
+    assert json.loads((run / "verdict.json").read_text())["announcements"] == verdict["announcements"]
+    summary = (run / "summary.md").read_text()
+    assert loose in summary
+    assert "> **accuracy: looser than shipped: &gt;= 0.5, not &gt;= 0.75**" in summary
+
+
+def test_the_shipped_rules_announce_nothing(tmp_path: Path) -> None:
+    """A run by the shipped criteria says nothing of looser ones."""
+    verdict = judging.judge(a_run(tmp_path / "artifacts"))
+    assert verdict["announcements"] == []
+    assert "looser" not in judging.sentence(verdict)
+
+
+def test_strict_of_two_seeds_is_refused_in_words(tmp_path: Path) -> None:
+    """Two seeds give the recipe no interval: that is said before anything is judged."""
+    run = a_run(tmp_path / "artifacts", config={"seeds": [0, 1]})
+    with pytest.raises(
+        ConfigurationError, match=r"two seeds of .* give none for the recipe: judge without it"
+    ):
+        judging.judge(run, strict=True)
+    assert run.read_verdict() is None
+    assert judging.judge(run)["verdict"] == "pass"
+
+
+def test_a_run_of_dead_units_fails_and_says_so(tmp_path: Path) -> None:
+    """With all units dead the run is a fail, no error, and the sparsity's sentence says why (fault 19)."""
+    dead = {"sparsity": 0.0, "accuracy": 0.1, "dead_units": 1024.0, "agreement": None, "selection": None}
+    verdict = judging.judge(a_run(tmp_path / "artifacts", dead))
+    rows = {one.id: one for one in verdict["criteria"]}
+    assert verdict["verdict"] == "fail"
+    assert rows["sparsity"].why.endswith("; all 1024 units are dead")
+    assert rows["agreement"].verdict == "fail"
+    assert "all 1024 units are dead" in judging.sentence(verdict)
+
+
+def test_a_number_that_is_not_finite_is_an_error_of_the_run(tmp_path: Path) -> None:
+    """NaN is stored as null with a reason, and judged an error, never compared (fault 18)."""
+    run = a_run(tmp_path / "artifacts", {"accuracy": float("nan"), "agreement": 0.1})
+    verdict = judging.judge(run)
+    assert outcomes(verdict)["accuracy"] == "error"
+    assert verdict["verdict"] == "error"
+    assert "not finite (nan)" in judging.sentence(verdict)
+
+
+def test_a_red_summary_explains_itself(tmp_path: Path) -> None:
+    """The lines of the diagnosis stand in the summary, between sentence and table; a pass has none."""
+    run = a_run(tmp_path / "artifacts", {"accuracy": 0.7})
+    judging.judge(run, reported=True)
+    lines = (run / "summary.md").read_text().splitlines()
+    starts = (
+        "## FAIL on blobs: Test accuracy: 0.7",
+        "",
+        "- by how much: 0.05",
+        "- worst: ",
+        "- report: ",
+        "- repeat",
+    )
+    assert [line.startswith(start) for line, start in zip(lines, starts, strict=False)] == [True] * 6
+    good = a_run(tmp_path / "artifacts")
+    judging.judge(good)
+    assert "by how much" not in (good / "summary.md").read_text()
+
+
+def test_what_a_run_could_have_told_apart_stands_in_every_output(tmp_path: Path) -> None:
+    """The detectable difference is in verdict.json, junit.xml and the summary's table."""
+    run = a_run(tmp_path / "artifacts")
+    verdict = judging.judge(run)
+    known = {one.id: one.minimum_detectable_difference for one in verdict["criteria"]}
+    assert known["accuracy"] == pytest.approx(0.02 + 0.00841621, rel=1e-5)
+    written = json.loads((run / "verdict.json").read_text())["criteria"]
+    assert {row["id"]: row["minimum_detectable_difference"] for row in written} == known
+    cases = ElementTree.parse(run / "junit.xml").iter("testcase")
+    rows = [{one.get("name"): one.get("value") for one in case.iter("property")} for case in cases]
+    assert {row["criterion"]: float(str(row["minimum_detectable_difference"])) for row in rows} == known
+    assert "| 0.02842 |" in (run / "summary.md").read_text()
+
+
+def test_a_suite_that_never_ends_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its time the judgement is given up in words."""
+    monkeypatch.setattr(judging, "SUITE_SECONDS", 0.01)
+    with pytest.raises(RunError, match=r"took over 0\.01 s"):
+        judging.judge(a_run(tmp_path / "artifacts"))

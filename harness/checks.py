@@ -1,0 +1,294 @@
+"""The pytest plugin by which tests judge a run: its options, its fixtures, and a verdict on every test.
+
+A test marked `criterion(id)` asserts a criterion of the run's configuration. Any other test is a gate of
+its own, or watched where it is marked `watch`. Whatever was collected gets a verdict: a test that did not
+run to its end is an error, never a pass.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.artifacts import RunDirectory
+from harness.criteria import blame_dead_units, judge
+from harness.errors import HarnessError
+from harness.records import Estimate, Outcome, Verdict
+from harness.text import clean
+
+if TYPE_CHECKING:
+    from harness.runs import Run
+
+PROPERTIES = (
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "threshold",
+    "relation",
+    "margin_se",
+    "minimum_detectable_difference",
+    "gate",
+    "verdict",
+)
+"""What junit.xml holds of a verdict, beside its id."""
+
+MARKERS = (
+    "criterion(id): the criterion of the run's configuration that the test asserts",
+    "watched: judges every criterion of the configuration that no file beside it is named after",
+    "watch: a test of one's own without a say in the verdict",
+)
+
+WORST: tuple[Outcome, ...] = ("pass", "fail", "error")
+
+REFUSALS = (AssertionError, pytest.fail.Exception)
+"""By these a test says no; by anything else it crashes."""
+
+
+class NotEvaluated(Exception):
+    """The criterion could not be evaluated: an error of the set-up, which is neither pass nor fail."""
+
+
+class _Judged:
+    """The run under judgement, and the verdicts so far, by the test's place."""
+
+    def __init__(self, directory: RunDirectory, *, strict: bool) -> None:
+        self.directory = directory
+        self.settings = directory.read_config()
+        # the first of a name is that of all seeds together
+        self.estimates = {one.name: one for one in reversed(directory.read_estimates())}
+        broken = (directory / "failure.json").exists()
+        self.failure = directory.read_json("failure.json")["message"] if broken else None
+        self.strict = strict or self.settings.strict
+        self.rows: dict[str, Verdict] = {}
+        self.paths: set[Path] = set()
+
+    def declared(self, name: str) -> Verdict | None:
+        """The verdict on a criterion by its number; None where the configuration declares no such one."""
+        for criterion in self.settings.criteria:
+            if criterion.id == name:
+                verdict = judge(criterion, self.estimates.get(criterion.measurement), self.strict)
+                if self.failure and verdict.verdict == "error":
+                    return _changed(verdict, "error", f"the run broke off: {self.failure}")
+                return blame_dead_units(verdict, self.estimates, self.settings.model.code_width)
+        return None
+
+
+_VERDICT = pytest.StashKey[Verdict]()
+_JUDGED = pytest.StashKey[_Judged]()
+
+
+def _changed(verdict: Verdict, outcome: Outcome, why: str) -> Verdict:
+    return Verdict(**vars(verdict) | {"verdict": outcome, "why": clean(why, 1000)})
+
+
+def own_verdict(name: str, title: str, place: str, outcome: Outcome, why: str, gate: bool = True) -> Verdict:
+    """The verdict of a test of one's own, which has neither number nor threshold.
+
+    Args:
+        name: Its id.
+        title: What it claims.
+        place: The file and the test in it.
+        outcome: How it ended.
+        why: The sentence about it.
+        gate: Whether it has a say.
+    """
+    return Verdict(
+        id=name,
+        title=title,
+        measurement=place,
+        estimate=None,
+        low=None,
+        high=None,
+        confidence=0.95,
+        n=0,
+        relation="holds",
+        threshold=None,
+        unit="",
+        margin_se=None,
+        gate=gate,
+        verdict=outcome,
+        marginal=False,
+        why=clean(why, 1000),
+    )
+
+
+def identify(*names: str) -> str:
+    """An id out of the names of files, classes and tests: what follows `test_`, in an id's characters."""
+    bare = (re.sub(r"^test_?", "", name.lower()) for name in names)
+    return ".".join(re.sub(r"[^a-z0-9_.\-]+", "_", name).strip("_") or "test" for name in bare)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which run is judged, how, and where the verdicts go."""
+    group = parser.getgroup("harness")
+    group.addoption("--run", default="artifacts/latest", help="run directory to judge")
+    group.addoption("--strict-bounds", action="store_true", help="the interval's bound decides")
+    group.addoption("--verdicts", help="write the verdicts to this JSON file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the run once."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    path = config.invocation_params.dir / config.getoption("--run")
+    try:
+        directory = RunDirectory.open(path)
+        config.stash[_JUDGED] = _Judged(directory, strict=config.getoption("--strict-bounds"))
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A `watched` test runs once for each criterion that no file beside it is named after."""
+    if metafunc.definition.get_closest_marker("watched"):
+        beside = metafunc.definition.path
+        owned = {path.stem.removeprefix("test_") for path in beside.parent.glob("test_*.py")}
+        others = [
+            one.id
+            for one in metafunc.config.stash[_JUDGED].settings.criteria
+            if one.id not in owned - {beside.stem.removeprefix("test_")}
+        ]
+        rows = [pytest.param(name, marks=pytest.mark.criterion(name), id=name) for name in others]
+        metafunc.parametrize("criterion", rows, indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Every test is an error until it has run: one that is lost or deselected later on stays one."""
+    judged = item.config.stash[_JUDGED]
+    marker = item.get_closest_marker("criterion")
+    if marker is None and item.get_closest_marker("watched"):
+        return
+    place = f"{item.path.name}::{item.nodeid.partition('::')[2]}"
+    if marker is not None:
+        name = str(marker.args[0]) if marker.args else ""
+        unknown = f"{name!r}: the run's configuration declares no such criterion"
+        verdict = judged.declared(name) or own_verdict(identify(name), name, "", "error", unknown)
+    else:
+        name = identify(item.path.stem, *item.nodeid.split("::")[1:])
+        told = (getattr(getattr(item, "obj", None), "__doc__", None) or item.name).strip()
+        title = clean(told.splitlines()[0])
+        gate = item.get_closest_marker("watch") is None
+        verdict = own_verdict(name, title, place, "pass", f"{title}: its test holds", gate)
+        if judged.declared(name) or any(one.id == name for one in judged.rows.values()):
+            verdict = _changed(verdict, "error", f"two tests bear the id {name!r}; ids must differ")
+    item.stash[_VERDICT] = verdict
+    judged.paths.add(item.path)
+    judged.rows[item.nodeid] = _changed(verdict, "error", f"{verdict.id}: its test did not run")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that could not be collected, or skips itself as a whole, is an error under its own name."""
+    report = yield
+    if not report.passed:
+        judged, name = collector.config.stash[_JUDGED], identify(collector.path.stem)
+        last = (report.longreprtext.strip().splitlines() or ["no reason was given"])[-1]
+        why = f"{name}: {collector.path.name} could not be collected: {last}"
+        verdict = judged.declared(name) or own_verdict(name, name, collector.path.name, "error", why)
+        judged.paths.add(collector.path)
+        judged.rows[report.nodeid] = _changed(verdict, "error", why)
+    return report
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> Run:
+    """The run under judgement."""
+    from harness.runs import Run  # takes a second that most judgements do not need
+
+    return Run(request.config.stash[_JUDGED].directory)
+
+
+@pytest.fixture(scope="session")
+def estimates(request: pytest.FixtureRequest) -> Mapping[str, Estimate]:
+    """The run's estimates by name, of all seeds together where there are several."""
+    return dict(request.config.stash[_JUDGED].estimates)
+
+
+@pytest.fixture
+def criterion(request: pytest.FixtureRequest) -> Verdict:
+    """The verdict on the test's criterion.
+
+    Raises:
+        NotEvaluated: there is no finite number to judge, or no criterion.
+    """
+    if request.node.get_closest_marker("criterion") is None:
+        raise NotEvaluated("mark the test with the criterion that it asserts: @pytest.mark.criterion(id)")
+    verdict: Verdict = request.node.stash[_VERDICT]
+    if verdict.verdict == "error" and verdict.gate:
+        raise NotEvaluated(verdict.why)
+    return verdict
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note how each test ended. One that did not run to its end, or contradicts its verdict, errs."""
+    report = yield
+    verdict = item.stash.get(_VERDICT, None)
+    if verdict is not None:
+        rows = item.config.stash[_JUDGED].rows
+        if call.when == "call" or not report.passed:
+            rows[item.nodeid] = ended(verdict, report, call)
+        if call.when == "teardown":
+            report.user_properties += properties(rows[item.nodeid])
+    return report
+
+
+def ended(verdict: Verdict, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Verdict:
+    """The verdict after a phase of its test: what the test says can only make it worse."""
+    if report.skipped or hasattr(report, "wasxfail"):
+        return _changed(verdict, "error", f"{verdict.id}: its test was skipped, or expected to fail")
+    if report.passed or verdict.verdict == "error":
+        return verdict
+    if call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(REFUSALS):
+        if verdict.verdict == "fail":
+            return verdict
+        said = str(call.excinfo.value).strip() or "its test refuses, without a word"
+        # what pytest adds to an assertion stands in its later lines, and in junit.xml
+        return _changed(verdict, "fail", f"{verdict.title}: {said.splitlines()[0]}")
+    crash = call.excinfo.exconly() if call.excinfo is not None else str(report.longrepr)
+    return _changed(verdict, "error", f"{verdict.id}: its test crashed: {crash}")
+
+
+def properties(verdict: Verdict) -> list[tuple[str, object]]:
+    """A verdict as properties of junit.xml: numbers as JSON, and an empty text for None."""
+    values = ((key, getattr(verdict, key)) for key in PROPERTIES)
+    shown = [(k, v if isinstance(v, str) else "" if v is None else json.dumps(v)) for k, v in values]
+    return [("criterion", verdict.id), *shown]
+
+
+def worst_by_id(rows: list[Verdict]) -> list[Verdict]:
+    """One verdict an id: of several tests of a criterion the worst decides, the first at equal ones."""
+    found: dict[str, Verdict] = {}
+    for row in rows:
+        known = found.get(row.id)
+        if known is None or WORST.index(row.verdict) > WORST.index(known.verdict):
+            found[row.id] = row
+    return list(found.values())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the verdicts over to who asked for them."""
+    path = session.config.getoption("--verdicts")
+    if path:
+        judged = session.config.stash[_JUDGED]
+        rows = [*judged.rows.values(), *(_empty(one, judged.paths) for one in judged.settings.checks)]
+        values = [vars(verdict) for verdict in worst_by_id([row for row in rows if row is not None])]
+        Path(path).write_text(json.dumps(values), encoding="utf-8")
+
+
+def _empty(folder: Path, paths: set[Path]) -> Verdict | None:
+    """The error of a folder of tests that holds none; None where it holds one."""
+    if any(path.resolve().is_relative_to(folder.resolve()) for path in paths):
+        return None
+    why = "no test was collected from it" if folder.is_dir() else "there is no such folder"
+    return own_verdict(identify(folder.name), folder.name, str(folder), "error", f"checks {folder}: {why}")

@@ -1,0 +1,174 @@
+"""A red run explained: by how much a gate is missed, where worst, where to look, how to repeat it."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.artifacts import RunDirectory
+from harness.criteria import acceptable, show, show_threshold
+from harness.errors import RunError
+from harness.records import Floats, Ints, Verdict
+from harness.text import clean
+
+WORST = 3
+"""How many images are named."""
+
+Parts = tuple[Floats, Floats]
+"""Numerators and denominators, float64 [seeds, n]: what a value by image is, and what it weighs."""
+
+
+def details(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | None = None) -> list[str]:
+    """The four lines below a red verdict's sentence, of its first red gate; a fifth names the other gates.
+
+    Args:
+        run: The run.
+        verdict: What stands in its `verdict.json`, the criteria as records.
+        reported: Whether there is a report to look at; None looks for it.
+    """
+    gates = [one for one in verdict["criteria"] if one.gate]
+    red = [one for one in gates if not one.holds]
+    first = next((one for one in gates if one.verdict == verdict["verdict"]), None)
+    if verdict["failure"]:
+        lines = [
+            f"by how much: {len(red)} of {len(gates)} gates could not be judged",
+            "worst: none, it broke off",
+        ]
+        red = []
+    elif first is None:
+        lines = ["by how much: no gate was declared", "worst: none"]
+    else:
+        lines = [f"by how much: {by_how_much(first)}", f"worst: {'; '.join(worst(run, first))}"]
+    page, folder = run / "report.html", shlex.quote(str(run.path))
+    if page.is_file() if reported is None else reported:
+        lines.append(f"report: {page}")
+    else:
+        lines.append(f"run: {run.path} (its report: harness report {folder})")
+    strict = " --strict" if verdict["strict"] else ""
+    settings = shlex.quote(str(run / "config.toml"))
+    lines.append(
+        f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
+    )
+    others = [f"{one.id} ({one.verdict})" for one in red if one is not first]
+    return lines + [f"also red: {', '.join(others)}"] * bool(others)
+
+
+def by_how_much(verdict: Verdict) -> str:
+    """The distance from the threshold, in the number's unit and in standard errors; what was detectable."""
+    if verdict.threshold is None:
+        return "a test of one's own has no threshold"
+    if verdict.estimate is None:
+        return "there is no number to compare"
+    lowest, highest = acceptable(verdict.relation, verdict.threshold)
+    distance = min(verdict.estimate - lowest, highest - verdict.estimate)
+    unit = f" ({verdict.unit})" if verdict.unit else ""
+    side = "wrong" if distance < 0 else "good"
+    rule = f"{verdict.relation} {show_threshold(verdict.threshold)}"
+    text = f"{show(abs(distance))}{unit} on the {side} side of {rule}"
+    if verdict.margin_se is not None:
+        text += f", {abs(verdict.margin_se):.1f} standard errors"
+    if verdict.marginal:
+        text += "; the interval straddles the threshold"
+    if verdict.minimum_detectable_difference is not None:
+        text += f"; detectable with 80 % power: {show(verdict.minimum_detectable_difference)}"
+    return text
+
+
+def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
+    """What pulls a criterion's number down most: pair, images or class; or why nobody can say."""
+    if verdict.threshold is None:
+        return ["none, a test of one's own tells no images"]
+    try:
+        return [*_worst_pair(run, verdict), *_worst_values(run, verdict)]
+    except RunError as error:
+        return [f"unknown ({clean(error)})"]
+
+
+def _worst_pair(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
+    if verdict.measurement not in ("agreement", "agreement_worst_pair"):
+        return
+    # the first of a name is that of all seeds together
+    known = {one.name: one.estimate for one in reversed(run.read_estimates())}
+    pairs = itertools.combinations(run.read_config().attribution.methods, 2)
+    found = [
+        (value, f"{a} – {b}".replace("_", " "))
+        for a, b in pairs
+        if (value := known.get(f"agreement_pair.{a}-{b}")) is not None
+    ]
+    if found:
+        value, name = min(found)
+        yield f"pair {name} {show(value)}"
+
+
+def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
+    classes = [clean(name, 40) for name in run.read_provenance().dataset["classes"]]
+    if verdict.measurement == "selection":
+        yields = run.read_json("samples.json")["yields"]
+        least = min(yields, key=lambda row: row["chosen"] / row["wanted"])
+        return [f"class {classes[least['label']]}, {least['chosen']} of {least['wanted']} wanted images"]
+    arrays = run.read_arrays(f"measurements/{verdict.measurement.split('.')[0]}.npz")
+    values = arrays.get(verdict.measurement)
+    if values is None:
+        return ["none, it was not measured"]
+    if values.shape[1] == 1:
+        return ["none, it is one number a run"]
+    if "strata" in arrays:
+        indices, labels = run.read_arrays("samples.npz")["indices"], arrays["strata"]
+        return [_images(_parts(values, verdict, labels), verdict, indices, [classes[one] for one in labels])]
+    labels = run.seed(int(arrays["seeds"][0])).read_arrays("predictions.npz")["labels"]
+    if values.shape[1] != len(labels):
+        return ["none, its values are of no image"]
+    return [_class(_parts(values, verdict, labels), verdict, labels, classes)]
+
+
+def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:
+    """The values by image that the verdict's number stands for.
+
+    Of several columns it is the one whose mean is the number (that of the worst pair), or, of two, the first
+    over the second (a ratio).
+    """
+    if values.ndim == 2:
+        return values, np.ones_like(values)
+    choices = [(column, np.ones_like(column)) for column in np.moveaxis(values, 2, 0)]
+    if len(choices) == 2:
+        choices.append((values[..., 0], values[..., 1]))
+    number = np.nan if verdict.estimate is None else verdict.estimate
+
+    def away(parts: Parts) -> float:
+        means = [_mean(parts, labels == label) for label in np.unique(labels)]
+        return abs(float(np.mean(means)) - number)
+
+    return min(choices, key=away)
+
+
+def _mean(parts: Parts, members: Any) -> float:
+    return float(np.nansum(parts[0][:, members]) / np.nansum(parts[1][:, members]))
+
+
+def _badness(value: float, verdict: Verdict) -> float:
+    """How far a value lies on the wrong side of the threshold."""
+    if verdict.threshold is None or not np.isfinite(value):
+        return -np.inf
+    lowest, highest = acceptable(verdict.relation, verdict.threshold)
+    return max(lowest - value, value - highest)
+
+
+def _images(parts: Parts, verdict: Verdict, indices: Ints, classes: Sequence[str]) -> str:
+    means = (parts[0] / parts[1]).mean(axis=0)
+    missing = np.flatnonzero(np.isnan(means))
+    if verdict.estimate is None and len(missing):
+        names = [f"{indices[place]} ({classes[place]})" for place in missing[:WORST]]
+        return f"{len(missing)} images without a value, first test image {', '.join(names)}"
+    order = sorted(range(len(means)), key=lambda place: -_badness(float(means[place]), verdict))
+    named = [f"{indices[place]} ({classes[place]}) {show(float(means[place]))}" for place in order[:WORST]]
+    return f"test image {', '.join(named)}"
+
+
+def _class(parts: Parts, verdict: Verdict, labels: Ints, classes: Sequence[str]) -> str:
+    means = {int(label): _mean(parts, labels == label) for label in np.unique(labels)}
+    label = max(means, key=lambda one: _badness(means[one], verdict))
+    return f"class {classes[label]} {show(means[label])}"

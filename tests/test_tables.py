@@ -1,0 +1,41 @@
+"""Raw tables come from the first file there is, and from nothing that is no table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigurationError
+from harness.tables import read
+
+
+def test_raw_values_come_with_their_origin(tmp_path: Path) -> None:
+    """Each of the four places gives its values, and says in words which it was."""
+    assert read(None, tmp_path) == ({}, "the command line")
+    project, own, named = (tmp_path / name for name in ("pyproject.toml", "harness.toml", "named.toml"))
+    project.write_text("[tool.harness]\nk = 1\n")
+    assert read(None, tmp_path) == ({"k": 1}, f"[tool.harness] of {project}")
+    own.write_text("k = 2\n")
+    assert read(None, tmp_path) == ({"k": 2}, str(own))
+    named.write_text("k = 3\n")
+    assert read(named, tmp_path) == ({"k": 3}, str(named))
+    assert read(project, tmp_path) == ({"k": 1}, f"[tool.harness] of {project}")
+
+
+@pytest.mark.parametrize("content", [b"[model\nk = 8", b"k = 1\nk = 2", b"title = '\xff\xfe'"])
+@pytest.mark.parametrize("name", ["harness.toml", "pyproject.toml"])
+def test_a_file_that_is_not_toml_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+    """Bad syntax, a key set twice and bytes that are not UTF-8 are refused in one line with the path."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=rf"{name} cannot be read as TOML") as caught:
+        read(None, tmp_path)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("toml", ["tool = 5", "[tool]\nharness = 5"])
+def test_a_pyproject_whose_table_is_no_table_is_refused(toml: str, tmp_path: Path) -> None:
+    """A value in the table's place is told in one line."""
+    (tmp_path / "pyproject.toml").write_text(toml)
+    with pytest.raises(ConfigurationError, match=r"tool.* must be a table \(got 5\)"):
+        read(None, tmp_path)

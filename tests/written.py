@@ -1,0 +1,94 @@
+"""A run directory written by hand, for what judges and explains one: no network, no training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.artifacts import RunDirectory
+from harness.config import Config
+from harness.records import Estimate, Provenance
+
+GOOD = {
+    "accuracy": 0.9,
+    "sparsity": 50.0,
+    "agreement": 0.7,
+    "reconstruction": 0.01,
+    "fraction_unexplained": 0.1,
+    "selection": 1.0,
+    "attribution_integrity": 1.0,
+    "attribution_copies": 0.9,
+    "attribution_faithfulness": 0.1,
+    "test_overlap": 0.0,
+    "agreement_above_controls": 0.1,
+    "agreement_worst_pair": 0.65,
+    "agreement_sensitivity": 0.8,
+    "agreement_absolute": 0.8,
+    "agreement_foreground": 0.8,
+    "agreement_spearman": 0.7,
+    "dead_units": 100.0,
+}
+"""Estimates by which every shipped criterion holds."""
+
+CLASSES = ("shirt", "boot", "bag")
+
+
+def an_estimate(name: str, number: float | None, **changed: Any) -> Estimate:
+    """An estimate with an interval of 0.02 to either side, two standard errors of 0.01."""
+    known: dict[str, Any] = dict(
+        name=name,
+        title=name,
+        unit="share",
+        higher_is_better=True,
+        seed=None,
+        estimate=number,
+        low=None if number is None else number - 0.02,
+        high=None if number is None else number + 0.02,
+        standard_error=None if number is None else 0.01,
+        confidence=0.95,
+        n=12,
+        population="this model",
+    )
+    return Estimate(**known | changed)
+
+
+def a_run(
+    output: Path,
+    numbers: Mapping[str, float | None] | None = None,
+    config: Mapping[str, Any] | None = None,
+    estimates: tuple[Estimate, ...] = (),
+) -> RunDirectory:
+    """A run of good estimates, some of them changed, with four samples of each of three classes.
+
+    Args:
+        output: The folder of the runs.
+        numbers: Estimates by name that are others than the good ones.
+        config: Keys of the configuration.
+        estimates: Whole estimates, before those.
+    """
+    run = RunDirectory.create(output, "abc1234")
+    run.write_config(Config.model_validate(config or {}))
+    dataset = dict(name="blobs", asked="blobs", source="here", sha256={}, train=60, test=30)
+    run.write_provenance(
+        Provenance(
+            run_id=run.path.name,
+            created="2025-01-01T00:00:00+00:00",
+            commit="abc1234",
+            branch="main",
+            dirty=False,
+            command="harness validate",
+            versions={},
+            device={"kind": "cpu", "name": "cpu", "threads": 1},
+            platform="machine",
+            dataset=dataset | {"classes": list(CLASSES), "shape": [2, 2], "notice": None},
+            flags={},
+        )
+    )
+    known = GOOD | dict(numbers or {})
+    run.write_estimates([*estimates, *(an_estimate(name, number) for name, number in known.items())])
+    run.write_arrays("samples.npz", {"indices": 10 + np.arange(12), "labels": np.repeat([0, 1, 2], 4)})
+    run.seed(0).write_arrays("predictions.npz", {"labels": np.repeat([0, 1, 2], 10)})
+    return run
