@@ -1,11 +1,16 @@
-"""Choose the images to explain: right, sure, the same number of each class, drawn by seed."""
+"""Choose the images to explain: right, sure, the same number of each class, drawn by seed.
+
+And beside them those that this choice leaves out, so that what it makes of the numbers can be told.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import softmax
 
 from harness.records import Floats, Ints
@@ -47,6 +52,41 @@ class Selection:
     labels: Ints
     yields: tuple[Yield, ...]
     surest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Images that are explained though they were not selected.
+
+    Attributes:
+        kinds: str [m]: `below` of a right prediction that is not sure enough, `wrong` of a wrong one.
+        indices: int64 [m], positions in the test set.
+        labels: int64 [m], the true class.
+        targets: int64 [m], the predicted class, which is the one to explain.
+        confidences: float64 [m], the softmax maximum.
+    """
+
+    kinds: npt.NDArray[np.str_]
+    indices: Ints
+    labels: Ints
+    targets: Ints
+    confidences: Floats
+
+
+BINS = (0.0, 0.4, 0.6, 0.8, 1.0)
+"""Edges of the bins of confidence, as far as they lie under the bound of the selection."""
+
+
+def bins(confidence: float) -> list[tuple[float, float]]:
+    """The bins [low, high) of confidences under the bound; the last one ends at the bound, and holds it."""
+    edges = [edge for edge in BINS if edge < confidence] + [confidence]
+    return list(itertools.pairwise(edges))
+
+
+def in_bin(values: Floats, one: tuple[float, float], confidence: float) -> npt.NDArray[np.bool_]:
+    """Which confidences (float [n]) lie in a bin of `bins(confidence)`."""
+    low, high = one
+    return (values >= low) & ((values <= high) if high == confidence else (values < high))
 
 
 def confidences(logits: Floats) -> Floats:
@@ -97,3 +137,58 @@ def select(
     indices = np.concatenate(taken).astype(np.int64)
     surest = float(least[right].max()) if right.any() else 0.0
     return Selection(indices, labels[indices].astype(np.int64), tuple(yields), surest)
+
+
+def others(
+    logits: Floats,
+    labels: Ints,
+    classes: int,
+    *,
+    confidence: float,
+    per_bin: int = 10,
+    wrong_per_class: int = 2,
+    generator: np.random.Generator,
+) -> Others:
+    """What the selection leaves out, of one seed: right but unsure images, and the surest wrong ones.
+
+    Of each class, up to `per_bin` rightly named images of each bin of confidence are drawn, and the wrongly
+    named ones of the highest confidence are taken, the first image first where confidences are equal.
+
+    Args:
+        logits: float [n, classes].
+        labels: int [n], the true classes.
+        classes: How many classes there are.
+        confidence: The bound of the selection.
+        per_bin: How many right images of each class at most, in each bin.
+        wrong_per_class: How many wrong images of each true class at most.
+        generator: Draws the right ones.
+
+    Returns:
+        The right images by bin, class and position, and then the wrong ones, the surest first.
+    """
+    predicted, sure = logits.argmax(axis=1), confidences(logits)
+    # of a row with NaN, argmax would name a class as if its logit were the largest
+    finite = np.isfinite(logits).all(axis=1)
+    right, wrong = finite & (predicted == labels), finite & (predicted != labels)
+    below = [
+        np.sort(
+            generator.permutation(np.flatnonzero(right & in_bin(sure, one, confidence) & (labels == label)))[
+                :per_bin
+            ]
+        )
+        for one in bins(confidence)
+        for label in range(classes)
+    ]
+    ranked = np.argsort(-sure, kind="stable")
+    surest = [ranked[(wrong & (labels == label))[ranked]][:wrong_per_class] for label in range(classes)]
+    mistakes = np.concatenate(surest)
+    mistakes = mistakes[np.argsort(-sure[mistakes], kind="stable")]
+    indices = np.concatenate([*below, mistakes]).astype(np.int64)
+    kinds = np.repeat(["below", "wrong"], [len(indices) - len(mistakes), len(mistakes)])
+    return Others(
+        kinds,
+        indices,
+        labels[indices].astype(np.int64),
+        predicted[indices].astype(np.int64),
+        sure[indices],
+    )

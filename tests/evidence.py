@@ -11,6 +11,8 @@ from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Floats
 
 METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
+ORDERS = (*METHODS, "image", "random")
+LAYERS = ("classifier.3", "classifier.0", "encoder")
 
 
 def random_maps(
@@ -88,3 +90,42 @@ def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:
     sensitivity = own if before.sensitivity is before.own else before.sensitivity
     changed = dataclasses.replace(before, own=own, sensitivity=sensitivity)
     return dataclasses.replace(evidence, maps={**evidence.maps, name: changed})
+
+
+def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) -> Evidence:
+    """Evidence with random answers to every probe."""
+    evidence = evidence or an_evidence()
+    generator = np.random.default_rng(seed)
+    n, pixels = evidence.images.shape
+    confidences = generator.uniform(0.2, 0.8, others)
+    confidences[: others // 3] = generator.uniform(0.3, 1.0, others // 3)
+    asked = ("predictions", *METHODS)
+    sanity: dict[str, dict[str, Any]] = {
+        "integrity": {"names": np.array(asked), "errors": generator.uniform(0, 1e-6, (len(asked), n))},
+        "curves": {
+            "orders": np.array(ORDERS),
+            "deletion": generator.random((len(ORDERS), n, 41)).astype(np.float32),
+            "insertion": generator.random((len(ORDERS), n, 41)).astype(np.float32),
+        },
+        "randomisation": {
+            "methods": np.array(METHODS),
+            "layers": np.array(LAYERS),
+            "cascading": generator.uniform(-1, 1, (len(METHODS), len(LAYERS), n)).astype(np.float32),
+            "alone": generator.uniform(-1, 1, (len(METHODS), len(LAYERS), n)).astype(np.float32),
+        },
+        "stability": {
+            "methods": np.array(METHODS),
+            "max_sensitivity": generator.random((len(METHODS), n)).astype(np.float32),
+        },
+        "others": {
+            "kind": np.repeat(["wrong", "below"], [others // 3, others - others // 3]),
+            "labels": generator.integers(0, 3, others),
+            "confidences": confidences,
+            "methods": np.array(METHODS),
+            "contributions": (
+                generator.normal(size=(1, others, pixels))
+                + generator.normal(size=(len(METHODS), others, pixels))
+            ).astype(np.float16),
+        },
+    }
+    return dataclasses.replace(evidence, sanity=sanity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.records import Floats, Ints
-from harness.samples import Selection, confidences, select
+from harness.samples import Others, Selection, bins, confidences, in_bin, others, select
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -216,3 +217,102 @@ def test_confidences_are_float64_whatever_the_logits_are() -> None:
     assert confidences(logits).dtype == np.float64
     assert confidences(logits)[0] == pytest.approx(1 / (1 + math.exp(-20.0)), abs=1e-15)
     assert confidences(logits)[0] < 1
+
+
+# what the selection leaves out
+
+
+def left_out(
+    logits: Floats, labels: Ints, classes: int = 4, confidence: float = 0.8, draw: int = 0
+) -> Others:
+    return others(logits, labels, classes, confidence=confidence, generator=np.random.default_rng(draw))
+
+
+@quick
+@given(st.floats(0.15, 0.999), st.floats(0, 1))
+def test_every_confidence_up_to_the_bound_lies_in_one_bin(bound: float, value: float) -> None:
+    """The bins share no value, leave none out, and hold none over the bound."""
+    inside = [in_bin(np.array([value]), one, bound)[0] for one in bins(bound)]
+    assert sum(inside) == (value <= bound)
+
+
+@pytest.mark.parametrize(
+    ("bound", "edges"), [(0.8, [0, 0.4, 0.6, 0.8]), (0.5, [0, 0.4, 0.5]), (0.9, [0, 0.4, 0.6, 0.8, 0.9])]
+)
+def test_bins_end_at_the_bound(bound: float, edges: list[float]) -> None:
+    """Bins over the bound are left out, and the last is cut off by it."""
+    assert bins(bound) == list(itertools.pairwise(edges))
+
+
+def test_others_are_right_and_unsure_or_wrong() -> None:
+    """By hand: below are right images not over the bound, wrong ones explain the class that was named."""
+    logits, labels = random_task(10, images=600)
+    found = left_out(logits[0], labels)
+    assert set(found.kinds) == {"below", "wrong"}
+    for kind, index, label, target, confidence in zip(
+        found.kinds, found.indices, found.labels, found.targets, found.confidences, strict=True
+    ):
+        shares = naive_softmax(logits[0][index])
+        assert confidence == pytest.approx(max(shares))
+        assert target == shares.index(max(shares))
+        assert label == labels[index]
+        assert (target == label) == (kind == "below")
+        assert kind == "wrong" or confidence <= 0.8
+
+
+def test_others_share_no_image_with_the_selection_or_each_other() -> None:
+    """No image is explained twice."""
+    logits, labels = random_task(11, images=600)
+    found = left_out(logits[0], labels)
+    assert len(set(found.indices.tolist())) == len(found.indices)
+    assert not set(found.indices) & set(chosen(logits, labels, per_class=600, confidence=0.8).indices)
+
+
+def test_each_class_gives_up_to_ten_of_each_bin() -> None:
+    """Ten where a bin has ten of a class, and all of them where it has fewer."""
+    logits, labels = random_task(12, images=400)
+    found, sure = left_out(logits[0], labels), confidences(logits[0])
+    right = logits[0].argmax(axis=1) == labels
+    below = found.kinds == "below"
+    for low, high in [(0.0, 0.4), (0.4, 0.6), (0.6, 0.8)]:
+        for label in range(4):
+            there = right & (labels == label) & (sure >= low) & (sure < high)
+            mine = below & (found.labels == label) & (found.confidences >= low) & (found.confidences < high)
+            assert mine.sum() == min(10, there.sum())
+
+
+def test_the_wrong_ones_are_the_surest_two_of_each_class() -> None:
+    """Of each true class the two that were named wrongly with the highest confidence, the surest first."""
+    logits, labels = random_task(13, images=400)
+    found, sure = left_out(logits[0], labels), confidences(logits[0])
+    wrong = logits[0].argmax(axis=1) != labels
+    expected: list[int] = []
+    for label in range(4):
+        members = np.flatnonzero(wrong & (labels == label)).tolist()
+        expected += sorted(members, key=lambda i: -sure[i])[:2]
+    expected.sort(key=lambda i: -sure[i])
+    assert found.indices[found.kinds == "wrong"].tolist() == expected
+
+
+def test_the_same_draw_leaves_the_same_images_out() -> None:
+    """The seed decides which right images are drawn, and nothing else does."""
+    logits, labels = random_task(14, images=900)
+    first, again, other = (left_out(logits[0], labels, draw=draw) for draw in (1, 1, 2))
+    assert first.indices.tolist() == again.indices.tolist()
+    assert first.indices.tolist() != other.indices.tolist()
+
+
+def test_a_network_that_is_always_right_and_sure_leaves_nothing_out() -> None:
+    """There may be no others at all."""
+    labels = np.arange(4)
+    found = left_out(30.0 * np.eye(4), labels)
+    assert found.indices.shape == found.kinds.shape == found.confidences.shape == (0,)
+
+
+def test_logits_that_are_not_finite_are_nobodys_mistake() -> None:
+    """An image with NaN logits is neither right nor wrong, and is not explained."""
+    logits, labels = random_task(15)
+    logits[0][:20] = math.nan
+    with np.errstate(invalid="ignore"):
+        found = left_out(logits[0], labels)
+    assert not set(range(20)) & set(found.indices.tolist())

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import attributions, environment, integrity, training
+from harness import attributions, environment, integrity, samples, sanity, training
 from harness.artifacts import Folder, digest_of, key_of, share
+from harness.measurements import correlations
 from harness.models import PixelClassifier
 from harness.pipeline.work import Work, attribution_settings, stream, to_numpy, untrained
 
@@ -57,6 +58,11 @@ class Asked:
         stored = self.folder.read_arrays(f"attributions/{name}.npz")["maps"]
         return torch.from_numpy(stored).to(self.work.device)
 
+    def contributions(self, name: str) -> Tensor:
+        """The same in contribution space."""
+        maps = self.maps(name)
+        return maps if attributions.methods[name].space == "contribution" else maps * self.images
+
 
 def _found_or_asked(
     asked: Asked, subject: str, ask: Callable[[Asked], Arrays], modules: tuple[str, ...]
@@ -78,6 +84,9 @@ def _found_or_asked(
             "code": environment.code_digest(
                 "models", "attributions", "sparse/gradients", "pipeline/probes", *modules
             ),
+            "functions": [
+                environment.source_digest(attributions.methods[name].maps) for name in asked.methods
+            ],
             "torch": torch.__version__,
             "device": environment.describe_device(work.device),
         }
@@ -107,7 +116,84 @@ def _integrity(asked: Asked) -> Arrays:
     return {"names": np.array(list(found)), "errors": np.stack([to_numpy(one) for one in found.values()])}
 
 
+def _curves(asked: Asked) -> Arrays:
+    """Deletion and insertion by each method's contributions, by |x|, and in a random order of each image."""
+    orders = {name: asked.contributions(name) for name in asked.methods}
+    orders["image"] = asked.images.abs()
+    draws = stream(asked.seed, "random order")
+    shuffled = [
+        np.random.default_rng([draws, index]).random(asked.images.shape[1]) for index in asked.indices
+    ]
+    random = np.array(shuffled, dtype=np.float32).reshape(asked.images.shape)
+    orders["random"] = torch.from_numpy(random).to(asked.images)
+    deletion, insertion = sanity.curves(asked.network, asked.images, asked.targets, orders)
+    return {
+        "orders": np.array(list(orders)),
+        "deletion": to_numpy(deletion),
+        "insertion": to_numpy(insertion),
+    }
+
+
+def _randomisation(asked: Asked) -> Arrays:
+    """The correlation of each method's contributions with those under new weights, layer by layer."""
+    layers: list[str] = []
+    found: dict[str, list[Any]] = {"cascading": [], "alone": []}
+    for layer, *models in sanity.randomised(asked.network, stream(asked.seed, "new weights")):
+        layers.append(layer)
+        for kind, model in zip(found, models, strict=True):
+            maps = attributions.explain(model, asked.images, asked.targets, asked.methods, **asked.settings)
+            found[kind].append(
+                [correlations(to_numpy(asked.contributions(name)), to_numpy(maps[name])) for name in maps]
+            )
+    by_method = {kind: np.array(rows, dtype=np.float32).swapaxes(0, 1) for kind, rows in found.items()}
+    return {"methods": np.array(asked.methods), "layers": np.array(layers)} | by_method
+
+
+def _stability(asked: Asked) -> Arrays:
+    """Each method's max-sensitivity, in its own space."""
+    found = []
+    for name in asked.methods:
+
+        def explain(images: Tensor, targets: Tensor, name: str = name) -> Tensor:
+            return attributions.attribute(asked.network, images, targets, name, asked.settings).own
+
+        generator = torch.Generator().manual_seed(stream(asked.seed, "perturbations"))
+        found.append(
+            to_numpy(sanity.max_sensitivity(explain, asked.images, asked.targets, generator=generator))
+        )
+    return {"methods": np.array(asked.methods), "max_sensitivity": np.stack(found)}
+
+
+def _others(asked: Asked) -> Arrays:
+    """Contributions of images that were not selected: right but unsure ones, and the surest wrong ones."""
+    work, logits = asked.work, asked.folder.read_arrays("predictions.npz")["logits"]
+    others = samples.others(
+        logits,
+        work.dataset.test_labels.astype(np.int64),
+        len(work.dataset.classes),
+        confidence=work.config.selection.confidence,
+        generator=np.random.default_rng(stream(asked.seed, "others")),
+    )
+    images = work.test_images[torch.from_numpy(others.indices).to(work.device)]
+    targets = torch.from_numpy(others.targets).to(work.device)
+    maps = attributions.explain(asked.network, images, targets, asked.methods, **asked.settings)
+    return {
+        "kind": others.kinds,
+        "images": work.dataset.test_images[others.indices],
+        "indices": others.indices,
+        "labels": others.labels,
+        "targets": others.targets,
+        "confidences": others.confidences,
+        "methods": np.array(asked.methods),
+        "contributions": np.stack([to_numpy(maps[name]) for name in asked.methods]).astype(np.float16),
+    }
+
+
 PROBES: dict[str, tuple[Callable[[Asked], Arrays], tuple[str, ...]]] = {
     "integrity": (_integrity, ("integrity",)),
+    "curves": (_curves, ("sanity",)),
+    "randomisation": (_randomisation, ("sanity", "measurements/agreement")),
+    "stability": (_stability, ("sanity",)),
+    "others": (_others, ("samples",)),
 }
 """By subject: what is asked, and the modules beside those of attribution that the answer depends on."""

@@ -1,0 +1,253 @@
+"""Whether each method's maps follow the model, and hold beyond the images that were selected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.measurements.agreement import by_pair, correlations, incomparable
+from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
+from harness.records import Floats, Measurement
+from harness.samples import bins, in_bin
+from harness.statistics import stratified_mean
+
+AREA = "share of probability x share of pixels"
+AT_LEAST = 10
+"""Fewer images than this, of those that were not selected, speak for nobody."""
+
+CURVES = ("deletion", "insertion")
+
+
+def area(curves: Floats) -> Floats:
+    """The area under curves of evenly spaced points from 0 to 1 (float [..., points]), by trapezoids."""
+    rows = curves.astype(np.float64)
+    return np.asarray((rows[..., 1:] + rows[..., :-1]).mean(axis=-1) / 2)
+
+
+def _areas(evidence: Evidence) -> dict[str, dict[str, Floats]]:
+    """The areas (float64 [n]) by curve and by order; empty where no curves were asked for."""
+    asked = evidence.sanity.get("curves")
+    if asked is None:
+        return {}
+    names = [str(name) for name in asked["orders"]]
+    return {curve: dict(zip(names, area(asked[curve]), strict=True)) for curve in CURVES}
+
+
+def _unasked(evidence: Evidence, subject: str) -> str | None:
+    """Why a probe's answers cannot be measured; None where they can."""
+    asked = evidence.sanity.get(subject)
+    if asked is None:
+        return f"the run holds no answers to the {subject} probe; compute it again"
+    names = {str(name) for name in asked["orders" if subject == "curves" else "methods"]}
+    if missing := sorted(set(evidence.methods) - names):
+        return f"the {subject} probe did not ask {', '.join(missing)}; compute it again"
+    return not_finite(evidence.contributions())
+
+
+def _broken(curve: str, areas: Mapping[str, Floats]) -> str | None:
+    """Why areas by order are no numbers; None where they are."""
+    for name, values in areas.items():
+        bad = int((~np.isfinite(values)).sum())
+        if bad:
+            return f"{bad} of {len(values)} {curve} curves by {name} hold NaN or infinite values"
+    return None
+
+
+def _of_curve(evidence: Evidence, curve: str) -> Iterator[Measurement]:
+    reason = _unasked(evidence, "curves")
+    areas = _areas(evidence).get(curve, {})
+    for name in areas or evidence.methods:
+
+        def values(name: str = name) -> Floats:
+            return areas[name]
+
+        better = (curve == "insertion") if name in evidence.methods else None
+        yield sampled(
+            evidence,
+            f"{curve}.{name}",
+            f"Area under {curve} by {_ORDERS.get(name, name)}",
+            values,
+            unit=AREA,
+            higher_is_better=better,
+            reason=reason or _broken(curve, {name: areas[name]}),
+        )
+
+
+_ORDERS = {"image": "the image itself, |x|", "random": "a random order"}
+
+
+@measurements.register("deletion")
+def deletion(evidence: Evidence) -> Iterator[Measurement]:
+    """Area under the probability of y as pixels leave (Petsiuk et al. 2018), for each order."""
+    return _of_curve(evidence, "deletion")
+
+
+@measurements.register("insertion")
+def insertion(evidence: Evidence) -> Iterator[Measurement]:
+    """Area under the probability of y as pixels enter the baseline, for each order."""
+    return _of_curve(evidence, "insertion")
+
+
+def _advantages(evidence: Evidence, methods: tuple[str, ...], rival: str) -> Floats:
+    """How much better than a rival's order each method's is, by deletion and insertion: [n, 2 methods]."""
+    areas = _areas(evidence)
+    columns = []
+    for name in methods:
+        columns.append(areas["deletion"][rival] - areas["deletion"][name])
+        columns.append(areas["insertion"][name] - areas["insertion"][rival])
+    return np.stack(columns, axis=1)
+
+
+def _advantage(
+    evidence: Evidence, name: str, title: str, methods: tuple[str, ...], rival: str
+) -> Measurement:
+    reason = _unasked(evidence, "curves")
+    if reason is None:
+        broken = [_broken(curve, areas) for curve, areas in _areas(evidence).items()]
+        reason = next(filter(None, broken), None)
+    return sampled(
+        evidence,
+        name,
+        title,
+        lambda: _advantages(evidence, methods, rival),
+        unit=AREA,
+        reduction="smallest mean",
+        reason=reason,
+    )
+
+
+@measurements.register("attribution_faithfulness")
+def attribution_faithfulness(evidence: Evidence) -> Iterator[Measurement]:
+    """The smallest advantage over the order by |x|, of all methods, by deletion and by insertion.
+
+    What beats |x| knows more of the model than that bright pixels matter.
+    """
+    yield _advantage(
+        evidence,
+        "attribution_faithfulness",
+        "Smallest advantage over ordering pixels by |x|",
+        evidence.methods,
+        "image",
+    )
+
+
+@measurements.register("faithfulness")
+def faithfulness(evidence: Evidence) -> Iterator[Measurement]:
+    """Each method's smaller advantage over the order by |x|, of deletion and insertion."""
+    for name in evidence.methods:
+        yield _advantage(evidence, f"faithfulness.{name}", f"Advantage of {name} over |x|", (name,), "image")
+
+
+@measurements.register("advantage_over_random")
+def advantage_over_random(evidence: Evidence) -> Iterator[Measurement]:
+    """The smallest advantage over a random order, of all methods, by deletion and by insertion."""
+    yield _advantage(
+        evidence,
+        "advantage_over_random",
+        "Smallest advantage over a random order of pixels",
+        evidence.methods,
+        "random",
+    )
+
+
+@measurements.register("randomisation")
+def randomisation(evidence: Evidence) -> Iterator[Measurement]:
+    """Correlation of each method's maps with those under new weights (Adebayo et al. 2018).
+
+    `randomisation.<method>.<layer>` with this layer and all after it new, `.alone.` with it alone. A method
+    that keeps its maps explains something else than the weights.
+    """
+    reason = _unasked(evidence, "randomisation")
+    asked: Mapping[str, Any] = evidence.sanity.get("randomisation", {"layers": [], "methods": []})
+    for name in evidence.methods:
+        row = [str(one) for one in asked["methods"]].index(name) if reason is None else 0
+        for number, layer in enumerate(asked["layers"] if len(asked["layers"]) else ["any"]):
+            for kind in ("cascading", "alone"):
+
+                def values(kind: str = kind, row: int = row, number: int = number) -> Floats:
+                    return np.asarray(asked[kind][row, number], dtype=np.float64)
+
+                alone = kind == "alone"
+                yield sampled(
+                    evidence,
+                    f"randomisation.{name}.{'alone.' if alone else ''}{layer}",
+                    f"{name} with new weights in {layer} {'alone' if alone else 'and all after it'}",
+                    values,
+                    higher_is_better=False,
+                    reason=reason,
+                )
+
+
+@measurements.register("max_sensitivity")
+def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
+    """The largest relative change of a map, in its own space, as pixels move a little (Yeh et al. 2019)."""
+    reason = _unasked(evidence, "stability")
+    for name in evidence.methods:
+
+        def values(name: str = name) -> Floats:
+            asked = evidence.sanity["stability"]
+            row = [str(one) for one in asked["methods"]].index(name)
+            return np.asarray(asked["max_sensitivity"][row], dtype=np.float64)
+
+        yield sampled(
+            evidence,
+            f"max_sensitivity.{name}",
+            f"Max-sensitivity of {name}",
+            values,
+            unit="share of the map's norm",
+            higher_is_better=False,
+            reason=reason,
+        )
+
+
+@measurements.register("agreement_below")
+def agreement_below(evidence: Evidence) -> Iterator[Measurement]:
+    """Agreement on rightly named images that are not sure enough to be selected, by bin of confidence.
+
+    What is selected is what is clear; this is how much that flatters. A bin's images are each seed's own.
+    """
+    for one in bins(evidence.confidence):
+        low, high = one
+        asked = evidence.sanity.get("others", {})
+        inside = (
+            (asked["kind"] == "below") & in_bin(asked["confidences"], one, evidence.confidence)
+            if asked
+            else np.zeros(0, dtype=bool)
+        )
+        yield _elsewhere(
+            evidence,
+            f"agreement_below.{100 * low:.6g}-{100 * high:.6g}",
+            f"Agreement on right images that are {100 * low:.6g} to {100 * high:.6g} % sure",
+            inside,
+        )
+
+
+@measurements.register("agreement_wrong")
+def agreement_wrong(evidence: Evidence) -> Iterator[Measurement]:
+    """Agreement on the surest wrongly named images, on why they have the class that they were given."""
+    asked = evidence.sanity.get("others", {})
+    inside = asked["kind"] == "wrong" if asked else np.zeros(0, dtype=bool)
+    yield _elsewhere(evidence, "agreement_wrong", "Agreement on the surest wrong predictions", inside)
+
+
+def _elsewhere(evidence: Evidence, name: str, title: str, inside: Any) -> Measurement:
+    """Agreement on some of the images that were not selected: one number, as each seed has its own images.
+
+    As everywhere, each class that is there weighs the same.
+    """
+    reason, values = evidence.shortage() or _unasked(evidence, "others"), np.empty(0)
+    if reason is None:
+        asked = evidence.sanity["others"]
+        rows = dict(zip(map(str, asked["methods"]), asked["contributions"], strict=True))
+        maps = {method: rows[method][inside].astype(np.float32) for method in evidence.methods}
+        few = int(inside.sum())
+        reason = incomparable(maps)
+        if few < AT_LEAST:
+            reason = f"{few} such images; {AT_LEAST} are needed to speak of them"
+    if reason is None:
+        found = by_pair(maps, correlations).mean(axis=1)
+        there = np.isfinite(found)
+        values = np.array([stratified_mean(found[there], asked["labels"][inside][there])])
+    return Measurement(name, title, "correlation", True, "number", values, reason=reason)
