@@ -128,6 +128,9 @@ class Statistics(_Table):
 
     interval_confidence: float = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
     resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
+    interval: Literal["percentile", "bca"] = Field(
+        "percentile", description="bootstrap interval of means and ratios; bca corrects for bias and skew"
+    )
     until_decided: bool = Field(
         False, description="explain more samples until no gate's interval straddles its threshold"
     )

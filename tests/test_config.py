@@ -489,3 +489,15 @@ def test_the_published_flags_and_tables_are_there() -> None:
     settings = {(table, key) for key, table, _ in config.settings()}
     assert settings >= {(table, key) for table, keys in published.items() for key in keys.split()}
     assert {table for table, _ in settings} >= {"statistics", "report"}
+
+
+@pytest.mark.parametrize("kind", ["percentile", "bca"])
+def test_the_kind_of_interval_is_a_key_and_a_flag(load: Load, kind: str) -> None:
+    """`[statistics] interval` is one of the two kinds, from a flag too."""
+    assert load(interval=kind).statistics.interval == kind
+
+
+def test_an_unknown_kind_of_interval_is_refused(load: Load) -> None:
+    """A third kind is a mistake of the configuration, and the two that there are are named."""
+    with pytest.raises(ConfigurationError, match=r"interval.*'percentile' or 'bca'"):
+        load(interval="studentized")

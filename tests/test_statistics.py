@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from scipy import stats
 
 from harness import statistics
 from harness.records import Estimate, Floats, Ints, Measurement
-from harness.statistics import REDUCTIONS, Reduced, bootstrap_deviations, stratified_mean, two_way
+from harness.statistics import REDUCTIONS, Kind, Reduced, bootstrap_deviations, stratified_mean, two_way
+from harness.statistics.resampling import accelerations, intervals
+
+KINDS: tuple[Kind, ...] = ("percentile", "bca")
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -234,7 +238,7 @@ def test_a_ratios_interval_agrees_with_the_delta_method() -> None:
     )
 
 
-def wilson(ones: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def wilson(ones: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """Wilson's bounds in closed form: where the score test of a share just fails."""
     share = ones / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -640,7 +644,9 @@ def test_estimating_leaves_the_values_as_they_were() -> None:
     """No reduction writes into the measurement that it reads."""
     values, strata = np.random.default_rng(27).random((30, 2)), classes_of(15, 15)
     for rule in REDUCTIONS:
-        parts = values if rule in ("ratio", "smallest") else np.round(values[:, 0])
+        in_columns = rule == "ratio" or rule.startswith(("smallest", "largest "))
+        parts = np.round(values) if in_columns and "proportion" in rule else values
+        parts = parts if in_columns else np.round(values[:, 0])
         before = parts.copy()
         estimated(*[a_measurement(parts, rule, strata)] * 3)
         estimated(a_measurement(parts, rule, strata))
@@ -686,3 +692,253 @@ def test_a_reason_names_the_seed_it_comes_from() -> None:
     """Of several seeds the one that could not be measured is named."""
     one = estimated(a_measurement([1.0, 2.0]), a_measurement([], reason="no coat is sure"))
     assert one.reason == "seed 1: no coat is sure"
+
+
+# BCa
+
+
+def literal_bca(estimate: float, resampled: Floats, acceleration: float, confidence: float) -> Any:
+    """Efron's formula as it stands, with the standard library's normal distribution."""
+    normal = NormalDist()
+    bias = normal.inv_cdf(float((resampled < estimate).mean()))
+    levels = []
+    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        moved = bias + normal.inv_cdf(tail)
+        levels.append(normal.cdf(bias + moved / (1 - acceleration * moved)))
+    return np.quantile(resampled, levels)
+
+
+@pytest.mark.parametrize("acceleration", [0.0, 0.04, -0.1])
+def test_bca_is_efrons_formula(acceleration: float) -> None:
+    """Each column's bounds are the percentiles at the levels of bias and acceleration, column by column."""
+    resampled = np.random.default_rng(28).gamma(3.0, size=(2000, 2))
+    estimates = np.array([2.5, 3.4])
+    found = intervals(estimates, resampled, 0.9, "bca", np.array([acceleration, 0.02]))
+    for column, a in enumerate((acceleration, 0.02)):
+        expected = literal_bca(float(estimates[column]), resampled[:, column], a, 0.9)
+        assert (found.low[column], found.high[column]) == pytest.approx(tuple(expected))
+
+
+def test_without_bias_and_acceleration_bca_is_the_percentile_interval() -> None:
+    """Symmetric resamples about the estimate need no correction."""
+    half = np.random.default_rng(29).normal(size=500)
+    resampled = np.concatenate([half, -half])[:, None]
+    plain, corrected = (intervals(np.zeros(1), resampled, 0.95, kind) for kind in KINDS)
+    assert corrected.low == pytest.approx(plain.low)
+    assert corrected.high == pytest.approx(plain.high)
+
+
+def test_the_acceleration_is_a_sixth_of_the_means_skewness() -> None:
+    """Of one stratum it is the sample's skewness over 6 sqrt(n), scaled for n - 1, whatever the unit."""
+    values = np.random.default_rng(30).gamma(2.0, size=40)
+    expected = stats.skew(values) / 6 / math.sqrt(40)
+    found = accelerations(np.stack([values, 1e-3 * values, -values], axis=1), None)
+    assert found == pytest.approx([expected, expected, -expected])
+
+
+def test_the_acceleration_of_strata_is_a_sixth_of_the_skewness_of_the_scaled_deviations() -> None:
+    """It is the skewness that the bootstrap's own deviations have."""
+    strata = classes_of(3, 5, 12)
+    values = np.random.default_rng(31).gamma(0.5, 1.0 + strata)[:, None]
+    deviations = bootstrap_deviations(values, strata, 200_000, np.random.default_rng(32))
+    assert 6 * accelerations(values, strata)[0] == pytest.approx(stats.skew(deviations[:, 0]), abs=0.03)
+
+
+def test_bca_agrees_with_scipys_of_one_stratum() -> None:
+    """Of 200 skewed values the bounds are those of scipy, within what two bootstraps differ by."""
+    values = np.random.default_rng(33).gamma(1.0, size=200)
+    one = REDUCTIONS["mean"](values, None, 0.95, 20_000, np.random.default_rng(0), interval="bca")
+    oracle = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
+    ).confidence_interval
+    width = oracle.high - oracle.low
+    assert (one.low, one.high) == pytest.approx((oracle.low, oracle.high), abs=0.03 * width)
+
+
+def test_bca_of_a_ratio_agrees_with_scipys() -> None:
+    """Top and bottom are resampled together, and the acceleration is the ratio's."""
+    bottom = np.random.default_rng(34).gamma(2.0, size=150)
+    top = bottom * np.random.default_rng(35).gamma(0.5, size=150)
+    values = np.stack([top, bottom], axis=1)
+    one = REDUCTIONS["ratio"](values, None, 0.95, 20_000, np.random.default_rng(0), interval="bca")
+    oracle = stats.bootstrap(
+        (top, bottom),
+        lambda t, b, axis: t.sum(axis=axis) / b.sum(axis=axis),
+        n_resamples=20_000,
+        method="BCa",
+        paired=True,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    width = oracle.high - oracle.low
+    assert (one.low, one.high) == pytest.approx((oracle.low, oracle.high), abs=0.03 * width)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_bca_falls_back_where_all_resamples_lie_on_one_side(side: float) -> None:
+    """No bias can be told there, so the interval is the percentile one, and is finite."""
+    resampled = side + np.random.default_rng(36).random((500, 1))
+    plain, corrected = (
+        intervals(np.array([2 * side - 1]), resampled, 0.95, kind, np.array([0.1])) for kind in KINDS
+    )
+    assert corrected.low == plain.low
+    assert corrected.high == plain.high
+
+
+@pytest.mark.parametrize("acceleration", [5.0, -5.0, math.nan])
+def test_bca_falls_back_where_the_acceleration_passes_its_pole(acceleration: float) -> None:
+    """Past the pole a level would come from the wrong tail; the percentile interval stands instead."""
+    resampled = np.random.default_rng(37).normal(size=(500, 1))
+    plain, corrected = (
+        intervals(np.zeros(1), resampled, 0.95, kind, np.array([acceleration])) for kind in KINDS
+    )
+    assert (corrected.low[0], corrected.high[0]) == (plain.low[0], plain.high[0])
+
+
+@pytest.mark.parametrize("rule", ["mean", "ratio", "smallest mean"])
+def test_bca_of_equal_values_has_width_0_and_no_reason(rule: str) -> None:
+    """Where nothing varies the bounds are the estimate, and no reason is made up."""
+    values = np.full((6, 2), 0.1) if rule != "mean" else np.full(6, 0.1)
+    one = REDUCTIONS[rule](values, classes_of(3, 3), 0.95, 200, np.random.default_rng(0), interval="bca")
+    assert one.low == one.high == one.estimate
+    assert one.standard_error == 0
+    assert one.reason is None
+
+
+def test_the_kind_of_interval_reaches_the_estimate() -> None:
+    """`interval` changes bounds, and neither the number nor its error."""
+    measurement = a_measurement(np.random.default_rng(38).gamma(0.3, size=60), strata=classes_of(20, 40))
+    plain, corrected = (
+        statistics.estimate(
+            [measurement],
+            [0],
+            confidence=0.95,
+            resamples=1000,
+            generator=np.random.default_rng(0),
+            interval=kind,
+        )
+        for kind in KINDS
+    )
+    assert (plain.estimate, plain.standard_error) == (corrected.estimate, corrected.standard_error)
+    assert bounds(corrected)[0] > bounds(plain)[0]
+    assert bounds(corrected)[1] > bounds(plain)[1]
+
+
+# extremes over columns
+
+
+def test_the_smallest_and_largest_mean_have_the_extremes_of_adjusted_intervals() -> None:
+    """Bounds are the least or the largest of what each column has at 1 - 0.05 / 3; the error is its own."""
+    strata = classes_of(10, 30)
+    values = np.random.default_rng(39).normal([0.0, 0.1, 3.0], [1.0, 0.2, 2.0], (40, 3))
+    each = [
+        REDUCTIONS["mean"](column, strata, 1 - 0.05 / 3, 2000, np.random.default_rng(0))
+        for column in values.T
+    ]
+    for rule, pick in (("smallest mean", min), ("largest mean", max)):
+        one = reduced(rule, values, strata)
+        number = pick(column.estimate for column in each)
+        attained = next(column for column in each if column.estimate == number)
+        assert one.estimate == pytest.approx(number)
+        assert one.low == pytest.approx(pick(bounds(column)[0] for column in each))
+        assert one.high == pytest.approx(pick(bounds(column)[1] for column in each))
+        assert one.standard_error == pytest.approx(attained.standard_error)
+
+
+def test_the_extreme_of_one_column_is_its_mean() -> None:
+    """With nothing to choose from nothing is adjusted."""
+    values = np.random.default_rng(40).normal(size=30)
+    one, mean = reduced("smallest mean", values[:, None]), reduced("mean", values)
+    assert (one.estimate, one.low, one.high) == pytest.approx((mean.estimate, mean.low, mean.high))
+
+
+def test_the_smallest_mean_covers_at_least_its_nominal_share() -> None:
+    """Six columns of equal truth, 5 images in each of 4 classes: where choosing one misleads the most."""
+    generator, strata, simulations, covered = np.random.default_rng(41), classes_of(*[5] * 4), 600, 0
+    for _ in range(simulations):
+        shared = generator.normal(size=(20, 1))
+        values = 0.6 * shared + 0.8 * generator.normal(size=(20, 6))
+        covered += covers(REDUCTIONS["smallest mean"](values, strata, 0.95, 1000, generator), 0.0)
+    assert covered / simulations >= 0.95 - 3 * binomial_error(0.95, simulations)
+
+
+def test_the_smallest_proportion_has_the_smallest_of_wilsons_intervals() -> None:
+    """Each column has Wilson's interval at 1 - 0.05 / 2, and classes play no part."""
+    values = np.zeros((50, 2))
+    values[:45, 0] = values[:40, 1] = 1.0
+    one = reduced("smallest proportion", values, classes_of(10, 40))
+    z = NormalDist().inv_cdf(1 - 0.05 / 4)
+    assert one.estimate == 0.8
+    assert (one.low, one.high) == pytest.approx((wilson(40, 50, z)[0], wilson(40, 50, z)[1]))
+    assert one.standard_error == pytest.approx(math.sqrt(0.8 * 0.2 / 50))
+
+
+def test_wilsons_interval_is_scipys() -> None:
+    """Of every count of 30 the bounds are those of scipy's."""
+    for ones in range(31):
+        one = reduced("proportion", np.arange(30) < ones, confidence=0.99)
+        oracle = stats.binomtest(ones, 30).proportion_ci(0.99, method="wilson")
+        assert (one.low, one.high) == pytest.approx((oracle.low, oracle.high))
+
+
+@pytest.mark.parametrize("rule", ["smallest mean", "largest mean"])
+def test_an_extreme_of_several_seeds_is_crossed_column_by_column(rule: str) -> None:
+    """Each column's two-way interval at the adjusted confidence; the number is the extreme of means."""
+    values, strata = np.random.default_rng(42).normal(size=(4, 12, 3)), classes_of(4, 8)
+    pick = min if rule == "smallest mean" else max
+    one = estimated(*(a_measurement(rows, rule, strata) for rows in values))
+    each = [two_way(values[:, :, column], strata, 1 - 0.05 / 3) for column in range(3)]
+    assert one.estimate == pytest.approx(pick(column.estimate for column in each))
+    assert one.low == pytest.approx(pick(bounds(column)[0] for column in each))
+    assert one.high == pytest.approx(pick(bounds(column)[1] for column in each))
+    assert one.standard_error in [column.standard_error for column in each]
+
+
+@pytest.mark.parametrize("rule", ["smallest mean", "largest mean", "smallest proportion"])
+def test_an_extreme_of_two_seeds_has_no_interval(rule: str) -> None:
+    """The extreme of the means stands alone, with the reason."""
+    values = (np.random.default_rng(43).random((2, 20, 3)) < 0.7).astype(np.float64)
+    one = estimated(*(a_measurement(rows, rule, classes_of(10, 10)) for rows in values))
+    means = values.mean(axis=(0, 1))
+    assert one.estimate == pytest.approx(means.max() if "largest" in rule else means.min())
+    assert (one.low, one.high) == (None, None)
+    assert "two seeds" in str(one.reason)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("rule", ["smallest mean", "largest mean"])
+def test_an_extreme_with_a_single_value_in_a_class_has_no_interval(rule: str, seeds: int) -> None:
+    """One value shows no spread in any column."""
+    values = np.random.default_rng(44).normal(size=(seeds, 4, 2))
+    one = estimated(*(a_measurement(rows, rule, classes_of(1, 3)) for rows in values))
+    assert one.estimate is not None
+    assert (one.low, one.high) == (None, None)
+    assert "single value" in str(one.reason)
+
+
+def test_a_smallest_proportion_of_several_seeds_holds_the_crossed_interval_and_wilsons() -> None:
+    """It spans both, at the adjusted confidence, and stays within 0 and 1."""
+    values = (np.random.default_rng(45).random((3, 40, 2)) < [0.9, 0.7]).astype(np.float64)
+    one = estimated(*(a_measurement(rows, "smallest proportion", classes_of(10, 30)) for rows in values))
+    crossed, share = two_way(values[:, :, 1], None, 0.975), values[:, :, 1].mean()
+    low, high = wilson(float(40 * share), 40, NormalDist().inv_cdf(0.9875))
+    assert one.estimate == pytest.approx(share)
+    assert one.low == pytest.approx(min(low, bounds(crossed)[0]))
+    assert one.high == pytest.approx(max(high, bounds(crossed)[1]))
+    assert bounds(one)[1] <= 1
+
+
+def test_all_ones_in_every_seed_leave_doubt() -> None:
+    """A share of 1 has Wilson's lower bound, of as many images as there are, not an interval of width 0."""
+    one = estimated(*[a_measurement(np.ones((60, 2)), "smallest proportion")] * 3)
+    low, high = bounds(one)
+    assert low == pytest.approx(wilson(60, 60, NormalDist().inv_cdf(0.9875))[0])
+    assert high == one.estimate == 1.0
+
+
+@pytest.mark.parametrize("values", [[[0.02]], [[0.02], [0.5], [0.1]], [[0.5], [0.1]]])
+def test_the_largest_number_of_any_seeds_is_their_largest(values: list[list[float]]) -> None:
+    """It has no interval, and says so, of one seed, of two and of three."""
+    one = estimated(*(a_measurement(row, "largest") for row in values))
+    assert one.estimate == max(row[0] for row in values)
+    assert (one.low, one.high) == (None, None)
+    assert "largest" in str(one.reason)
