@@ -28,6 +28,7 @@ from harness.measurements import correlations
 from harness.models import PixelClassifier
 from harness.pipeline.networks import engine
 from harness.pipeline.work import Epochs, Silence, Work, stream
+from harness.records import Estimate
 from harness.runs import Run
 
 MakeConfig = Callable[..., Config]
@@ -604,3 +605,63 @@ def test_another_error_of_torch_is_not_taken_for_exhausted_memory(
     monkeypatch.setattr(attributions, "attribute", exhausted("shapes cannot be multiplied", 0))
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         compute(small_config(chunk_size=509))
+
+
+# more samples until a gate is decided
+
+
+def with_threshold(config: Config, threshold: float) -> Config:
+    """The configuration with the gate `agreement` at that threshold."""
+    criteria = tuple(
+        one.model_copy(update={"threshold": threshold}) if one.id == "agreement" else one
+        for one in config.criteria
+    )
+    return config.model_copy(update={"criteria": criteria})
+
+
+def agreement(run: RunDirectory) -> Estimate:
+    found = Run(run).estimate("agreement")
+    assert found is not None
+    return found
+
+
+def test_samples_are_drawn_until_the_pool_is_used_up(
+    small_config: MakeConfig, finished: RunDirectory
+) -> None:
+    """At a threshold that more samples do not leave, every planned look is taken, the first samples stay
+    among the later ones, and it is said that the gate is still undecided.
+    """
+    before = agreement(finished)
+    assert before.estimate is not None
+    config = with_threshold(small_config(until_decided=True, samples_per_class=4), before.estimate)
+    pool = min(row["sure"] for row in finished.read_json("samples.json")["yields"])
+    first = set(finished.read_arrays("samples.npz")["indices"].tolist())
+    sizes = statistics.looks(4, pool)
+    assert len(sizes) >= 3
+    work, notes = compute(config)
+    after = agreement(work.run)
+    taken = work.run.read_json("samples.json")["looks"]
+    assert taken["planned"] == list(sizes)
+    labels = work.run.read_arrays("samples.npz")["labels"]
+    assert np.bincount(labels).tolist() == [sizes[taken["taken"] - 1]] * 10
+    assert first < set(work.run.read_arrays("samples.npz")["indices"].tolist())
+    assert after.confidence == pytest.approx(statistics.look_confidence(sizes, 0.95))
+    assert after.n > before.n
+    undecided = any("still undecided" in line for line in notes.warned)
+    assert undecided == (taken["taken"] == len(sizes))
+
+
+def test_a_decided_gate_draws_no_more(small_config: MakeConfig) -> None:
+    """Far from the threshold the first look is the last; its interval is as wide as the plan asks for."""
+    work, notes = compute(small_config(until_decided=True))
+    assert work.run.read_json("samples.json")["looks"]["taken"] == 1
+    assert agreement(work.run).confidence > 0.95
+    assert not any("undecided" in line for line in (*notes.said, *notes.warned))
+
+
+def test_what_does_not_rest_on_explained_images_keeps_its_confidence(small_config: MakeConfig) -> None:
+    """Accuracy is looked at once, however often samples are drawn."""
+    work, _ = compute(small_config(until_decided=True))
+    accuracy = Run(work.run).estimate("accuracy")
+    assert accuracy is not None
+    assert accuracy.confidence == 0.95
