@@ -12,12 +12,17 @@ from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements
 from harness.records import Floats, Measurement
 
 
+def _untrained(evidence: Evidence) -> dict[str, Floats]:
+    """The compared methods' contribution maps of the untrained network."""
+    untrained = evidence.untrained.items()
+    return {name: one.contribution(evidence.images) for name, one in untrained if name != CONTROL_METHOD}
+
+
 @measurements.register("control_untrained")
 def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
     """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
-    names = tuple(name for name in evidence.untrained if name != CONTROL_METHOD)
-    maps = {name: evidence.untrained[name].contribution(evidence.images) for name in names}
-    families = [family_of(pair) for pair in pairs(names)]
+    maps = _untrained(evidence)
+    families = [family_of(pair) for pair in pairs(tuple(maps))]
     for family in ("", "gradient", "decoder"):
         inside = [family in ("", one) for one in families]
         if not any(inside):
@@ -67,10 +72,19 @@ def edges(images: Floats, shape: tuple[int, int]) -> Floats:
     return magnitudes
 
 
-@measurements.register("control_maps")
-def control_maps(evidence: Evidence) -> Iterator[Measurement]:
-    """Mean over methods of the correlation with maps that know no model, or no class."""
-    controls: dict[str, tuple[str, Callable[[], Floats]]] = {
+def _with_methods(evidence: Evidence, control: Floats) -> Floats:
+    """The mean over methods of their maps' correlation with a control's: float64 [n]."""
+    found = [correlations(maps, control) for maps in evidence.contributions().values()]
+    return np.asarray(np.mean(found, axis=0))
+
+
+NO_MODEL = ("image", "edges", "random")
+"""The control maps that know no model; the reconstruction is the trained one's."""
+
+
+def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], Floats]]]:
+    """Title and maps of each control, by name."""
+    return {
         "image": ("The image itself, |x|", lambda: np.abs(evidence.images)),
         "reconstruction": ("The reconstruction", lambda: evidence.reconstructions),
         "edges": ("The image's edges (Sobel)", lambda: edges(evidence.images, evidence.shape)),
@@ -79,6 +93,12 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
             lambda: np.random.default_rng(0).standard_normal(evidence.images.shape),
         ),
     }
+
+
+@measurements.register("control_maps")
+def control_maps(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over methods of the correlation with maps that know no model, or no class."""
+    controls = _maps_of_controls(evidence)
     if CONTROL_METHOD in evidence.maps:
         control = evidence.maps[CONTROL_METHOD]
         controls["decoder_reconstruction"] = (
@@ -88,9 +108,7 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
     for name, (title, make) in controls.items():
 
         def values(make: Callable[[], Floats] = make) -> Floats:
-            control = make()
-            found = [correlations(maps, control) for maps in evidence.contributions().values()]
-            return np.asarray(np.mean(found, axis=0))
+            return _with_methods(evidence, make())
 
         yield sampled(
             evidence,
@@ -100,3 +118,30 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
             higher_is_better=None,
             reason=incomparable(evidence.contributions()),
         )
+
+
+@measurements.register("agreement_above_controls")
+def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
+    """What agreement has over the largest control that knows no trained model.
+
+    Image by image agreement less each control (the untrained network, |x|, edges, random maps); of their
+    means the smallest. The reconstruction and the decoder without the classifier are read from the trained
+    model, and maps paired anew are its own: these are no controls of training.
+    """
+    contributions, untrained = evidence.contributions(), _untrained(evidence)
+
+    def values() -> Floats:
+        controls = _maps_of_controls(evidence)
+        reached = [by_pair(untrained, correlations).mean(axis=1)]
+        reached += [_with_methods(evidence, controls[name][1]()) for name in NO_MODEL]
+        agreed = by_pair(contributions, correlations).mean(axis=1)
+        return np.asarray(agreed[:, None] - np.stack(reached, axis=1))
+
+    yield sampled(
+        evidence,
+        "agreement_above_controls",
+        "Agreement over the largest control without a trained model",
+        values,
+        reduction="smallest mean",
+        reason=incomparable(contributions) or incomparable(untrained),
+    )
