@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ import pytest
 
 from harness import judging
 from harness.artifacts import RunDirectory, shipped
-from harness.checks import identify, own_verdict, worst_by_id
+from harness.checks import ended, identify, own_verdict, worst_by_id
 from harness.records import Verdict
 from tests.written import a_run
 
@@ -302,3 +303,71 @@ def test_the_worst_of_an_id_is_kept() -> None:
     found = worst_by_id([a("x", "fail", "1"), a("y", "pass"), a("x", "error", "2"), a("x", "fail", "3")])
     assert [(one.id, one.verdict, one.why) for one in found] == [("x", "error", "2"), ("y", "pass", "")]
     assert worst_by_id([a("x", "fail", "1"), a("x", "fail", "2"), a("x", "pass", "3")])[0].why == "1"
+
+
+def a_phase(
+    outcome: str, error: BaseException | None = None, when: str = "call", **more: Any
+) -> tuple[Any, Any]:
+    """What pytest reports of a test's phase, and the call that it was."""
+    flags = {name: name == outcome for name in ("passed", "failed", "skipped")}
+    told = None
+    if error is not None:
+        try:
+            raise error
+        except BaseException as raised:
+            told = pytest.ExceptionInfo.from_exception(raised)
+    return SimpleNamespace(**flags, longrepr="[XPASS(strict)]", **more), SimpleNamespace(
+        when=when, excinfo=told
+    )
+
+
+PHASES = [
+    # the verdict by the number, the phase, what becomes of it, and the words
+    ("pass", a_phase("passed"), "pass", "why x"),
+    ("fail", a_phase("passed"), "fail", "why x"),
+    ("error", a_phase("passed"), "error", "why x"),
+    ("pass", a_phase("failed", AssertionError("no\nassert 1 == 2")), "fail", "T: no"),
+    ("pass", a_phase("failed", AssertionError()), "fail", "T: its test refuses, without a word"),
+    ("pass", a_phase("failed", pytest.fail.Exception("never")), "fail", "T: never"),
+    ("fail", a_phase("failed", AssertionError("no")), "fail", "why x"),
+    ("error", a_phase("failed", AssertionError("no")), "error", "why x"),
+    ("error", a_phase("failed", OSError("disk")), "error", "why x"),
+    ("pass", a_phase("failed", OSError("disk")), "error", "x: its test crashed: OSError: disk"),
+    ("fail", a_phase("failed", OSError("disk")), "error", "x: its test crashed: OSError: disk"),
+    (
+        "pass",
+        a_phase("failed", AssertionError("no"), when="setup"),
+        "error",
+        "x: its test crashed: AssertionError: no",
+    ),
+    (
+        "pass",
+        a_phase("failed", AssertionError("no"), when="teardown"),
+        "error",
+        "x: its test crashed: AssertionError: no",
+    ),
+    ("pass", a_phase("failed"), "error", "x: its test crashed: [XPASS(strict)]"),
+    ("pass", a_phase("skipped"), "error", "x: its test was skipped, or expected to fail"),
+    (
+        "fail",
+        a_phase("skipped", pytest.skip.Exception("no")),
+        "error",
+        "x: its test was skipped, or expected to fail",
+    ),
+    ("pass", a_phase("passed", wasxfail="reason"), "error", "x: its test was skipped, or expected to fail"),
+    (
+        "pass",
+        a_phase("failed", AssertionError("no"), wasxfail=""),
+        "error",
+        "x: its test was skipped, or expected to fail",
+    ),
+]
+
+
+@pytest.mark.parametrize(("number", "phase", "outcome", "why"), PHASES)
+def test_the_end_of_a_phase_only_makes_a_verdict_worse(
+    number: Any, phase: tuple[Any, Any], outcome: str, why: str
+) -> None:
+    """A refusal of a verdict that holds is a fail, all else but a pass an error; none turns better."""
+    after = ended(own_verdict("x", "T", "", number, "why x"), *phase)
+    assert (after.verdict, after.why, after.id) == (outcome, why, "x")

@@ -305,7 +305,7 @@ def test_a_value_out_of_its_bounds_is_refused(key: str, value: object, load: Loa
 
 
 def test_the_shipped_criteria_judge_where_none_is_named(load: Load) -> None:
-    """The six gates bear the ids that users hold on to, and the users' thresholds."""
+    """The gates bear the ids that users hold on to, and the users' thresholds."""
     gates = {one.id: one.threshold for one in load().criteria if one.gate}
     assert gates == {
         "accuracy": 0.75,
@@ -314,6 +314,10 @@ def test_the_shipped_criteria_judge_where_none_is_named(load: Load) -> None:
         "reconstruction": 0.1,
         "fraction_unexplained": 0.25,
         "selection": 1.0,
+        "attribution_integrity": 0.95,
+        "attribution_copies": 0.999,
+        "attribution_faithfulness": 0.0,
+        "test_overlap": 0.01,
     }
 
 

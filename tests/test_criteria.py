@@ -388,6 +388,10 @@ def test_the_shipped_gates_are_the_documented_ones(k: int, band: tuple[float, fl
         "reconstruction": ("reconstruction", "<=", 0.1),
         "fraction_unexplained": ("fraction_unexplained", "<=", 0.25),
         "selection": ("selection", ">=", 1.0),
+        "attribution_integrity": ("attribution_integrity", ">=", 0.95),
+        "attribution_copies": ("attribution_copies", "<=", 0.999),
+        "attribution_faithfulness": ("attribution_faithfulness", ">=", 0.0),
+        "test_overlap": ("test_overlap", "<=", 0.01),
     }
 
 

@@ -17,12 +17,12 @@ import pytest
 from harness import judging
 from harness.artifacts import RunDirectory, shipped
 from harness.checks import own_verdict
-from harness.config import Criterion
+from harness.config import Criterion, shipped_criteria
 from harness.errors import ConfigurationError, RunError
 from harness.records import Verdict
 from tests.written import a_run
 
-GATES = ("accuracy", "sparsity", "agreement", "reconstruction", "fraction_unexplained", "selection")
+GATES = tuple(criterion.id for criterion in shipped_criteria(50) if criterion.gate)
 
 
 def outcomes(verdict: dict[str, Any]) -> dict[str, str]:
@@ -320,6 +320,30 @@ def test_the_sentence_says_what_broke_off_and_which_data_it_was() -> None:
     broken = whole(one_of("a", "error"), verdict="interrupted", failure=failure, notice="an excerpt")
     text = "INTERRUPTED on blobs (not the full data): the run broke off in stage training: nan"
     assert judging.sentence(broken) == text
+
+
+def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> None:
+    """Of its rows those count that name a test in a file and no declared criterion; no verdict, no rows."""
+    run = a_run(tmp_path / "artifacts")
+    config = run.read_config()
+    assert judging._own_tests(run, config) == []
+    own, folder = one_of("x.x", "pass"), own_verdict("gone", "gone", "/gone", "error", "no such folder")
+    rows = [one_of("accuracy", "pass"), own, folder]
+    values = {"run_id": run.path.name, "criteria": [vars(row) for row in rows]}
+    run.write_json("verdict.json", values)
+    assert judging._own_tests(run, config) == [own]
+    run.write_json("verdict.json", values | {"run_id": "another"})
+    assert judging._own_tests(run, config) == []
+
+
+def test_a_test_of_an_earlier_judgement_that_is_gone_is_an_error() -> None:
+    """It keeps its id, title, place and say, and tells pytest's last words."""
+    known = one_of("x.x", "pass", gate=False)
+    lost = judging._lost(known, "much\n1 passed\n")
+    assert (lost.id, lost.title, lost.measurement, lost.gate) == ("x.x", "x.x", "x.py::x", False)
+    assert lost.verdict == "error"
+    assert lost.why == "x.x: x.py::x judged this run before, and is gone (pytest: 1 passed)"
+    assert "it printed nothing" in judging._lost(known, "").why
 
 
 def test_a_looser_rule_is_told_in_sentence_and_summary(tmp_path: Path) -> None:
