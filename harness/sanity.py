@@ -169,7 +169,7 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
         seed: Draws the weights.
 
     Yields:
-        The layer's name; the model with this layer and all behind it new; the model with this layer alone
+        The layer's name; the model with this layer and all after it new; the model with this layer alone
         new.
     """
     cascading = model
