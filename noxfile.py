@@ -44,6 +44,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.ratios", *session.posargs, env=threads)
 
 
+@nox.session(name="gate-quality")
+def gate_quality(session: nox.Session) -> None:
+    """Judge the gate itself: coverage, false alarms, planted faults, mutants; `-- --quick` for a sample."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.gate_quality", *session.posargs)
+
+
 @nox.session
 def nightly(session: nox.Session) -> None:
     """The main job on the full data, and every test, the slow ones too."""

@@ -1,0 +1,240 @@
+"""Judge the gate: `python -m tests.gate_quality` writes `artifacts/gate-quality.json`.
+
+Coverage of each kind of interval, false alarms of clean seeds, planted faults and what caught them, mutants
+of the comparing code and what killed them. Each result is stored as it comes, so a measurement that was
+broken off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads; the cores are shared by processes
+
+import numpy as np
+from scipy import stats
+
+from harness import environment
+from harness.artifacts import RunDirectory, key_of
+from harness.runs import Run
+from tests.gate_quality import coverage, mutation, runs
+from tests.gate_quality.faults import FAULTS, LADDERS
+
+SCHEMA = 1
+CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
+QUICK_CLEAN_SEEDS, QUICK_COMMANDS = 4, ("sign", "copy", "criterion-skipped")
+QUICK_FLAGS = {"samples_per_class": 3}
+
+Task = tuple[str, Callable[[], Any]]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("artifacts/gate-quality.json"))
+    parser.add_argument("--quick", action="store_true", help="a sample of everything, in under 5 minutes")
+    parser.add_argument("--fresh", action="store_true", help="take no result of an earlier measurement")
+    asked = parser.parse_args()
+    result = measure(asked.output.parent.absolute(), quick=asked.quick, fresh=asked.fresh)
+    asked.output.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    show(result)
+    print(f"written: {asked.output}")
+
+
+def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
+    """Everything, as it stands in `gate-quality.json`."""
+    start = time.perf_counter()
+    folder = output / ("gate-quality-quick" if quick else "gate-quality")
+    shared = folder / "artifacts"
+    shared.mkdir(parents=True, exist_ok=True)
+    key = "fresh" + str(time.time()) if fresh else code_key()
+
+    def say(text: str) -> None:
+        print(f"[{time.perf_counter() - start:5.0f} s] {text}", flush=True)
+
+    cleans = range(QUICK_CLEAN_SEEDS if quick else CLEAN_SEEDS)
+    seeds = FAULT_SEEDS[:1] if quick else FAULT_SEEDS
+    flags = QUICK_FLAGS if quick else runs.FAULT_FLAGS
+    # the clean networks of the first seeds come first: the faults use them
+    found = _all([(f"clean-{seed}", partial(runs.clean, shared, seed)) for seed in cleans], folder, key, say)
+    found |= _all(_fault_tasks(shared, seeds, flags, quick), folder, key, say)
+    crossed = _crossed(shared, CROSSED_SEEDS[:3] if quick else CROSSED_SEEDS, folder, key, say)
+    parts: dict[str, Any] = {
+        "coverage": coverage.measure(crossed, quick, folder / "coverage", say),
+        "operating_curves": coverage.operating_curves(crossed, quick, folder / "coverage", say),
+        "mutation": mutation.measure(quick, folder / "mutation", say),
+    }
+    planted = [_of_fault(one.id, seeds, found) for one in FAULTS]
+    visible = [row for row in planted if not row["invisible"]]
+    return {
+        "schema": SCHEMA,
+        "commit": environment.commit() + (" (changed)" if environment.dirty() else ""),
+        "code": environment.code_digest(),
+        "quick": quick,
+        "dataset": runs.FLAGS["dataset"],
+        "recipe": "reference",
+        "coverage": parts["coverage"],
+        "operating_curves": parts["operating_curves"],
+        "false_alarms": _false_alarms([found[f"clean-{seed}"] for seed in cleans]),
+        "planted_faults": planted,
+        "kill_rate": {
+            "caught": sum(row["red"] == len(row["seeds"]) for row in visible),
+            "planted": len(planted),
+            "invisible": len(planted) - len(visible),
+        },
+        "smallest_caught": {name: _smallest(name, ladder, found) for name, ladder in LADDERS.items()},
+        "mutation": parts["mutation"],
+        "seconds": round(time.perf_counter() - start),
+    }
+
+
+def code_key() -> str:
+    """Of all code that a result may depend on."""
+    here = sorted(Path(__file__).parent.glob("*.py"))
+    suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
+    return key_of(
+        {"harness": environment.code_digest(), "files": [path.read_text("utf-8") for path in (*here, *suite)]}
+    )
+
+
+def _fault_tasks(
+    shared: Path, seeds: tuple[int, ...], flags: Mapping[str, Any], quick: bool
+) -> Iterable[Task]:
+    for fault in FAULTS:
+        if not quick or fault.id in QUICK_COMMANDS:
+            name = f"fault-{fault.id}-{seeds[0]}"
+            yield name, partial(runs.through_the_command, shared, fault.id, seeds[0], flags)
+        else:
+            yield f"fault-{fault.id}-{seeds[0]}", partial(runs.planted, shared, fault.id, seeds[0], flags)
+        for seed in seeds[1:]:
+            yield f"fault-{fault.id}-{seed}", partial(runs.planted, shared, fault.id, seed, flags)
+    if not quick:
+        for ladder in LADDERS.values():
+            for fault in ladder.values():
+                yield f"ladder-{fault.id}", partial(runs.planted, shared, fault.id, seeds[0], flags)
+
+
+def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Every task's result: stored ones, and the others from processes side by side, stored as they come."""
+    found: dict[str, Any] = {}
+    todo = []
+    for name, task in tasks:
+        result = runs.stored(folder / "runs", name, key)
+        if result is None:
+            todo.append((name, task))
+        else:
+            found[name] = result
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(task): name for name, task in todo}
+        for number, future in enumerate(as_completed(futures), start=1):
+            name, result = futures[future], future.result()
+            runs.store(folder / "runs", name, key, result)
+            found[name] = result
+            red = ", ".join(result["by"]) or "-"
+            say(f"{number}/{len(todo)} {name}: {result['verdict']}, red: {red}")
+    return found
+
+
+def _crossed(
+    shared: Path, seeds: tuple[int, ...], folder: Path, key: str, say: Callable[[str], None]
+) -> coverage.Components:
+    """What several seeds make of the same images: where the simulations take their variances from."""
+    known = runs.stored(folder / "runs", "crossed", key)
+    if known is None or not Path(known["run"]).is_dir():
+        known = runs.judged(shared, seeds, {}, nullcontext())
+        runs.store(folder / "runs", "crossed", key, known)
+        say(f"{len(seeds)} seeds on the same images: {known['verdict']}")
+    run = Run(RunDirectory.open(Path(known["run"])))
+    evidence = run.evidence()
+    return coverage.Components(
+        agreement=run.per_sample("agreement"),
+        labels=evidence.labels,
+        squared_errors=evidence.squared_errors,
+        squared_deviations=evidence.squared_deviations,
+    )
+
+
+def _false_alarms(cleans: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many clean seeds were red, and the rate that this bounds with 95 % (Clopper and Pearson 1934)."""
+    red = [one for one in cleans if one["verdict"] != "pass"]
+    upper = stats.binomtest(len(red), len(cleans), alternative="less").proportion_ci(0.95).high
+    margins = {
+        gate: [
+            one["gates"][gate]["margin_se"] for one in cleans if one["gates"][gate]["margin_se"] is not None
+        ]
+        for gate in cleans[0]["gates"]
+    }
+    return {
+        "runs": len(cleans),
+        "red": len(red),
+        "upper_bound": float(upper),
+        "sentences": [one["sentence"] for one in red],
+        "smallest_margin_se": {gate: min(values) for gate, values in margins.items() if values},
+        "median_margin_se": {gate: float(np.median(values)) for gate, values in margins.items() if values},
+    }
+
+
+def _of_fault(name: str, seeds: tuple[int, ...], found: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of `planted_faults`."""
+    fault = next(one for one in FAULTS if one.id == name)
+    results = [found[f"fault-{name}-{seed}"] for seed in seeds]
+    red = sum(one["verdict"] != "pass" for one in results)
+    interval = stats.binomtest(red, len(seeds)).proportion_ci(0.95, method="wilson")
+    return {
+        "id": name,
+        "what": fault.what,
+        "seeds": list(seeds),
+        "red": red,
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "expected": list(fault.by),
+        "by": sorted({gate for one in results for gate in one["by"]}),
+        "as_expected": all(bool(set(fault.by) & set(one["by"])) == bool(fault.by) for one in results),
+        "invisible": fault.invisible,
+        "sentence": results[0]["sentence"],
+    }
+
+
+def _smallest(name: str, ladder: Mapping[float, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Which sizes of a fault were caught and which were missed."""
+    sizes: dict[str, list[float]] = {"caught": [], "missed": []}
+    for size, fault in ladder.items():
+        result = found.get(f"ladder-{fault.id}")
+        if result is not None:
+            sizes["missed" if result["verdict"] == "pass" else "caught"].append(size)
+    return sizes
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """The tables, for readers."""
+    print("\ncoverage of nominal intervals")
+    for kind, row in result["coverage"].items():
+        shares = [cell["coverage"] for cell in row["cells"]]
+        print(f"  {kind:34s} {row['nominal']:.2f}  {min(shares):.3f} to {max(shares):.3f}", end="")
+        print(f"  exceptions: {len(row['exceptions'])}" if row["exceptions"] else "")
+    alarms = result["false_alarms"]
+    print(f"false alarms: {alarms['red']} of {alarms['runs']}; with 95 % at most {alarms['upper_bound']:.1%}")
+    print("planted faults")
+    for row in result["planted_faults"]:
+        seen = ", ".join(row["by"]) or (f"invisible: {row['invisible']}" if row["invisible"] else "NOTHING")
+        print(f"  {row['id']:26s} {row['red']}/{len(row['seeds'])}  {seen}")
+    rate = result["kill_rate"]
+    print(f"caught: {rate['caught']} of {rate['planted']}, {rate['invisible']} known to be invisible")
+    for name, sizes in result["smallest_caught"].items():
+        print(f"  {name}: caught {sizes['caught']}, missed {sizes['missed']}")
+    mutants = result["mutation"]
+    print(f"mutants of the comparing code: {mutants['killed']} of {mutants['mutants']} killed")
+
+
+if __name__ == "__main__":
+    main()

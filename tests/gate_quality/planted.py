@@ -1,0 +1,19 @@
+"""The real command with a fault planted: `python -m tests.gate_quality.planted FAULT validate ...`."""
+
+from __future__ import annotations
+
+import sys
+
+from harness import cli
+from tests.gate_quality.faults import FAULTS
+
+
+def main() -> None:
+    """Run the command as it is, spoiled by the fault that the first argument names."""
+    fault = next(one for one in FAULTS if one.id == sys.argv.pop(1))
+    with fault.plant():
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()
