@@ -172,7 +172,8 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
     The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
     image, the selection's own promise, the four that ask what agreement cannot see (maps that are not what
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
-    the users' 0.6 asked of the worst pair and of the same correlation taken otherwise.
+    agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
+    taken otherwise.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -191,6 +192,7 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
         criterion("attribution_copies", "Largest correlation of two methods", "<=", 0.999),
         criterion("attribution_faithfulness", "Smallest advantage over ordering pixels by |x|", ">=", 0.0),
         criterion("test_overlap", "Test images that stand in the training set", "<=", 0.01),
+        criterion("agreement_above_controls", "Agreement above its largest control", ">=", 0.0, gate=False),
         criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),
         criterion("agreement_sensitivity", "Agreement in sensitivity space", ">=", 0.6, gate=False),
         criterion("agreement_absolute", "Agreement of absolute contributions", ">=", 0.6, gate=False),
