@@ -14,13 +14,14 @@ method is supposed to be is written here a second time, and shares no code with 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.models import PixelClassifier
+from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written
 
 STEP = 1e-7
 """The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
@@ -94,6 +95,48 @@ def prediction_errors(model: nn.Module, images: Tensor, logits: Tensor) -> Tenso
     return (stored - given).abs().amax(dim=1) / given.abs().amax(dim=1).clamp_min(STEP)
 
 
+class _Split:
+    """A model as a linear map of pixels and what follows it, so that points on a line share one product.
+
+    f(x) = rest(L x + offset). Of a k-sparse network as it is written, L is the encoder; of any other model
+    it is the identity. The function is the same.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model: Any = model
+        self.linear = (
+            type(model) is PixelClassifier
+            and type(model.autoencoder) is KSparseAutoencoder
+            and is_as_written(model)
+            and isinstance(model.classifier, nn.Sequential)
+            and isinstance(model.classifier[0], nn.Linear)
+        )
+
+    def of(self, points: Tensor) -> Tensor:
+        """L applied to points [..., pixels]."""
+        return F.linear(points, self.model.autoencoder.encoder.weight) if self.linear else points
+
+    @property
+    def offset(self) -> Tensor:
+        """What is added to L x."""
+        bias: Tensor = self.model.autoencoder.encoder.bias if self.linear else torch.zeros(())
+        return bias
+
+    def logit(self, targets: Tensor) -> Logit:
+        """`rest`, as the explained class's logit."""
+        return _logit(self._rest if self.linear else self.model, targets)
+
+    def _rest(self, h: Tensor) -> Tensor:
+        values, units = h.topk(self.model.autoencoder.k, dim=1, sorted=False)
+        codes = torch.zeros_like(h).scatter_(1, units, values.relu())
+        active = codes.any(dim=0).nonzero()[:, 0]  # the others add nothing
+        first, *others = self.model.classifier
+        hidden = F.linear(codes[:, active], first.weight[:, active], first.bias)
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden
+
+
 def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     """The derivative of the logit at each point along each of its steps, by central differences.
 
@@ -112,28 +155,25 @@ def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     return slopes.T
 
 
-def _logit(function: nn.Module, targets: Tensor) -> Logit:
+def _logit(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
     def logit(points: Tensor) -> Tensor:
-        chosen: Tensor = function(points).gather(1, targets.repeat(len(points) // len(targets))[:, None])
-        return chosen[:, 0]
+        every = targets.repeat(len(points) // len(targets))
+        return function(points).gather(1, every[:, None])[:, 0]
 
     return logit
 
 
 def of_gradients(model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor) -> Tensor:
     """Of df_y/dx: the slope at the image along the direction."""
-    return _slopes(_logit(model, targets), images, directions[:, None].expand(-1, len(images), -1))
+    return _mean_slope(model, images, targets, directions[:, None], [(1.0, None)])
 
 
 def of_integrated_gradients(
     model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor, *, attribution_steps: int = 50
 ) -> Tensor:
     """Of x times the mean gradient over the path's midpoints: the mean slope along x times the direction."""
-    logit, steps = _logit(model, targets), directions[:, None] * images
-    total = images.new_zeros(len(images), len(directions))
-    for number in range(attribution_steps):
-        total += _slopes(logit, (number + 0.5) / attribution_steps * images, steps)
-    return total / attribution_steps
+    path = [((number + 0.5) / attribution_steps, None) for number in range(attribution_steps)]
+    return _mean_slope(model, images, targets, directions[:, None] * images, path)
 
 
 def of_smoothgrad(
@@ -149,11 +189,29 @@ def of_smoothgrad(
     """Of the mean gradient over noisy copies: the mean slope at the copies that the seed declares."""
     generator = torch.Generator().manual_seed(noise_seed)
     noise = torch.randn(smoothgrad_samples, images.shape[1], generator=generator).to(images)
-    logit, steps = _logit(model, targets), directions[:, None].expand(-1, len(images), -1)
-    total = images.new_zeros(len(images), len(directions))
-    for one in noise:
-        total += _slopes(logit, images + smoothgrad_sigma * one, steps)
-    return total / smoothgrad_samples
+    copies = [(1.0, smoothgrad_sigma * one) for one in noise]
+    return _mean_slope(model, images, targets, directions[:, None], copies)
+
+
+def _mean_slope(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    steps: Tensor,
+    points: Sequence[tuple[float, Tensor | None]],
+) -> Tensor:
+    """The mean over points (a, e) of the slope at a x + e along each step: float64 [n, directions].
+
+    Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
+    """
+    split = _Split(model)
+    logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
+    ahead = ahead.expand(-1, len(images), -1)
+    total = images.new_zeros(len(images), len(steps))
+    for scale, shift in points:
+        place = scale * along + split.offset
+        total += _slopes(logit, place if shift is None else place + split.of(shift), ahead)
+    return total / len(points)
 
 
 def of_decoder_weighted(

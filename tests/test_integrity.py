@@ -183,6 +183,27 @@ def test_a_method_without_identity_is_not_judged_by_one(
     assert found is None
 
 
+@pytest.mark.parametrize("name", ["gradients", "integrated_gradients", "smoothgrad"])
+def test_a_hooked_network_is_asked_whole(
+    network: PixelClassifier, images: Tensor, targets: Tensor, name: str
+) -> None:
+    """The encoder's product is shared by points only where nothing is hooked; the errors are the same."""
+    maps = own(network, images, targets, name)
+
+    def errors() -> Tensor:
+        found = attributions.identity_errors(network, images, targets, maps, name, SETTINGS, seed=3)
+        assert found is not None
+        return found
+
+    split = errors()
+    asked: list[None] = []
+    hook = network.autoencoder.encoder.register_forward_hook(lambda *_: asked.append(None))
+    whole = errors()
+    hook.remove()
+    assert asked
+    assert float(((split - whole).abs() < 1e-6).double().mean()) >= 0.95
+
+
 def test_no_image_gives_no_error(network: PixelClassifier) -> None:
     """An empty selection is not a crash."""
     none = torch.empty(0, 64)
