@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
+from dataclasses import fields
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +28,8 @@ from scipy import stats
 from harness import environment
 from harness.artifacts import RunDirectory, key_of
 from harness.runs import Run
-from tests.gate_quality import coverage, mutation, runs
+from tests.gate_quality import coverage, curves, mutation, runs
+from tests.gate_quality.components import Components
 from tests.gate_quality.faults import FAULTS, LADDERS
 
 SCHEMA = 1
@@ -63,17 +65,27 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
         print(f"[{time.perf_counter() - start:5.0f} s] {text}", flush=True)
 
     cleans = range(QUICK_CLEAN_SEEDS if quick else CLEAN_SEEDS)
+    crossed_seeds = CROSSED_SEEDS[:3] if quick else CROSSED_SEEDS
     seeds = FAULT_SEEDS[:1] if quick else FAULT_SEEDS
     flags = QUICK_FLAGS if quick else runs.FAULT_FLAGS
-    # the clean networks of the first seeds come first: the faults use them
-    found = _all([(f"clean-{seed}", partial(runs.clean, shared, seed)) for seed in cleans], folder, key, say)
-    found |= _all(_fault_tasks(shared, seeds, flags, quick), folder, key, say)
-    crossed = _crossed(shared, CROSSED_SEEDS[:3] if quick else CROSSED_SEEDS, folder, key, say)
-    parts: dict[str, Any] = {
-        "coverage": coverage.measure(crossed, quick, folder / "coverage", say),
-        "operating_curves": coverage.operating_curves(crossed, quick, folder / "coverage", say),
-        "mutation": mutation.measure(quick, folder / "mutation", say),
-    }
+    simulations = folder / "simulations"
+    run = partial(_all, folder=folder / "runs", key=key, say=say)
+    # the clean networks come first, for the faults use them; what is long starts early
+    found = run(
+        [
+            ("mutation", partial(mutation.measure, quick, folder / "mutation", _tell)),
+            *((f"clean-{seed}", partial(runs.clean, shared, seed)) for seed in cleans),
+            ("crossed", partial(_crossed, shared, crossed_seeds)),
+        ]
+    )
+    values = _components(found["crossed"])
+    found |= run(
+        [
+            ("coverage", partial(coverage.measure, values, quick, simulations, _tell)),
+            ("operating-curves", partial(curves.operating_curves, values, quick, simulations, _tell)),
+            *_fault_tasks(shared, seeds, flags, quick),
+        ]
+    )
     planted = [_of_fault(one.id, seeds, found) for one in FAULTS]
     visible = [row for row in planted if not row["invisible"]]
     return {
@@ -83,8 +95,8 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
         "quick": quick,
         "dataset": runs.FLAGS["dataset"],
         "recipe": "reference",
-        "coverage": parts["coverage"],
-        "operating_curves": parts["operating_curves"],
+        "coverage": found["coverage"],
+        "operating_curves": found["operating-curves"],
         "false_alarms": _false_alarms([found[f"clean-{seed}"] for seed in cleans]),
         "planted_faults": planted,
         "kill_rate": {
@@ -93,7 +105,7 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
             "invisible": len(planted) - len(visible),
         },
         "smallest_caught": {name: _smallest(name, ladder, found) for name, ladder in LADDERS.items()},
-        "mutation": parts["mutation"],
+        "mutation": found["mutation"],
         "seconds": round(time.perf_counter() - start),
     }
 
@@ -129,7 +141,7 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
     found: dict[str, Any] = {}
     todo = []
     for name, task in tasks:
-        result = runs.stored(folder / "runs", name, key)
+        result = runs.stored(folder, name, key)
         if result is None:
             todo.append((name, task))
         else:
@@ -138,30 +150,35 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
         futures = {pool.submit(task): name for name, task in todo}
         for number, future in enumerate(as_completed(futures), start=1):
             name, result = futures[future], future.result()
-            runs.store(folder / "runs", name, key, result)
+            runs.store(folder, name, key, result)
             found[name] = result
-            red = ", ".join(result["by"]) or "-"
-            say(f"{number}/{len(todo)} {name}: {result['verdict']}, red: {red}")
+            words = (
+                f"{result['verdict']}, red: {', '.join(result['by']) or '-'}" if "by" in result else "done"
+            )
+            say(f"{number}/{len(todo)} {name}: {words}")
     return found
 
 
-def _crossed(
-    shared: Path, seeds: tuple[int, ...], folder: Path, key: str, say: Callable[[str], None]
-) -> coverage.Components:
+def _tell(text: str) -> None:
+    """What a task says of itself, in a process of its own."""
+    print(f"         {text}", flush=True)
+
+
+def _crossed(shared: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
     """What several seeds make of the same images: where the simulations take their variances from."""
-    known = runs.stored(folder / "runs", "crossed", key)
-    if known is None or not Path(known["run"]).is_dir():
-        known = runs.judged(shared, seeds, {}, nullcontext())
-        runs.store(folder / "runs", "crossed", key, known)
-        say(f"{len(seeds)} seeds on the same images: {known['verdict']}")
-    run = Run(RunDirectory.open(Path(known["run"])))
+    result = runs.judged(shared, seeds, {}, nullcontext())
+    run = Run(RunDirectory.open(Path(result.pop("run"))))
     evidence = run.evidence()
-    return coverage.Components(
-        agreement=run.per_sample("agreement"),
-        labels=evidence.labels,
-        squared_errors=evidence.squared_errors,
-        squared_deviations=evidence.squared_deviations,
-    )
+    return result | {
+        "agreement": run.per_sample("agreement").tolist(),
+        "labels": evidence.labels.tolist(),
+        "squared_errors": evidence.squared_errors.tolist(),
+        "squared_deviations": evidence.squared_deviations.tolist(),
+    }
+
+
+def _components(crossed: Mapping[str, Any]) -> Components:
+    return Components(**{one.name: np.array(crossed[one.name]) for one in fields(Components)})
 
 
 def _false_alarms(cleans: list[dict[str, Any]]) -> dict[str, Any]:

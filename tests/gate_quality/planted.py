@@ -10,7 +10,8 @@ from tests.gate_quality.faults import FAULTS
 
 def main() -> None:
     """Run the command as it is, spoiled by the fault that the first argument names."""
-    fault = next(one for one in FAULTS if one.id == sys.argv.pop(1))
+    name = sys.argv.pop(1)
+    fault = next(one for one in FAULTS if one.id == name)
     with fault.plant():
         cli.main()
 
