@@ -17,7 +17,15 @@ _DRAWS_AT_ONCE = 4_000_000
 Kind = Literal["percentile", "bca"]
 
 INTERVAL: Kind = "percentile"
-"""The kind of interval where none is asked for."""
+"""The kind where none is asked for.
+
+BCa is no better here. With a real run's components, nominal 95 % intervals at 3, 5, 10, 20, 50 and 200
+images a class cover, by `nox -s gate-quality`, 2,000 repetitions each (0.005 is one standard error):
+
+- the mean of agreement 0.936 0.940 0.928 0.943 0.951 0.948 (BCa 0.931 0.938 0.932 0.941 0.950 0.944);
+- a strongly skewed mean 0.915 0.931 0.944 0.949 0.938 0.948 (BCa 0.921 0.933 0.940 0.950 0.937 0.950);
+- a ratio 0.928 0.943 0.939 0.946 0.951 0.945 (BCa 0.927 0.932 0.937 0.944 0.946 0.946).
+"""
 
 
 @dataclass(frozen=True)
