@@ -281,11 +281,11 @@ def test_the_suites_verdict_is_taken_where_it_reached_one() -> None:
 def test_a_declared_criterion_that_no_test_judged_is_an_error(gate: bool) -> None:
     """It keeps threshold and say, has no number, and tells pytest's last words (fault 49)."""
     lost = judging._verdict(
-        a_criterion(gate=gate), {"other": one_of("other", "pass")}, "much\n9 deselected\n"
+        a_criterion(gate=gate), {"other": one_of("other", "pass")}, "much\nmore\n9 deselected\n"
     )
     assert (lost.id, lost.verdict, lost.gate, lost.threshold) == ("agreement", "error", gate, 0.6)
     assert (lost.estimate, lost.low, lost.high, lost.margin_se, lost.n) == (None, None, None, None, 0)
-    assert (lost.marginal, lost.confidence) == (False, 0.95)
+    assert (lost.title, lost.marginal, lost.confidence) == ("T", False, 0.95)
     assert lost.why == "agreement: no test judged it: not collected, or deselected (pytest: 9 deselected)"
     assert "it printed nothing" in judging._verdict(a_criterion(), {}, " \n").why
 
@@ -339,7 +339,7 @@ def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> Non
 def test_a_test_of_an_earlier_judgement_that_is_gone_is_an_error() -> None:
     """It keeps its id, title, place and say, and tells pytest's last words."""
     known = one_of("x.x", "pass", gate=False)
-    lost = judging._lost(known, "much\n1 passed\n")
+    lost = judging._lost(known, "much\nmore\n1 passed\n")
     assert (lost.id, lost.title, lost.measurement, lost.gate) == ("x.x", "x.x", "x.py::x", False)
     assert lost.verdict == "error"
     assert lost.why == "x.x: x.py::x judged this run before, and is gone (pytest: 1 passed)"

@@ -694,6 +694,37 @@ def test_a_reason_names_the_seed_it_comes_from() -> None:
     assert one.reason == "seed 1: no coat is sure"
 
 
+def test_a_lone_seeds_reason_stands_as_it_is() -> None:
+    """Where there is one seed, no seed is named."""
+    assert estimated(a_measurement([], reason="no coat is sure")).reason == "no coat is sure"
+
+
+def test_infinite_values_are_counted_by_image() -> None:
+    """An image counts once, in whichever seed and column its value is infinite; a missing one is none."""
+    values = np.ones((2, 5, 2))
+    values[1, 3], values[0, 0, 1], values[1, 4, 0], values[0, 2, 0] = math.inf, math.inf, -math.inf, math.nan
+    one = estimated(*(a_measurement(rows, "ratio") for rows in values))
+    assert one.reason == "3 of 5 images have infinite values"
+    assert (one.estimate, one.n) == (None, 0)
+
+
+def test_a_mean_of_what_is_missing_is_missing() -> None:
+    """The mean itself never passes over a NaN: leaving out is decided, and told, before it."""
+    assert np.isnan(stratified_mean(np.array([1.0, np.nan, 3.0]), np.array([0, 0, 1])))
+
+
+def test_each_seed_needs_its_measurement() -> None:
+    """Seeds and measurements that differ in number are never paired in part."""
+    with pytest.raises(ValueError, match="zip"):
+        statistics.estimate(
+            [a_measurement([1.0, 2.0])],
+            (0, 1),
+            confidence=0.95,
+            resamples=100,
+            generator=np.random.default_rng(0),
+        )
+
+
 # BCa
 
 
