@@ -87,6 +87,7 @@ def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
             seeds,
             confidence=confidence,
             resamples=config.statistics.resamples,
+            interval=config.statistics.interval,
             generator=np.random.default_rng(stream(config.seeds[0], f"bootstrap {part[0].name}")),
         )
 
