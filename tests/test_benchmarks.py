@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import datasets
+from harness import datasets, sanity
 from harness.attributions import attribute
 from harness.datasets import Dataset
+from harness.measurements.location import gini
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests.benchmarks import peers, ratios
 
@@ -63,6 +64,52 @@ def test_captum_explains_what_we_explain(images: Tensor) -> None:
             for one in found:
                 relative = (one - ours).abs().amax(dim=1) / ours.abs().amax(dim=1)
                 assert (relative < 1e-4).sum() >= 3  # one near-tie of the top-k among four is allowed
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantus_measures_what_we_measure(images: Tensor) -> None:
+    """A tutorial's network has our logits, and from the same maps and draws Quantus has our numbers."""
+    network = PixelClassifier(KSparseAutoencoder(), Classifier()).eval()
+    plain = peers.PlainNetwork(network.autoencoder.encoder, network.classifier).eval()
+    few = images[:4]
+    with torch.no_grad():
+        targets = network(few).argmax(dim=1)
+        torch.testing.assert_close(plain(few.reshape(-1, 1, 28, 28)), network(few))
+    maps = attribute(network, few, targets, "integrated_gradients").own
+    draws = 0.02 * (2 * torch.rand(2, 784, generator=torch.Generator().manual_seed(0)) - 1)
+    calls = peers.quantus_metrics(plain, few, targets, maps, draws)
+    found = {name: call() for name, call in calls.items()}
+    assert found["concentration"] == pytest.approx(gini(maps.numpy()), abs=1e-3)
+    ours = sanity.max_sensitivity(
+        lambda points, classes: attribute(network, points, classes, "integrated_gradients").own,
+        few,
+        targets,
+        draws=2,
+        generator=torch.Generator().manual_seed(0),
+    )
+    close = [abs(a - b) < 1e-3 * b for a, b in zip(ours.tolist(), found["max_sensitivity"], strict=True)]
+    assert sum(close) >= 3  # one near-tie of the top-k among four is allowed
+    assert len(found["deletion"][0]) == 28
+    assert list(found["randomisation"]) == [
+        "original",
+        "classifier.6",
+        "classifier.3",
+        "classifier.0",
+        "encoder",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+def test_metrics_are_compared_one_by_one_and_together(images: Tensor) -> None:
+    """Each metric has its ratio, and all of them together have that of the sums."""
+    network = PixelClassifier(KSparseAutoencoder(), Classifier()).eval()
+    told = ratios.judge_explanations(network, images[:2], rounds=1)
+    names = ("deletion", "concentration", "max_sensitivity", "randomisation")
+    assert list(told) == [*(f"{name}_vs_quantus" for name in names), "metrics_vs_quantus"]
+    for side in ("ours_s", "theirs_s"):
+        total = sum(told[f"{name}_vs_quantus"][side] for name in names)
+        assert told["metrics_vs_quantus"][side] == pytest.approx(total)
+    json.dumps(told, allow_nan=False)
 
 
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")

@@ -1,10 +1,12 @@
-"""What the harness is measured against: the loops a tutorial would write, and captum."""
+"""What the harness is measured against: the loops a tutorial would write, captum, and Quantus."""
 
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,4 +145,83 @@ def captum_methods(
             "default": lambda: tunnel.attribute(images, **noise),
             "batched": lambda: tunnel.attribute(images, nt_samples_batch_size=5, **noise),
         },
+    }
+
+
+class PlainNetwork(nn.Module):
+    """Pictures to logits as a tutorial writes it: encoder, top-k, classifier; four layers to renew."""
+
+    def __init__(self, encoder: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.classifier = encoder, classifier
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The logits of pictures [n, 1, rows, columns]."""
+        values, units = F.relu(self.encoder(pictures.flatten(1))).topk(K, dim=1)
+        codes = torch.zeros(len(pictures), 1024).scatter(1, units, values)
+        logits: Tensor = self.classifier(codes)
+        return logits
+
+
+PIXELS_A_STEP = 28
+"""Quantus's steps must divide 784 pixels: 28 steps of 28 pixels, where ours are 40."""
+
+
+def quantus_metrics(
+    model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor, draws: Tensor
+) -> dict[str, Callable[[], Any]]:
+    """Quantus's calls for one set of integrated gradients, by metric, each in one batch of all images.
+
+    Its best setting: maps and perturbations are handed over, captum explains in large internal batches,
+    Pearson's correlation is taken of all rows at once, and nothing is normalised (but for Gini's index, which
+    adds 1e-7 to each pixel) or printed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import quantus
+
+    def pictures(rows: Tensor) -> np.ndarray:
+        return rows.detach().numpy().reshape(-1, 1, 28, 28)
+
+    def explain(model: nn.Module, inputs: Any, targets: Any, **_: Any) -> np.ndarray:
+        found = IntegratedGradients(model).attribute(
+            torch.as_tensor(inputs, dtype=torch.float32),
+            target=torch.as_tensor(targets),
+            n_steps=50,
+            method="riemann_middle",
+            internal_batch_size=1000,
+        )
+        return np.asarray(found.detach())
+
+    def with_ours() -> Callable[..., Any]:
+        rows = iter(draws.numpy())
+        return lambda arr, **_: arr + next(rows)
+
+    as_is: dict[str, Any] = dict(abs=False, normalise=False, disable_warnings=True)
+
+    def call(make: Callable[[], Any], **more: Any) -> Callable[[], Any]:
+        return lambda: make()(
+            model=model,
+            x_batch=pictures(images),
+            y_batch=targets.numpy(),
+            a_batch=pictures(maps).copy(),  # it writes into them
+            explain_func=explain,
+            batch_size=len(images),
+            device="cpu",
+            **more,
+        )
+
+    return {
+        "deletion": call(
+            lambda: quantus.PixelFlipping(features_in_step=PIXELS_A_STEP, **as_is), softmax=True
+        ),
+        "concentration": call(lambda: quantus.Sparseness(abs=True, normalise=True, disable_warnings=True)),
+        "max_sensitivity": call(
+            lambda: quantus.MaxSensitivity(nr_samples=len(draws), perturb_func=with_ours(), **as_is)
+        ),
+        "randomisation": call(
+            lambda: quantus.MPRT(
+                similarity_func=quantus.similarity_func.correlation_pearson, layer_order="top_down", **as_is
+            )
+        ),
     }

@@ -24,7 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import attributions, datasets, environment, training
+from harness import attributions, datasets, environment, sanity, training
+from harness.measurements import correlations
+from harness.measurements.location import gini
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests.benchmarks import peers
 
@@ -123,6 +125,15 @@ def train(
     return ratios, network.eval()
 
 
+def trained(images: Tensor, labels: Tensor, epochs: tuple[int, int]) -> PixelClassifier:
+    """A network that ours trained, without a race."""
+    with environment.seeded(0):
+        network = PixelClassifier(KSparseAutoencoder(), Classifier())
+        autoencoder, classifier = our_loop(images, labels, network, epochs)
+        list(autoencoder), list(classifier())
+    return network.eval()
+
+
 # attribution
 
 
@@ -143,6 +154,64 @@ def explain(network: PixelClassifier, images: Tensor, rounds: int) -> dict[str, 
             own, other = (list(side) for side in zip(*times, strict=True))
             ratios[name] = paired(own, other) | {"images": len(images)}
             print(f"{name}: {ratios[name]['median']:.2f}", flush=True)
+    return ratios
+
+
+# metrics of explanations
+
+
+def judge_explanations(network: PixelClassifier, images: Tensor, rounds: int) -> dict[str, Any]:
+    """Deletion, concentration, max-sensitivity and cascading randomisation against Quantus, alternating.
+
+    Both sides have the same integrated gradients to begin with. Ours makes insertion along with deletion.
+    """
+    with torch.no_grad():
+        targets = network(images).argmax(dim=1)
+
+    def explained(model: torch.nn.Module, points: Tensor, classes: Tensor) -> Tensor:
+        return attributions.attribute(model, points, classes, "integrated_gradients").own
+
+    maps = explained(network, images, targets)
+    draws, new = 10, 0
+
+    def randomisation() -> list[Any]:
+        models = [cascading for _, cascading, _ in sanity.randomised(network, new)]
+        return [correlations(maps.numpy(), explained(one, images, targets).numpy()) for one in models]
+
+    ours: dict[str, Callable[[], Any]] = {
+        "deletion": lambda: sanity.curves(network, images, targets, {"maps": maps}),
+        "concentration": lambda: gini(maps.numpy()),
+        "max_sensitivity": lambda: sanity.max_sensitivity(
+            lambda points, classes: explained(network, points, classes),
+            images,
+            targets,
+            draws=draws,
+            generator=torch.Generator().manual_seed(new),
+        ),
+        "randomisation": randomisation,
+    }
+    noise = 0.02 * (2 * torch.rand(draws, images.shape[1], generator=torch.Generator().manual_seed(new)) - 1)
+    plain = peers.PlainNetwork(network.autoencoder.encoder, network.classifier).eval()
+    theirs = peers.quantus_metrics(plain, images, targets, maps, noise)
+    ratios: dict[str, Any] = {}
+    spent: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ours}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Quantus warns of every image that a step leaves as it was
+        for name in ours:
+            seconds(ours[name]), seconds(theirs[name])
+        for number in range(rounds):
+            for name, (own, other) in spent.items():
+                own.append(seconds(ours[name]))
+                other.append(seconds(theirs[name]))
+            told = {name: f"{other[-1] / own[-1]:.1f}" for name, (own, other) in spent.items()}
+            print(f"metrics, round {number + 1}/{rounds}: {told}", flush=True)
+    for name, (own, other) in spent.items():
+        ratios[f"{name}_vs_quantus"] = paired(own, other) | {"images": len(images)}
+    together = [
+        [sum(times) for times in zip(*(both[side] for both in spent.values()), strict=True)]
+        for side in (0, 1)
+    ]
+    ratios["metrics_vs_quantus"] = paired(*together) | {"images": len(images)}
     return ratios
 
 
@@ -273,6 +342,16 @@ def write(path: Path, result: dict[str, Any]) -> None:
     print(f"written: {path}")
 
 
+def table(ratios: dict[str, Any]) -> None:
+    """Print the ratios."""
+    print(f"{'':42s} median   low  high   ours s  theirs s")
+    for name, one in ratios.items():
+        print(
+            f"{name:42s} {one['median']:6.2f} {one['low']:5.2f} {one['high']:5.2f}"
+            f" {one['ours_s']:8.3f} {one['theirs_s']:9.3f}"
+        )
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -280,6 +359,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="auto")
     parser.add_argument("--quick", action="store_true", help="a few epochs, no growth curves")
     parser.add_argument("--growth", action="store_true", help="the growth curves alone, into the same file")
+    parser.add_argument("--metrics", action="store_true", help="Quantus alone, into the same file")
     parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", module="captum")
@@ -293,6 +373,14 @@ def main() -> None:
     data = datasets.load(asked.dataset, None)
     images = torch.from_numpy(data.train_images.copy()).float().div_(255)
     labels = torch.from_numpy(data.train_labels.copy()).long()
+    if asked.metrics:
+        known = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
+        network = trained(images, labels, epochs=(2, 2) if asked.quick else (30, 50))
+        with environment.deterministic():
+            ratios = judge_explanations(network, images[:200], 3 if asked.quick else 10)
+        write(asked.output, known | {"ratios": known.get("ratios", {}) | ratios})
+        table(ratios)
+        return
     rates = machine()
     print(json.dumps(rates), flush=True)
     with tempfile.TemporaryDirectory() as folder, environment.deterministic():
@@ -300,6 +388,7 @@ def main() -> None:
         rounds, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
         ratios, network = train(images, labels, Path(folder), rounds, each)
     ratios |= explain(network, images[:200], 3 if asked.quick else 15)
+    ratios |= judge_explanations(network, images[:200], 3 if asked.quick else 10)
     # a shared machine's rates come and go: the limit is the best that was seen
     after = machine()
     best = {name: max(rates[name], after[name]) for name in rates if isinstance(rates[name], float)}
@@ -312,12 +401,7 @@ def main() -> None:
         "growth": {} if asked.quick else growth(),
     }
     write(asked.output, result)
-    print(f"{'':42s} median   low  high   ours s  theirs s")
-    for name, one in ratios.items():
-        print(
-            f"{name:42s} {one['median']:6.2f} {one['low']:5.2f} {one['high']:5.2f}"
-            f" {one['ours_s']:8.3f} {one['theirs_s']:9.3f}"
-        )
+    table(ratios)
     for name, line in result["rooflines"].items():
         print(
             f"{name:20s} {line['ms']:.3f} ms, {line['operations'] / 1e6:.0f} M operations, "
