@@ -442,7 +442,7 @@ def test_a_label_that_names_no_class_is_refused(wrong: int, split: str, tmp_path
 
 
 def test_training_and_test_images_that_are_the_same_are_refused(tmp_path: Path) -> None:
-    """A test on images that were learned shows nothing, even where the digests are those declared (fault 9)."""
+    """A test on images that were learned shows nothing, even with the digests that are declared (fault 9)."""
     same = sound(10, 10)
     same |= {TEST_IMAGES: same[TRAIN_IMAGES], TEST_LABELS: same[TRAIN_LABELS]}
     put(tmp_path, same)

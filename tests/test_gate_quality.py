@@ -13,10 +13,12 @@ import pytest
 from scipy import stats
 
 from harness import attributions, pipeline, samples
+from harness.errors import RunError
+from harness.pipeline.work import Work
 from tests.conftest import SMALL
 from tests.gate_quality import __main__ as gate_quality
 from tests.gate_quality import runs
-from tests.gate_quality.faults import FAULTS, LADDERS
+from tests.gate_quality.faults import FAULTS, LADDERS, Fault, before
 
 GATES = {
     "accuracy",
@@ -49,14 +51,28 @@ def ids(faults: Any) -> list[str]:
     return [one.id for one in faults]
 
 
-@pytest.mark.parametrize("fault", [one for one in FAULTS if not one.trains], ids=lambda one: one.id)
-def test_a_planted_fault_turns_its_gate_red(shared: Path, fault: Any) -> None:
-    """A fault makes at least one of the gates red that are named for it."""
-    if fault.id in ("decoder-of-another-seed", "another-seeds-maps", "stale-checkpoint"):
-        pytest.skip("trains another network; measured by nox -s gate-quality")
-    result = runs.planted(shared, fault.id, 0, FLAGS)
+@pytest.mark.parametrize(
+    "name", ["weights-0.98", "steps-2", "copy", "unconfident", "decoder-permuted", "criterion-skipped"]
+)
+def test_a_planted_fault_turns_its_gate_red(shared: Path, name: str) -> None:
+    """A fault makes at least one of the gates red that are named for it; one of each way of planting."""
+    result = runs.planted(shared, name, 0, FLAGS)
     assert result["verdict"] in ("fail", "error")
-    assert set(fault.by) & set(result["by"]), result["sentence"]
+    assert set(runs.known_faults()[name].by) & set(result["by"]), result["sentence"]
+
+
+def test_a_fault_that_cannot_be_planted_is_no_fault_that_was_caught(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that broke off because planting failed is red for nothing, and says so."""
+
+    def fails(_work: Work) -> None:
+        raise RunError("no soil")
+
+    fault = Fault("broken", "nothing", before("probing", fails), ("agreement",))
+    monkeypatch.setattr(runs, "known_faults", lambda: {"broken": fault})
+    with pytest.raises(RuntimeError, match="could not be planted: no soil"):
+        runs.planted(shared, "broken", 0, FLAGS)
 
 
 def test_a_fault_leaves_nothing_behind(shared: Path) -> None:

@@ -889,7 +889,7 @@ def test_sound_maps_are_what_they_claim_to_be() -> None:
 
 @pytest.mark.parametrize("name", ["predictions", *METHODS])
 def test_the_worst_method_decides_integrity(name: str) -> None:
-    """A quarter of one method's maps, or of the predictions, with an error over 1e-3 leaves three quarters."""
+    """A quarter of one method's maps, or of the predictions, with errors over 1e-3 leaves three quarters."""
     evidence = an_evidence(counts=(4, 4, 4))
     errors = np.full(12, 1e-7)
     errors[[0, 5, 11]] = (0.0011, 1.0, np.inf)

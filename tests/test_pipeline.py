@@ -78,9 +78,19 @@ def test_a_clean_run_holds_every_gate(finished: RunDirectory) -> None:
     """Even a run of seconds passes every gate, so that a red one means something."""
     verdict = finished.read_verdict()
     assert verdict is not None
-    assert {one.id: one.verdict for one in verdict["criteria"] if one.gate} == dict.fromkeys(
-        ("accuracy", "sparsity", "agreement", "reconstruction", "fraction_unexplained", "selection"), "pass"
+    gates = (
+        "accuracy",
+        "sparsity",
+        "agreement",
+        "reconstruction",
+        "fraction_unexplained",
+        "selection",
+        "attribution_integrity",
+        "attribution_copies",
+        "attribution_faithfulness",
+        "test_overlap",
     )
+    assert {one.id: one.verdict for one in verdict["criteria"] if one.gate} == dict.fromkeys(gates, "pass")
 
 
 def test_agreement_is_what_the_maps_on_disk_say(finished: RunDirectory) -> None:
@@ -611,9 +621,9 @@ def test_another_error_of_torch_is_not_taken_for_exhausted_memory(
 
 
 def with_threshold(config: Config, threshold: float) -> Config:
-    """The configuration with the gate `agreement` at that threshold."""
+    """The configuration with `agreement` at that threshold as the only gate."""
     criteria = tuple(
-        one.model_copy(update={"threshold": threshold}) if one.id == "agreement" else one
+        one.model_copy(update={"threshold": threshold} if one.id == "agreement" else {"gate": False})
         for one in config.criteria
     )
     return config.model_copy(update={"criteria": criteria})
@@ -653,7 +663,7 @@ def test_samples_are_drawn_until_the_pool_is_used_up(
 
 def test_a_decided_gate_draws_no_more(small_config: MakeConfig) -> None:
     """Far from the threshold the first look is the last; its interval is as wide as the plan asks for."""
-    work, notes = compute(small_config(until_decided=True))
+    work, notes = compute(with_threshold(small_config(until_decided=True), 0.1))
     assert work.run.read_json("samples.json")["looks"]["taken"] == 1
     assert agreement(work.run).confidence > 0.95
     assert not any("undecided" in line for line in (*notes.said, *notes.warned))
@@ -661,7 +671,7 @@ def test_a_decided_gate_draws_no_more(small_config: MakeConfig) -> None:
 
 def test_what_does_not_rest_on_explained_images_keeps_its_confidence(small_config: MakeConfig) -> None:
     """Accuracy is looked at once, however often samples are drawn."""
-    work, _ = compute(small_config(until_decided=True))
+    work, _ = compute(with_threshold(small_config(until_decided=True), 0.1))
     accuracy = Run(work.run).estimate("accuracy")
     assert accuracy is not None
     assert accuracy.confidence == 0.95

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness import attributions, datasets, environment, measurements
 from harness.artifacts import Cache, RunDirectory
-from harness.config import Config
+from harness.config import Config, refuse_absent
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.pipeline.explanations import attribute, select
 from harness.pipeline.looks import decide
@@ -60,6 +60,7 @@ def prepare(config: Config, progress: Progress) -> Work:
             output folder that cannot be written to.
     """
     start = time.perf_counter()
+    refuse_absent(config.checks)
     for name in config.attribution.methods:
         attributions.methods[name]
     for criterion in config.criteria:

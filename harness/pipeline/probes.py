@@ -6,7 +6,8 @@ the selection names, so that a map made of anything else is found out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,14 @@ from harness import attributions, environment, integrity, samples, sanity, train
 from harness.artifacts import Folder, digest_of, key_of, share
 from harness.measurements import correlations
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, attribution_settings, stream, to_numpy, untrained
+from harness.pipeline.work import (
+    Work,
+    attribution_settings,
+    stream,
+    to_numpy,
+    untrained,
+    within_memory,
+)
 
 Arrays = dict[str, Any]
 
@@ -52,6 +60,12 @@ class Asked:
         for module, name in ((network.autoencoder, "full_autoencoder"), (network.classifier, "classifier")):
             training.load_weights(module, self.folder / f"weights/{name}.pth")
         return network.to(work.device).eval()
+
+    def under(self, settings: Mapping[str, Any]) -> Asked:
+        """The same, asked under other settings."""
+        other = copy.copy(self)
+        other.settings = dict(settings)
+        return other
 
     def maps(self, name: str) -> Tensor:
         """A method's own maps as they stand in their file."""
@@ -91,9 +105,14 @@ def _found_or_asked(
             "device": environment.describe_device(work.device),
         }
     )
-    return work.cache.found_or_made(
-        "probe", key, lambda made: made.write_arrays(f"{subject}.npz", ask(asked))
-    )
+
+    def fill(made: Folder) -> None:
+        arrays = within_memory(
+            work, f"the probe {subject}", asked.settings, lambda used: ask(asked.under(used))
+        )
+        made.write_arrays(f"{subject}.npz", arrays)
+
+    return work.cache.found_or_made("probe", key, fill)
 
 
 def _integrity(asked: Asked) -> Arrays:

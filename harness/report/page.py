@@ -18,6 +18,7 @@ from markupsafe import Markup
 from harness import figures
 from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
+from harness.diagnosis import details
 from harness.errors import HarnessError, RunError
 from harness.judging import sentence
 from harness.registry import Registry
@@ -104,6 +105,7 @@ def render(directory: RunDirectory | str | Path) -> Path:
         run=run,
         verdict=run.verdict,
         sentence=sentence(run.verdict),
+        diagnosis=[] if run.verdict["verdict"] == "pass" else details(directory, run.verdict, reported=True),
         parts=parts,
         style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
     )

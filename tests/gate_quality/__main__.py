@@ -35,7 +35,7 @@ from tests.gate_quality.faults import FAULTS, LADDERS
 SCHEMA = 1
 CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
 QUICK_CLEAN_SEEDS, QUICK_COMMANDS = 4, ("sign", "copy", "criterion-skipped")
-QUICK_FLAGS = {"samples_per_class": 3}
+QUICK_FLAGS = {"samples_per_class": 4}
 
 Task = tuple[str, Callable[[], Any]]
 

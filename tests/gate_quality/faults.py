@@ -356,7 +356,7 @@ def _wrong(logits: Any, labels: Any, classes: int, count: int, _clean: object) -
 
 
 def _unbalanced(_logits: Any, _labels: Any, classes: int, count: int, clean: Any) -> list[Any]:
-    half = max(3, count // 2)
+    half = min(count - 1, max(3, count // 2))
     return [clean.indices[clean.labels == label][: half if label else None] for label in range(classes)]
 
 
