@@ -28,6 +28,8 @@ SMALL: dict[str, Any] = dict(
     batch_size=64,
     samples_per_class=4,
     confidence=0.5,
+    attribution_steps=20,
+    smoothgrad_samples=10,
     resamples=300,
     device="cpu",
 )
