@@ -49,6 +49,8 @@ class Measurement:
         values: float64 [n], or [n, parts] where the reduction takes parts.
         strata: int [n], the class of each value; None where classes play no part.
         reason: Why it could not be measured, in which case `values` is empty.
+        crossed: Whether every seed measures the same images, in the same order; where each has its own,
+            several seeds are joined by their numbers alone.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Measurement:
     values: Floats
     strata: Ints | None = None
     reason: str | None = None
+    crossed: bool = True
 
 
 @dataclass(frozen=True)

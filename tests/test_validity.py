@@ -17,7 +17,7 @@ from harness import statistics
 from harness.measurements import Evidence, MethodMaps, measurements
 from harness.measurements.location import centre, gini
 from harness.measurements.validity import AT_LEAST, area
-from harness.records import Floats, Measurement
+from harness.records import Estimate, Floats, Measurement
 from harness.samples import bins
 from tests.evidence import LAYERS, METHODS, ORDERS, an_evidence, probed, with_maps
 
@@ -195,6 +195,18 @@ def test_max_sensitivity_is_told_of_each_method() -> None:
 # beyond the selection
 
 
+def number_of(one: Measurement) -> float:
+    """The mean over classes of the means within them."""
+    assert one.strata is not None
+    return float(np.mean([one.values[one.strata == label].mean() for label in np.unique(one.strata)]))
+
+
+def estimated(by_seed: list[Measurement]) -> Estimate:
+    generator = np.random.default_rng(0)
+    seeds = range(len(by_seed))
+    return statistics.estimate(by_seed, seeds, confidence=0.95, resamples=500, generator=generator)
+
+
 def agreement_of(evidence: Evidence, inside: Any) -> float:
     """Mean over classes of the mean over images of the mean over pairs, by scipy."""
     others = evidence.sanity["others"]
@@ -214,14 +226,42 @@ def test_agreement_is_told_by_bin_of_confidence() -> None:
     assert list(found) == ["agreement_below.0-40", "agreement_below.40-60", "agreement_below.60-80"]
     for one, (low, high) in zip(found.values(), [(0, 0.4), (0.4, 0.6), (0.6, 0.81)], strict=True):
         inside = (others["kind"] == "below") & (others["confidences"] >= low) & (others["confidences"] < high)
-        assert one.values == pytest.approx([agreement_of(evidence, inside)], abs=1e-6)
+        assert number_of(one) == pytest.approx(agreement_of(evidence, inside), abs=1e-6)
 
 
 def test_agreement_on_wrong_predictions_is_that_of_wrong_images_alone() -> None:
     """Right images play no part in it, however unsure."""
     evidence = probed()
     inside = evidence.sanity["others"]["kind"] == "wrong"
-    assert values(evidence, "agreement_wrong") == pytest.approx([agreement_of(evidence, inside)], abs=1e-6)
+    one = measured(evidence, "agreement_wrong")["agreement_wrong"]
+    assert number_of(one) == pytest.approx(agreement_of(evidence, inside), abs=1e-6)
+
+
+def test_one_seeds_own_images_have_an_interval_and_several_seeds_are_joined_by_their_numbers() -> None:
+    """A seed's own images are resampled; of three seeds with different images the three means count."""
+    by_seed = [measured(probed(seed=seed), "agreement_wrong")["agreement_wrong"] for seed in range(3)]
+    alone = estimated(by_seed[:1])
+    assert alone.low is not None
+    assert alone.high is not None
+    assert alone.low < number_of(by_seed[0]) < alone.high
+    shorter = dataclasses.replace(by_seed[1], values=by_seed[1].values[:-1], strata=by_seed[1].strata[:-1])  # type: ignore[index]
+    joined = estimated([by_seed[0], shorter, by_seed[2]])
+    numbers = [number_of(one) for one in (by_seed[0], shorter, by_seed[2])]
+    half = stats.t.ppf(0.975, 2) * np.std(numbers, ddof=1) / math.sqrt(3)
+    assert joined.estimate == pytest.approx(np.mean(numbers))
+    assert (joined.low, joined.high) == pytest.approx((np.mean(numbers) - half, np.mean(numbers) + half))
+
+
+def test_a_class_of_one_image_is_left_out() -> None:
+    """What a single image says of its class has no doubt that could be told."""
+    evidence = probed()
+    others = evidence.sanity["others"]
+    wrong = np.flatnonzero(others["kind"] == "wrong")
+    labels = others["labels"].copy()
+    labels[wrong] = 0
+    labels[wrong[0]] = 1
+    one = measured(changed(evidence, "others", labels=labels), "agreement_wrong")["agreement_wrong"]
+    assert len(one.values) == len(wrong) - 1
 
 
 @pytest.mark.parametrize("confidence", [0.3, 0.4, 0.5, 0.8, 0.95, 0.999])

@@ -11,7 +11,6 @@ from harness.measurements.agreement import by_pair, correlations, incomparable
 from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 from harness.samples import bins, in_bin
-from harness.statistics import stratified_mean
 
 AREA = "share of probability x share of pixels"
 AT_LEAST = 10
@@ -233,21 +232,22 @@ def agreement_wrong(evidence: Evidence) -> Iterator[Measurement]:
 
 
 def _elsewhere(evidence: Evidence, name: str, title: str, inside: Any) -> Measurement:
-    """Agreement on some of the images that were not selected: one number, as each seed has its own images.
+    """Agreement on some of the images that were not selected; each seed has its own.
 
-    As everywhere, each class that is there weighs the same.
+    As everywhere, each class that is there weighs the same. A class of one image is left out, for its
+    doubt cannot be told.
     """
-    reason, values = evidence.shortage() or _unasked(evidence, "others"), np.empty(0)
+    reason, values, labels = evidence.shortage() or _unasked(evidence, "others"), np.empty(0), None
     if reason is None:
         asked = evidence.sanity["others"]
         rows = dict(zip(map(str, asked["methods"]), asked["contributions"], strict=True))
+        several = np.bincount(asked["labels"][inside], minlength=len(evidence.classes)) > 1
+        inside = inside & several[asked["labels"]]
         maps = {method: rows[method][inside].astype(np.float32) for method in evidence.methods}
         few = int(inside.sum())
         reason = incomparable(maps)
         if few < AT_LEAST:
             reason = f"{few} such images; {AT_LEAST} are needed to speak of them"
     if reason is None:
-        found = by_pair(maps, correlations).mean(axis=1)
-        there = np.isfinite(found)
-        values = np.array([stratified_mean(found[there], asked["labels"][inside][there])])
-    return Measurement(name, title, "correlation", True, "number", values, reason=reason)
+        values, labels = by_pair(maps, correlations).mean(axis=1), asked["labels"][inside]
+    return Measurement(name, title, "correlation", True, "mean", values, labels, reason=reason, crossed=False)

@@ -61,9 +61,9 @@ def _measure(work: Work, made: RunDirectory) -> None:
         arrays = {
             one.name: np.stack([row[number].values for row in measured])
             for number, one in enumerate(measured[0])
-            if all(row[number].reason is None for row in measured)
+            if one.crossed and all(row[number].reason is None for row in measured)
         }
-        by_class = any(one.strata is not None for one in measured[0])
+        by_class = any(one.crossed and one.strata is not None for one in measured[0])
         strata = {"strata": by_seed[0].labels} if by_class else {}
         made.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
     made.write_estimates(estimates)
@@ -77,7 +77,7 @@ def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
     """
     config = work.config
     confidence = config.statistics.interval_confidence
-    if same[0].strata is not None:
+    if same[0].crossed and same[0].strata is not None:
         confidence = statistics.look_confidence(work.looks, confidence)
 
     def estimate(part: tuple[Measurement, ...], seeds: tuple[int, ...]) -> Estimate:

@@ -177,20 +177,20 @@ def _statistic(run: Run, method: str, rule: str) -> float | None:
 
 
 _VALIDITY = {
-    "Are the maps what they claim to be": ("attribution_integrity", "attribution_copies"),
-    "Do they add up to what they explain": ("completeness",),
-    "Do they name the pixels that the decision rests on": (
+    "Are the maps what they claim to be?": ("attribution_integrity", "attribution_copies"),
+    "Do they add up to what they explain?": ("completeness",),
+    "Do they name the pixels that the decision rests on?": (
         "attribution_faithfulness",
         "advantage_over_random",
         "deletion",
         "insertion",
     ),
-    "Do they follow the model's weights": ("randomisation",),
-    "Are they stable": ("max_sensitivity",),
-    "Are they concentrated": ("concentration",),
-    "Where do they lie": ("foreground_share", "border_share", "centre_of_mass"),
-    "What the selection leaves out": ("agreement_below", "agreement_wrong"),
-    "Are the pairs significant": ("agreement_significance",),
+    "Do they follow the model's weights?": ("randomisation",),
+    "Are they stable?": ("max_sensitivity",),
+    "Are they concentrated?": ("concentration",),
+    "Where do they lie?": ("foreground_share", "border_share", "centre_of_mass"),
+    "What does the selection leave out?": ("agreement_below", "agreement_wrong"),
+    "Are the pairs significant?": ("agreement_significance",),
 }
 """The questions that are asked of every method, and the measurements that answer them, by base name."""
 

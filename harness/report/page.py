@@ -105,7 +105,7 @@ def render(directory: RunDirectory | str | Path) -> Path:
         run=run,
         verdict=run.verdict,
         sentence=sentence(run.verdict),
-        diagnosis=[] if run.verdict["verdict"] == "pass" else details(directory, run.verdict, reported=True),
+        diagnosis=[] if run.verdict["verdict"] == "pass" else _diagnosis(run),
         parts=parts,
         style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
     )
@@ -113,6 +113,12 @@ def render(directory: RunDirectory | str | Path) -> Path:
     if broken:
         raise RunError(f"{directory / 'report.html'}: sections could not be made: {'; '.join(broken)}")
     return directory / "report.html"
+
+
+def _diagnosis(run: Run) -> list[str]:
+    """What stands below a red verdict's sentence, but for where to find this page."""
+    lines = details(run.directory, run.verdict or {}, reported=True)
+    return [line for line in lines if not line.startswith("report:")]
 
 
 def _environment(directory: RunDirectory) -> jinja2.Environment:

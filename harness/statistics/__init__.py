@@ -7,6 +7,7 @@ crossed with seeds: every seed explains the same images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,9 @@ def estimate(
         if measurement.reason:
             where = f"seed {seed}: " if len(seeds) > 1 else ""
             return Estimate(**known, **nothing, n=0, reason=where + measurement.reason)
+    if len(seeds) > 1 and not first.crossed:
+        by_seed = [_as_number(one, confidence, resamples, generator) for one in by_seed]
+        first = by_seed[0]
     stacked = np.stack([measurement.values for measurement in by_seed])
     if np.isinf(stacked).any():
         infinite = int(np.isinf(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)).sum())
@@ -120,3 +124,13 @@ def estimate(
         n=len(rows[0]),
         reason="; ".join(filter(None, [reduced.reason, missing])) or None,
     )
+
+
+def _as_number(
+    measurement: Measurement, confidence: float, resamples: int, generator: np.random.Generator
+) -> Measurement:
+    """A seed's own images as one number."""
+    reduce = REDUCTIONS[measurement.reduction]
+    reduced = reduce(measurement.values, measurement.strata, confidence, resamples, generator)
+    number: dict[str, Any] = dict(reduction="number", values=np.array([reduced.estimate]), strata=None)
+    return replace(measurement, **number)

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
 from dataclasses import fields
 from functools import partial
 from multiprocessing import get_context
@@ -26,8 +25,7 @@ import numpy as np
 from scipy import stats
 
 from harness import environment
-from harness.artifacts import RunDirectory, key_of
-from harness.runs import Run
+from harness.artifacts import key_of
 from tests.gate_quality import coverage, curves, mutation, runs
 from tests.gate_quality.components import Components
 from tests.gate_quality.faults import FAULTS, LADDERS
@@ -73,16 +71,16 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     # the clean networks come first, for the faults use them; what is long starts early
     found = run(
         [
-            ("mutation", partial(mutation.measure, quick, folder / "mutation", _tell)),
+            ("mutation", partial(mutation.measure, quick, folder / "mutation", runs.tell)),
             *((f"clean-{seed}", partial(runs.clean, shared, seed)) for seed in cleans),
-            ("crossed", partial(_crossed, shared, crossed_seeds)),
+            ("crossed", partial(runs.crossed, shared, crossed_seeds)),
         ]
     )
     values = _components(found["crossed"])
     found |= run(
         [
-            ("coverage", partial(coverage.measure, values, quick, simulations, _tell)),
-            ("operating-curves", partial(curves.operating_curves, values, quick, simulations, _tell)),
+            ("coverage", partial(coverage.measure, values, quick, simulations, runs.tell)),
+            ("operating-curves", partial(curves.operating_curves, values, quick, simulations, runs.tell)),
             *_fault_tasks(shared, seeds, flags, quick),
         ]
     )
@@ -157,24 +155,6 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
             )
             say(f"{number}/{len(todo)} {name}: {words}")
     return found
-
-
-def _tell(text: str) -> None:
-    """What a task says of itself, in a process of its own."""
-    print(f"         {text}", flush=True)
-
-
-def _crossed(shared: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
-    """What several seeds make of the same images: where the simulations take their variances from."""
-    result = runs.judged(shared, seeds, {}, nullcontext())
-    run = Run(RunDirectory.open(Path(result.pop("run"))))
-    evidence = run.evidence()
-    return result | {
-        "agreement": run.per_sample("agreement").tolist(),
-        "labels": evidence.labels.tolist(),
-        "squared_errors": evidence.squared_errors.tolist(),
-        "squared_deviations": evidence.squared_deviations.tolist(),
-    }
 
 
 def _components(crossed: Mapping[str, Any]) -> Components:

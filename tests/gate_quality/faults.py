@@ -180,6 +180,13 @@ def _decoder(change: Callable[[Work, int, Tensor], Tensor]) -> Act:
     return _networks(changed)
 
 
+def _dead(work: Work, seed: int) -> PixelClassifier:
+    network = work.networks[seed]
+    with torch.no_grad():
+        network.autoencoder.encoder.bias.fill_(-1e3)
+    return network
+
+
 def _permuted(_work: Work, seed: int, weight: Tensor) -> Tensor:
     order = torch.randperm(weight.shape[1], generator=torch.Generator().manual_seed(seed))
     return weight[:, order]
@@ -437,6 +444,12 @@ FAULTS: tuple[Fault, ...] = (
             _decoder(lambda work, seed, _: _of_another_seed(work, seed).autoencoder.decoder.weight),
         ),
         ("fraction_unexplained",),
+    ),
+    Fault(
+        "dead-units",
+        "no unit of the code is ever active",
+        before("inspection", _networks(_dead)),
+        ("sparsity",),
     ),
     Fault("dropout-on", "dropout left on while explaining", _dropout_on, INTEGRITY),
     Fault("steps-2", "integrated gradients with 2 steps", _settings(attribution_steps=2), INTEGRITY),

@@ -22,6 +22,7 @@ from harness.artifacts import RunDirectory
 from harness.errors import HarnessError
 from harness.pipeline import probes
 from harness.pipeline.work import Silence
+from harness.runs import Run
 from tests.gate_quality.faults import FAULTS, LADDERS, PLANTED, Fault
 
 FLAGS: Mapping[str, Any] = {"dataset": "fashion-mnist-mini", "device": "cpu"}
@@ -47,6 +48,7 @@ def known_faults() -> dict[str, Fault]:
 def only_what_is_gated(settings: configuration.Config) -> Iterator[None]:
     """Leave out probes and measurements that no gate asks for: they change no verdict, and take time."""
     bases = {one.measurement.split(".")[0] for one in settings.criteria if one.gate}
+    bases |= {"dead_units"}  # which verdicts name as their cause
     wanted = {name: one for name, one in measurements.measurements.items() if name in bases}
     gated = {name: one for name, one in probes.PROBES.items() if name in ("integrity", "curves")}
     with (
@@ -107,6 +109,24 @@ def clean(shared: Path, seed: int) -> Result:
     result = judged(shared, (seed,), {}, nullcontext())
     shutil.rmtree(result.pop("run"))
     return result
+
+
+def tell(text: str) -> None:
+    """What a task says of itself, in a process of its own."""
+    print(f"         {text}", flush=True)
+
+
+def crossed(shared: Path, seeds: tuple[int, ...]) -> Result:
+    """What several seeds make of the same images: where the simulations take their variances from."""
+    result = judged(shared, seeds, {}, nullcontext())
+    run = Run(RunDirectory.open(Path(result.pop("run"))))
+    evidence = run.evidence()
+    return result | {
+        "agreement": run.per_sample("agreement").tolist(),
+        "labels": evidence.labels.tolist(),
+        "squared_errors": evidence.squared_errors.tolist(),
+        "squared_deviations": evidence.squared_deviations.tolist(),
+    }
 
 
 def planted(shared: Path, name: str, seed: int, flags: Mapping[str, Any] = FAULT_FLAGS) -> Result:
