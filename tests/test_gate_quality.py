@@ -139,10 +139,30 @@ def test_a_ladder_tells_caught_from_missed() -> None:
     assert sizes == {"caught": [25, 40], "missed": [45, 48, 49]}
 
 
+def test_what_a_gate_must_not_do_is_a_problem() -> None:
+    """A fault let through, a fault caught by chance elsewhere, a mutant alive, or too many false alarms."""
+    row = {"id": "sign", "seeds": [0, 1], "red": 2, "by": ["a"], "expected": ["a"], "as_expected": True}
+    sound: dict[str, Any] = {
+        "false_alarms": {"runs": 60, "red": 1, "sentences": ["red for nothing"]},
+        "planted_faults": [row | {"invisible": ""}, row | {"red": 0, "by": [], "invisible": "for a reason"}],
+        "mutation": {"survivors": []},
+    }
+    assert gate_quality.problems(sound) == []
+    for change, word in (
+        ({"planted_faults": [row | {"red": 1, "invisible": ""}]}, "1 of 2 seeds red"),
+        ({"planted_faults": [row | {"by": ["b"], "as_expected": False, "invisible": ""}]}, "by b"),
+        ({"mutation": {"survivors": ["judge:12"]}}, "judge:12 survives"),
+        ({"false_alarms": {"runs": 60, "red": 9, "sentences": ["red for nothing"]}}, "red for nothing"),
+    ):
+        (sentence,) = gate_quality.problems(sound | change)
+        assert word in sentence
+
+
 @pytest.mark.slow
 def test_the_quick_measurement_is_whole(tmp_path: Path) -> None:
     """`--quick` yields every part of `gate-quality.json`."""
     result = gate_quality.measure(tmp_path, quick=True, fresh=False)
+    assert gate_quality.problems(result) == []
     json.dumps(result, allow_nan=False)
     assert result["false_alarms"]["red"] == 0
     assert result["kill_rate"]["caught"] + result["kill_rate"]["invisible"] == result["kill_rate"]["planted"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -35,6 +36,9 @@ CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
 QUICK_CLEAN_SEEDS, QUICK_COMMANDS = 4, ("sign", "copy", "criterion-skipped")
 QUICK_FLAGS = {"samples_per_class": 4}
 
+TOLERATED_ALARMS = 0.05
+"""The rate of false alarms that a gate may have."""
+
 Task = tuple[str, Callable[[], Any]]
 
 
@@ -49,11 +53,16 @@ def main() -> None:
     asked.output.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     show(result)
     print(f"written: {asked.output}")
+    wrong = problems(result)
+    for sentence in wrong:
+        print(f"PROBLEM: {sentence}")
+    sys.exit(bool(wrong))
 
 
 def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     """Everything, as it stands in `gate-quality.json`."""
     start = time.perf_counter()
+    commit = environment.commit() + (" (changed)" if environment.dirty() else "")
     folder = output / ("gate-quality-quick" if quick else "gate-quality")
     shared = folder / "artifacts"
     shared.mkdir(parents=True, exist_ok=True)
@@ -88,7 +97,7 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     visible = [row for row in planted if not row["invisible"]]
     return {
         "schema": SCHEMA,
-        "commit": environment.commit() + (" (changed)" if environment.dirty() else ""),
+        "commit": commit,
         "code": environment.code_digest(),
         "quick": quick,
         "dataset": runs.FLAGS["dataset"],
@@ -108,9 +117,25 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     }
 
 
+def problems(result: Mapping[str, Any]) -> list[str]:
+    """What a gate that can be trusted would not do; the command then ends with 1."""
+    alarms = result["false_alarms"]
+    at_least = stats.binomtest(alarms["red"], alarms["runs"], alternative="greater").proportion_ci(0.95).low
+    found = [
+        f"fault {row['id']}: {row['red']} of {len(row['seeds'])} seeds red, "
+        f"by {', '.join(row['by']) or 'none'}; expected: {', '.join(row['expected'])}"
+        for row in result["planted_faults"]
+        if not row["invisible"] and not (row["as_expected"] and row["red"] == len(row["seeds"]))
+    ]
+    found += [f"mutant {name} survives" for name in result["mutation"]["survivors"]]
+    if at_least > TOLERATED_ALARMS:
+        found.append(f"{alarms['red']} of {alarms['runs']} clean seeds are red: {alarms['sentences'][0]}")
+    return found
+
+
 def code_key() -> str:
-    """Of all code that a result may depend on."""
-    here = sorted(Path(__file__).parent.glob("*.py"))
+    """Of all code that a result may depend on; how results are put together is not among it."""
+    here = sorted(set(Path(__file__).parent.glob("*.py")) - {Path(__file__)})
     suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
     return key_of(
         {"harness": environment.code_digest(), "files": [path.read_text("utf-8") for path in (*here, *suite)]}
