@@ -131,7 +131,8 @@ def identity_errors(
     identity = methods[name].identity
     if identity is None:
         return None
-    known = _known_to(identity, settings or {})
+    settings = settings or {}
+    known = _known_to(identity, settings) | {"chunk_size": settings.get("chunk_size", CHUNK_SIZE)}
     return integrity.errors(model, images, targets, maps, identity, seed=seed, **known)
 
 

@@ -179,7 +179,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             verdict = _changed(verdict, "error", f"two tests bear the id {name!r}; ids must differ")
     item.stash[_VERDICT] = verdict
     judged.paths.add(item.path)
-    judged.rows[item.nodeid] = _changed(verdict, "error", f"{verdict.id}: its test did not run")
+    judged.rows[_place(item.path, item.nodeid)] = _changed(
+        verdict, "error", f"{verdict.id}: its test did not run"
+    )
+
+
+def _place(path: Path, nodeid: str) -> str:
+    """Which test it is among those of all folders; pytest names a test by its own folder alone."""
+    return f"{path}::{nodeid}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -194,7 +201,7 @@ def pytest_make_collect_report(
         why = f"{name}: {collector.path.name} could not be collected: {last}"
         verdict = judged.declared(name) or own_verdict(name, name, collector.path.name, "error", why)
         judged.paths.add(collector.path)
-        judged.rows[report.nodeid] = _changed(verdict, "error", why)
+        judged.rows[_place(collector.path, report.nodeid)] = _changed(verdict, "error", why)
     return report
 
 
@@ -235,11 +242,11 @@ def pytest_runtest_makereport(
     report = yield
     verdict = item.stash.get(_VERDICT, None)
     if verdict is not None:
-        rows = item.config.stash[_JUDGED].rows
+        rows, place = item.config.stash[_JUDGED].rows, _place(item.path, item.nodeid)
         if call.when == "call" or not report.passed:
-            rows[item.nodeid] = ended(verdict, report, call)
+            rows[place] = ended(verdict, report, call)
         if call.when == "teardown":
-            report.user_properties += properties(rows[item.nodeid])
+            report.user_properties += properties(rows[place])
     return report
 
 

@@ -190,7 +190,7 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
         criterion("selection", "Wanted samples that are right and sure", ">=", 1.0),
         criterion("attribution_integrity", "Samples whose maps satisfy their definitions", ">=", 0.95),
         criterion("attribution_copies", "Largest correlation of two methods", "<=", 0.999),
-        criterion("attribution_faithfulness", "Smallest advantage over ordering pixels by |x|", ">=", 0.0),
+        criterion("attribution_faithfulness", "Smallest advantage over ordering pixels by |x|", ">=", 1e-6),
         criterion("test_overlap", "Test images that stand in the training set", "<=", 0.01),
         criterion("agreement_above_controls", "Agreement above its largest control", ">=", 0.0, gate=False),
         criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),

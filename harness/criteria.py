@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import NormalDist
 from typing import TypeGuard
 
-from harness.config import Config, Criterion, Selection, shipped_criteria
+from harness.config import Config, Criterion, Selection, Statistics, shipped_criteria
 from harness.records import Estimate, Outcome, Verdict
 
 Threshold = float | tuple[float, float]
@@ -140,7 +140,11 @@ def blame_dead_units(verdict: Verdict, estimates: Mapping[str, Estimate], code_w
 
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    return loosened(config.criteria, config.model.k) + loosened_selection(config.selection)
+    return (
+        loosened(config.criteria, config.model.k)
+        + loosened_selection(config.selection)
+        + _loosened_comparison(config)
+    )
 
 
 def loosened(criteria: Iterable[Criterion], k: int) -> list[str]:
@@ -184,6 +188,20 @@ def loosened_selection(selection: Selection) -> list[str]:
         for key in ("confidence", "minimum_per_class")
         if getattr(selection, key) < getattr(shipped, key)
     ]
+
+
+def _loosened_comparison(config: Config) -> list[str]:
+    """What makes the comparison itself easier: narrower intervals, or no pair that training has to earn."""
+    mine, shipped = config.statistics.interval_confidence, Statistics().interval_confidence
+    found = []
+    if mine < shipped:
+        found.append(f"statistics.interval_confidence: looser than shipped: {mine:g}, not {shipped:g}")
+    if not any(name.startswith("decoder_weighted") for name in config.attribution.methods):
+        found.append(
+            "attribution.methods: looser than shipped: without decoder_weighted; "
+            "the gradient methods agree in an untrained network too"
+        )
+    return found
 
 
 def show(value: float | None) -> str:

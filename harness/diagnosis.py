@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from harness.artifacts import RunDirectory
 from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict
+from harness.samples import confidences
 from harness.text import clean
 
 WORST = 3
@@ -83,33 +83,41 @@ def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     if verdict.threshold is None:
         return ["none, a test of one's own tells no images"]
     try:
-        return [*_worst_pair(run, verdict), *_worst_values(run, verdict)]
+        return [*_worst_part(run, verdict), *_worst_values(run, verdict)]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
 
 
-def _worst_pair(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
-    if verdict.measurement not in ("agreement", "agreement_worst_pair"):
+_PARTS: Mapping[str, tuple[str, str, Callable[[list[tuple[float, str]]], tuple[float, str]]]] = {
+    "agreement": ("agreement_pair", "pair", min),
+    "agreement_worst_pair": ("agreement_pair", "pair", min),
+    "attribution_copies": ("agreement_pair", "pair", max),
+    "attribution_faithfulness": ("faithfulness", "method", min),
+    "attribution_integrity": ("attribution_integrity", "median error of", max),
+}
+"""Measurements that join others: the base name of their parts, what a part is, and which is the worst."""
+
+
+def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
+    if verdict.measurement not in _PARTS:
         return
+    base, word, pick = _PARTS[verdict.measurement]
     # the first of a name is that of all seeds together
     known = {one.name: one.estimate for one in reversed(run.read_estimates())}
-    pairs = itertools.combinations(run.read_config().attribution.methods, 2)
     found = [
-        (value, f"{a} – {b}".replace("_", " "))
-        for a, b in pairs
-        if (value := known.get(f"agreement_pair.{a}-{b}")) is not None
+        (value, name.removeprefix(f"{base}.").replace("-", " – ").replace("_", " "))
+        for name, value in known.items()
+        if name.startswith(f"{base}.") and value is not None
     ]
     if found:
-        value, name = min(found)
-        yield f"pair {name} {show(value)}"
+        value, name = pick(found)
+        yield f"{word} {name} {show(value)}"
 
 
 def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
     classes = [clean(name, 40) for name in run.read_provenance().dataset["classes"]]
     if verdict.measurement == "selection":
-        yields = run.read_json("samples.json")["yields"]
-        least = min(yields, key=lambda row: row["chosen"] / row["wanted"])
-        return [f"class {classes[least['label']]}, {least['chosen']} of {least['wanted']} wanted images"]
+        return [_shortest_class(run, classes)]
     arrays = run.read_arrays(f"measurements/{verdict.measurement.split('.')[0]}.npz")
     values = arrays.get(verdict.measurement)
     if values is None:
@@ -123,6 +131,20 @@ def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
     if values.shape[1] != len(labels):
         return ["none, its values are of no image"]
     return [_class(_parts(values, verdict, labels), verdict, labels, classes)]
+
+
+def _shortest_class(run: RunDirectory, classes: Sequence[str]) -> str:
+    """The class with the fewest samples that every seed names rightly and surely."""
+    config, chosen = run.read_config(), run.read_arrays("samples.npz")
+    good = np.ones(len(chosen["labels"]), dtype=bool)
+    for seed in config.seeds:
+        logits = run.seed(seed).read_arrays("predictions.npz")["logits"][chosen["indices"]]
+        if len(logits):
+            good &= logits.argmax(axis=1) == chosen["labels"]
+            good &= confidences(logits) > config.selection.confidence
+    counts = np.bincount(chosen["labels"][good], minlength=len(classes))
+    label, wanted = int(counts.argmin()), config.selection.samples_per_class
+    return f"class {classes[label]}, {counts[label]} of {wanted} wanted images are right and sure"
 
 
 def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:

@@ -47,6 +47,7 @@ def errors(
     identity: Identity,
     *,
     seed: int,
+    chunk_size: int = CHUNK,
     **settings: Any,
 ) -> Tensor:
     """How far each map is from its own definition, relative to its norm: float64 [n], 0 at best.
@@ -60,6 +61,7 @@ def errors(
         maps: float32 [n, pixels], in the method's own space.
         identity: The method's.
         seed: Draws the directions.
+        chunk_size: Images whose points are in memory at once.
         settings: The method's declared settings.
     """
     exact = copy.deepcopy(model).double().eval()
@@ -68,8 +70,8 @@ def errors(
     directions = directions.to(images.device)
     parts = []
     with torch.no_grad():
-        for start in range(0, len(images), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(images), chunk_size):
+            part = slice(start, start + chunk_size)
             asked = identity(exact, images[part].double(), targets[part], directions, **settings)
             parts.append(_relative(maps[part].double(), directions, asked))
     return torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)

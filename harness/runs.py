@@ -133,7 +133,7 @@ class Run:
             minimum_per_class=settings.selection.minimum_per_class,
             confidence=settings.selection.confidence,
             surest=self.directory.read_json("samples.json")["surest"],
-            in_training=predictions["in_training"],
+            in_training=predictions.get("in_training"),
             sanity={
                 path.stem: folder.read_arrays(f"sanity/{path.name}")
                 for path in sorted((folder / "sanity").glob("*.npz"))

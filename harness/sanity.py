@@ -34,7 +34,12 @@ Explain = Callable[[Tensor, Tensor], Tensor]
 
 
 def curves(
-    model: nn.Module, images: Tensor, targets: Tensor, orders: Mapping[str, Tensor]
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    orders: Mapping[str, Tensor],
+    *,
+    chunk_size: int = 512,
 ) -> tuple[Tensor, Tensor]:
     """Deletion and insertion: the probability of y as pixels leave the image, or enter the baseline 0.
 
@@ -46,6 +51,7 @@ def curves(
         images: float32 [n, pixels], in [0, 1].
         targets: int64 [n], the classes y.
         orders: float32 [n, pixels] by name: signed contribution maps, or what they are compared with.
+        chunk_size: Images in memory at once, at the most; changes no curve.
 
     Returns:
         Softmax of y after 0, 1, ..., 40 steps, of deletion and of insertion: float32 [orders, n, 41] each.
@@ -54,7 +60,8 @@ def curves(
     n, pixels = images.shape
     counts = (torch.arange(STEPS + 1, device=images.device) * pixels / STEPS).round().long()
     found = images.new_empty(2, len(orders), n, STEPS + 1)
-    size = max(1, ROWS.get(images.device.type, ROWS["cuda"]) // (2 * (STEPS + 1)))
+    rows = ROWS.get(images.device.type, ROWS["cuda"])
+    size = max(1, min(chunk_size, rows // (2 * (STEPS + 1))))
     with torch.no_grad():
         for number, order in enumerate(orders.values()):
             for start in range(0, n, size):

@@ -101,7 +101,12 @@ def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) ->
     confidences[: others // 3] = generator.uniform(0.3, 1.0, others // 3)
     asked = ("predictions", *METHODS)
     sanity: dict[str, dict[str, Any]] = {
-        "integrity": {"names": np.array(asked), "errors": generator.uniform(0, 1e-6, (len(asked), n))},
+        "integrity": {
+            "names": np.array(asked),
+            "errors": generator.uniform(0, 1e-6, (len(asked), n)),
+            "methods": np.array(METHODS),
+            "spaces": np.array([evidence.maps[name].space for name in METHODS]),
+        },
         "curves": {
             "orders": np.array(ORDERS),
             "deletion": generator.random((len(ORDERS), n, 41)).astype(np.float32),

@@ -245,6 +245,24 @@ def test_tests_that_are_deselected_or_share_an_id_are_errors(tmp_path: Path) -> 
     assert found["accuracy"].verdict == "error"
 
 
+def test_tests_of_two_folders_that_are_named_alike_do_not_hide_each_other(tmp_path: Path) -> None:
+    """A failure stands, whatever a test of the same file name in another folder says (fault 49)."""
+    asserting = (
+        "import pytest\n"
+        "@pytest.mark.criterion('accuracy')\n"
+        "def test_enough(criterion):\n"
+        "    assert {}, 'few'\n"
+    )
+    folders = [
+        str(folder_of(tmp_path / name, test_enough=asserting.format(holds)))
+        for name, holds in (("a", False), ("b", True))
+    ]
+    for order in (folders, folders[::-1]):
+        verdict = judging.judge(a_run(tmp_path / order[0][-1] / "artifacts", config={"checks": order}))
+        assert rows(verdict)["accuracy"].verdict == "fail"
+        assert verdict["verdict"] == "fail"
+
+
 def test_a_test_that_is_gone_at_the_second_judgement_is_an_error(tmp_path: Path) -> None:
     """The first judgement's tests are the manifest of those after it (fault 49)."""
     own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\ndef test_b(): ...\n")

@@ -316,7 +316,7 @@ def test_the_shipped_criteria_judge_where_none_is_named(load: Load) -> None:
         "selection": 1.0,
         "attribution_integrity": 0.95,
         "attribution_copies": 0.999,
-        "attribution_faithfulness": 0.0,
+        "attribution_faithfulness": 1e-6,
         "test_overlap": 0.01,
     }
 

@@ -390,7 +390,7 @@ def test_the_shipped_gates_are_the_documented_ones(k: int, band: tuple[float, fl
         "selection": ("selection", ">=", 1.0),
         "attribution_integrity": ("attribution_integrity", ">=", 0.95),
         "attribution_copies": ("attribution_copies", "<=", 0.999),
-        "attribution_faithfulness": ("attribution_faithfulness", ">=", 0.0),
+        "attribution_faithfulness": ("attribution_faithfulness", ">=", 1e-6),
         "test_overlap": ("test_overlap", "<=", 0.01),
     }
 
@@ -605,6 +605,26 @@ def test_a_configuration_announces_criteria_and_choice() -> None:
         {"criteria": [{"id": "accuracy", "threshold": 0.1}], "selection": {"confidence": 0.5}}
     )
     assert [one.split(":")[0] for one in announcements(loose)] == ["accuracy", "selection.confidence"]
+
+
+def test_an_easier_comparison_is_announced() -> None:
+    """Narrower intervals, and methods of which no pair has to be earned, are told (fault 15)."""
+    loose = Config.model_validate(
+        {
+            "statistics": {"interval_confidence": 0.9},
+            "attribution": {"methods": ["gradients", "smoothgrad"]},
+        }
+    )
+    assert announcements(loose) == [
+        "statistics.interval_confidence: looser than shipped: 0.9, not 0.95",
+        "attribution.methods: looser than shipped: without decoder_weighted; "
+        "the gradient methods agree in an untrained network too",
+    ]
+    same = {
+        "statistics": {"interval_confidence": 0.99},
+        "attribution": {"methods": ["decoder_weighted", "gradients"]},
+    }
+    assert announcements(Config.model_validate(same)) == []
 
 
 # a code of dead units

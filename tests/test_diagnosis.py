@@ -172,10 +172,46 @@ def test_the_worst_pair_is_named_first(tmp_path: Path) -> None:
 
 
 def test_a_short_selection_names_its_class(run: RunDirectory) -> None:
-    """The class that lacks most of the wanted images is named."""
-    yields = [{"label": n, "chosen": c, "wanted": 4} for n, c in enumerate((4, 1, 3))]
-    run.write_json("samples.json", {"yields": yields})
-    assert worst(run, a_verdict(measurement="selection")) == ["class boot, 1 of 4 wanted images"]
+    """The class with the fewest right and sure samples is named, also where enough unsure ones were taken."""
+    labels = run.read_arrays("samples.npz")["labels"]
+    indices = run.read_arrays("samples.npz")["indices"]
+    logits = np.zeros((indices.max() + 1, 3))
+    logits[indices, labels] = 9.0
+    logits[indices[labels == 1][:2]] = (0.0, 0.5, 0.0)  # right, and unsure
+    logits[indices[labels == 1][2]] = (9.0, 0.0, 0.0)  # wrong
+    run.seed(0).write_arrays("predictions.npz", {"logits": logits})
+    wanted = run.read_config().selection.samples_per_class
+    expected = f"class boot, 1 of {wanted} wanted images are right and sure"
+    assert worst(run, a_verdict(measurement="selection")) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("measurement", "parts", "expected"),
+    [
+        (
+            "attribution_integrity",
+            {"attribution_integrity.gradients": 1e-7, "attribution_integrity.decoder_weighted": 0.7},
+            "median error of decoder weighted 0.7",
+        ),
+        (
+            "attribution_copies",
+            {"agreement_pair.gradients-smoothgrad": 0.9995, "agreement_pair.gradients-decoder_weighted": 0.6},
+            "pair gradients – smoothgrad 0.9995",
+        ),
+        (
+            "attribution_faithfulness",
+            {"faithfulness.gradients": 0.2, "faithfulness.smoothgrad": -0.1},
+            "method smoothgrad -0.1",
+        ),
+    ],
+)
+def test_the_worst_part_of_what_joins_several_is_named(
+    tmp_path: Path, measurement: str, parts: dict[str, float], expected: str
+) -> None:
+    """Method or pair: the reader learns where to look before which image to look at."""
+    run = a_run(tmp_path / "artifacts", numbers=parts)
+    store(run, measurement, [np.ones(12)], by_sample=True)
+    assert worst(run, a_verdict(measurement=measurement))[0] == expected
 
 
 def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:

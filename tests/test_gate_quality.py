@@ -14,6 +14,7 @@ from scipy import stats
 
 from harness import attributions, pipeline, samples
 from harness.errors import RunError
+from harness.pipeline import probes
 from harness.pipeline.work import Work
 from tests.conftest import SMALL
 from tests.gate_quality import __main__ as gate_quality
@@ -28,6 +29,7 @@ GATES = {
     "selection",
     "attribution_integrity",
     "attribution_copies",
+    "attribution_faithfulness",
     "test_overlap",
 }
 FLAGS: Mapping[str, Any] = {key: value for key, value in SMALL.items() if key not in ("dataset", "device")}
@@ -73,6 +75,17 @@ def test_a_fault_that_cannot_be_planted_is_no_fault_that_was_caught(
     monkeypatch.setattr(runs, "known_faults", lambda: {"broken": fault})
     with pytest.raises(RuntimeError, match="could not be planted: no soil"):
         runs.planted(shared, "broken", 0, FLAGS)
+
+
+def test_a_run_that_broke_off_says_nothing_of_the_gate(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only of a fault that has to break the run off is an error without verdicts the gate's own."""
+
+    def fails(*_: object) -> None:
+        raise RunError("the disk is full")
+
+    monkeypatch.setitem(probes.PROBES, "integrity", (fails, ()))
+    with pytest.raises(RuntimeError, match="broke off in stage probing"):
+        runs.judged(shared, (0,), FLAGS, nullcontext())
 
 
 def test_a_fault_leaves_nothing_behind(shared: Path) -> None:

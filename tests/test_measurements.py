@@ -871,7 +871,12 @@ def with_errors(evidence: Evidence, **changed: Floats) -> Evidence:
     """The same evidence with answers to the integrity check: errors of 1e-7 but where changed."""
     n = len(evidence.labels)
     errors = {name: np.full(n, 1e-7) for name in ("predictions", *evidence.methods)} | changed
-    answers = {"names": np.array(list(errors)), "errors": np.stack(list(errors.values()))}
+    answers = {
+        "names": np.array(list(errors)),
+        "errors": np.stack(list(errors.values())),
+        "methods": np.array(evidence.methods),
+        "spaces": np.array([evidence.maps[name].space for name in evidence.methods]),
+    }
     return dataclasses.replace(evidence, sanity={"integrity": answers})
 
 
@@ -927,6 +932,38 @@ def test_a_contribution_where_the_image_is_zero_does_not_hold() -> None:
     own[2, np.flatnonzero(evidence.images[2] == 0)[0]] = 1e-6
     estimate = integrity_of(with_maps(evidence, "integrated_gradients", own))
     assert estimate.estimate == pytest.approx(11 / 12)
+
+
+def test_maps_in_another_space_than_their_methods_do_not_hold() -> None:
+    """A file that calls contributions sensitivities would have them multiplied once more."""
+    evidence = with_errors(an_evidence(counts=(4, 4, 4)))
+    maps = dataclasses.replace(evidence.maps["integrated_gradients"], space="sensitivity")
+    changed = {**evidence.maps, "integrated_gradients": maps}
+    assert integrity_of(dataclasses.replace(evidence, maps=changed)).estimate == 0.0
+
+
+def test_a_method_that_was_not_asked_is_an_error_and_one_without_a_definition_is_named() -> None:
+    """No answer is no pass; a method that declares no identity is said to have none."""
+    evidence = with_errors(an_evidence())
+    answers = dict(evidence.sanity["integrity"])
+    fewer = answers | {"methods": answers["methods"][:-1], "spaces": answers["spaces"][:-1]}
+    estimate = integrity_of(dataclasses.replace(evidence, sanity={"integrity": fewer}))
+    assert estimate.estimate is None
+    assert "decoder_weighted" in str(estimate.reason)
+    kept = [name != "smoothgrad" for name in answers["names"]]
+    without = answers | {"names": answers["names"][kept], "errors": answers["errors"][kept]}
+    estimate = integrity_of(dataclasses.replace(evidence, sanity={"integrity": without}))
+    assert estimate.estimate == 1.0
+    assert "no definition is known of smoothgrad" in estimate.title
+
+
+def test_without_a_method_nothing_is_said_of_methods() -> None:
+    """With the control alone every measurement of methods gives its reason, and none crashes."""
+    evidence = with_errors(an_evidence(methods=()))
+    for base in measurements:
+        for one in measured(evidence, base).values():
+            assert one.reason is not None or len(one.values)
+    assert "no attribution method" in str(integrity_of(evidence).reason)
 
 
 def test_a_run_without_answers_has_no_integrity() -> None:

@@ -447,11 +447,61 @@ def test_three_seeds_of_a_mean_are_crossed_with_images() -> None:
 
 
 def test_three_seeds_of_a_proportion_are_crossed_with_images() -> None:
-    """Right and wrong answers of several networks on the same images are crossed too."""
+    """Right and wrong answers of several networks on the same images are crossed too, and what no seed saw
+    is as doubtful as in one seed: the interval holds Wilson's, and stays within 0 and 1.
+    """
     values = (np.random.default_rng(18).random((3, 50)) < 0.8).astype(np.float64)
     one = estimated(*(a_measurement(row, "proportion") for row in values))
     expected = two_way(values, None, 0.95)
-    assert (one.estimate, one.low, one.high) == (expected.estimate, expected.low, expected.high)
+    wilson = stats.binomtest(40, 50).proportion_ci(0.95, method="wilson")
+    assert one.estimate == expected.estimate
+    assert (one.low, one.high) != (None, None)
+    assert one.low <= min(expected.low, 1)  # type: ignore[operator,type-var]
+    assert one.high >= expected.high  # type: ignore[operator]
+    assert one.high - one.low >= (wilson.high - wilson.low) * 0.9  # type: ignore[operator]
+    none = estimated(*[a_measurement(np.zeros(50), "proportion")] * 3)
+    alone = estimated(a_measurement(np.zeros(50), "proportion"))
+    assert none.low == 0.0
+    assert none.high == pytest.approx(alone.high)
+
+
+def uncrossed(values: Any, strata: Any = None) -> Measurement:
+    return Measurement(**vars(a_measurement(values, "mean", strata)) | {"crossed": False})
+
+
+def test_a_seeds_own_images_are_resampled() -> None:
+    """Alone, a measurement on a seed's own images is like any other: its interval is the bootstrap's."""
+    values = np.random.default_rng(3).normal(size=40)
+    own, any_other = estimated(uncrossed(values)), estimated(a_measurement(values, "mean"))
+    assert own == any_other
+    assert own.n == 40
+    assert own.low is not None
+
+
+def test_seeds_with_their_own_images_are_joined_by_their_means() -> None:
+    """Each seed's mean counts once, however many images it has; one of 200 without a value is left out."""
+    generator = np.random.default_rng(4)
+    rows = [generator.normal(size=n) for n in (200, 150, 120)]
+    means = [row.mean() for row in rows]
+    spoiled = np.append(rows[0], np.nan)
+    one = estimated(uncrossed(spoiled), uncrossed(rows[1]), uncrossed(rows[2]))
+    half = stats.t.ppf(0.975, 2) * np.std(means, ddof=1) / math.sqrt(3)
+    assert one.estimate == pytest.approx(np.mean(means))
+    assert one.low == pytest.approx(np.mean(means) - half)
+    assert one.high == pytest.approx(np.mean(means) + half)
+    assert one.n == 1
+    two = estimated(uncrossed(rows[1]), uncrossed(rows[2]))
+    assert two.estimate == pytest.approx(np.mean(means[1:]))
+    assert two.low is None
+
+
+def test_a_seed_whose_own_images_have_too_few_values_gives_no_number() -> None:
+    """More than one in a hundred without a value is no estimate, in any seed."""
+    values = np.random.default_rng(5).normal(size=100)
+    spoiled = np.where(np.arange(100) < 2, np.nan, values)
+    one = estimated(uncrossed(values), uncrossed(spoiled), uncrossed(values))
+    assert one.estimate is None
+    assert one.reason is not None
 
 
 def test_three_seeds_of_a_ratio_have_the_mean_of_their_ratios() -> None:

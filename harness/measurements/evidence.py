@@ -15,6 +15,9 @@ from harness.registry import Registry
 CONTROL_METHOD = "decoder_reconstruction"
 """The attribution method that serves as a control, and is not compared with the others."""
 
+NO_METHOD = "no attribution method was chosen but the control"
+"""Why nothing can be said of the methods where there is none."""
+
 
 @dataclass(frozen=True, eq=False)
 class MethodMaps:
@@ -65,7 +68,8 @@ class Evidence:
         minimum_per_class: Fewer in any class cannot be judged.
         confidence: The bound on the confidence of explained images.
         surest: The highest confidence of any rightly named test image.
-        in_training: bool [t], whether a test image stands in the training set too, pixel for pixel.
+        in_training: bool [t], whether a test image stands in the training set too, pixel for pixel; None
+            where nobody looked.
         sanity: What was asked of the maps beyond what they show, arrays by name, by subject.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.measurements.agreement import by_pair, correlations, incomparable
-from harness.measurements.evidence import Evidence, measurements, sampled
+from harness.measurements.evidence import NO_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
 
 TOLERANCE = 1e-3
@@ -19,19 +19,21 @@ def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
     """The smallest share, over methods, of samples whose map is what it claims to be.
 
     A map is, if its inner product with random directions equals what forward passes say (to 1e-3 of its
-    norm), if it adds nothing where the image equals the baseline, and if its file names this image and this
-    class. The stored predictions are asked as well: they must be those of the stored weights. A method that
-    declares no identity is held to the other conditions alone.
+    norm), if it adds nothing where the image equals the baseline, and if its file names this image, this
+    class and the method's space. The stored predictions are asked as well: they must be those of the stored
+    weights. A method that declares no identity is held to the other conditions alone.
     """
     errors = _errors(evidence)
+    known = [name for name in evidence.methods if name not in errors]
+    undefined = f" (no definition is known of {', '.join(known)})" if errors and known else ""
     yield sampled(
         evidence,
         "attribution_integrity",
-        "Samples whose maps satisfy their definitions",
+        f"Samples whose maps satisfy their definitions{undefined}",
         lambda: _holds(evidence, errors),
         unit="share of samples",
         reduction="smallest proportion",
-        reason=None if errors else "the run holds no answers to the integrity check",
+        reason=_unasked(evidence),
     )
     for name, rows in errors.items():
         bad = int((~np.isfinite(rows)).sum())
@@ -51,6 +53,17 @@ def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
         )
 
 
+def _unasked(evidence: Evidence) -> str | None:
+    """Why nobody can say whether the maps hold; None where every method was asked."""
+    asked = evidence.sanity.get("integrity")
+    if asked is None:
+        return "the run holds no answers to the integrity check"
+    missing = [name for name in evidence.methods if name not in asked["methods"]]
+    if missing:
+        return f"the integrity check was not made of {', '.join(missing)}"
+    return None if evidence.methods else NO_METHOD
+
+
 def _errors(evidence: Evidence) -> dict[str, Floats]:
     """Each map's error against forward passes, float64 [n], by method; `predictions` stands among them."""
     asked = evidence.sanity.get("integrity")
@@ -61,10 +74,13 @@ def _holds(evidence: Evidence, errors: dict[str, Floats]) -> Floats:
     """Whether the predictions and each method's map of each sample hold: float64 [n, 1 + methods]."""
     columns = [errors["predictions"] <= TOLERANCE]
     blank = evidence.images == 0
+    asked = evidence.sanity["integrity"]
+    spaces = dict(zip(map(str, asked["methods"]), map(str, asked["spaces"]), strict=True))
     for name in evidence.methods:
         maps = evidence.maps[name]
         holds = errors.get(name, np.zeros(len(blank))) <= TOLERANCE  # NaN does not
         holds &= ~(blank & (maps.contribution(evidence.images) != 0)).any(axis=1)
+        holds &= maps.space == spaces[name]
         for said, true in ((maps.targets, evidence.labels), (maps.indices, evidence.indices)):
             holds &= np.zeros(len(true), dtype=bool) if said is None else said == true
         columns.append(holds)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
+from harness.measurements.evidence import NO_METHOD, Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 
 BORDER = 2
@@ -76,13 +76,20 @@ def border_share(evidence: Evidence) -> Iterator[Measurement]:
 
 
 def _shares(evidence: Evidence, base: str, where: str, inside: Any) -> Iterator[Measurement]:
-    """The share of each method's absolute sensitivity on the pixels inside (bool [n or 1, pixels])."""
+    """The share of each method's absolute sensitivity on the pixels inside (bool [n or 1, pixels]); of
+    all methods, of each class.
+    """
+
+    def share(maps: Floats | None) -> Floats:
+        size = np.abs(np.asarray(maps, dtype=np.float64))
+        with np.errstate(invalid="ignore"):  # a map of zeros lies nowhere
+            return np.asarray((size * inside).sum(axis=1) / size.sum(axis=1))
+
     for name in evidence.methods:
         maps = evidence.maps[name].sensitivity
 
         def values(maps: Floats | None = maps) -> Floats:
-            size = np.abs(np.asarray(maps, dtype=np.float64))
-            return np.asarray((size * inside).sum(axis=1) / size.sum(axis=1))
+            return share(maps)
 
         yield sampled(
             evidence,
@@ -93,6 +100,20 @@ def _shares(evidence: Evidence, base: str, where: str, inside: Any) -> Iterator[
             higher_is_better=None,
             reason=f"{name} has no sensitivity form" if maps is None else not_finite({name: maps}),
         )
+    there = {name: one for name in evidence.methods if (one := evidence.maps[name].sensitivity) is not None}
+    reason = evidence.shortage() or (not_finite(there) if there else NO_METHOD)
+    for label, called in enumerate(evidence.classes):
+        rows = evidence.labels == label
+        yield Measurement(
+            f"{base}.{label}",
+            f"Share of all methods {where}, {called}",
+            "share of |sensitivity|",
+            None,
+            "mean",
+            np.empty(0) if reason else np.mean([share(one) for one in there.values()], axis=0)[rows],
+            None if reason else evidence.labels[rows],
+            reason,
+        )
 
 
 @measurements.register("centre_of_mass")
@@ -102,7 +123,7 @@ def centre_of_mass(evidence: Evidence) -> Iterator[Measurement]:
     Of each method over all classes, and of each class (by its number) over all methods.
     """
     maps = evidence.contributions()
-    reason = not_finite(maps)
+    reason = not_finite(maps) if maps else NO_METHOD
 
     def offsets(names: list[str], rows: Any, axis: int) -> Floats:
         own = centre(evidence.images[rows], evidence.shape)

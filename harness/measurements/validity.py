@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.measurements.agreement import by_pair, correlations, incomparable
-from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
+from harness.measurements.evidence import NO_METHOD, Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 from harness.samples import bins, in_bin
 
@@ -103,6 +103,8 @@ def _advantage(
     evidence: Evidence, name: str, title: str, methods: tuple[str, ...], rival: str
 ) -> Measurement:
     reason = _unasked(evidence, "curves")
+    if not methods:
+        reason = NO_METHOD
     if reason is None:
         broken = [_broken(curve, areas) for curve, areas in _areas(evidence).items()]
         reason = next(filter(None, broken), None)

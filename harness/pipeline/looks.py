@@ -19,8 +19,7 @@ def decide(work: Work) -> None:
     while undecided := _undecided(work):
         size, named = work.looks[work.look], ", ".join(undecided)
         if work.look + 1 == len(work.looks):
-            if len(work.looks) > 1:
-                work.progress.warn(f"still undecided with all {size} samples a class there are: {named}")
+            work.progress.warn(f"still undecided with all {size} samples a class there are: {named}")
             return
         work.look += 1
         work.progress.say(

@@ -96,10 +96,15 @@ def _found_or_asked(
             "model": work.config.model.model_dump(),
             "data": work.dataset.sha256,
             "code": environment.code_digest(
-                "models", "attributions", "sparse/gradients", "pipeline/probes", *modules
+                "models", "attributions", "environment", "sparse/gradients", "pipeline/probes", *modules
             ),
             "functions": [
-                environment.source_digest(attributions.methods[name].maps) for name in asked.methods
+                [
+                    environment.source_digest(one)
+                    for one in (method.maps, method.sensitivity, method.identity)
+                    if one
+                ]
+                for method in map(attributions.methods.__getitem__, asked.methods)
             ],
             "torch": torch.__version__,
             "device": environment.describe_device(work.device),
@@ -132,7 +137,12 @@ def _integrity(asked: Asked) -> Arrays:
         )
         if errors is not None:
             found[name] = errors
-    return {"names": np.array(list(found)), "errors": np.stack([to_numpy(one) for one in found.values()])}
+    return {
+        "names": np.array(list(found)),
+        "errors": np.stack([to_numpy(one) for one in found.values()]),
+        "methods": np.array(asked.methods),
+        "spaces": np.array([attributions.methods[name].space for name in asked.methods]),
+    }
 
 
 def _curves(asked: Asked) -> Arrays:
@@ -145,7 +155,9 @@ def _curves(asked: Asked) -> Arrays:
     ]
     random = np.array(shuffled, dtype=np.float32).reshape(asked.images.shape)
     orders["random"] = torch.from_numpy(random).to(asked.images)
-    deletion, insertion = sanity.curves(asked.network, asked.images, asked.targets, orders)
+    deletion, insertion = sanity.curves(
+        asked.network, asked.images, asked.targets, orders, chunk_size=asked.settings["chunk_size"]
+    )
     return {
         "orders": np.array(list(orders)),
         "deletion": to_numpy(deletion),
@@ -204,7 +216,7 @@ def _others(asked: Asked) -> Arrays:
         "targets": others.targets,
         "confidences": others.confidences,
         "methods": np.array(asked.methods),
-        "contributions": np.stack([to_numpy(maps[name]) for name in asked.methods]).astype(np.float16),
+        "contributions": np.stack([to_numpy(maps[name]) for name in asked.methods]),
     }
 
 

@@ -279,7 +279,28 @@ def _gate_quality(run: Run) -> Context | str:
         }
         for kind, row in quality["coverage"].items()
     ]
-    return {"quality": quality, "kinds": kinds, "same_code": quality["code"] == run.provenance.code}
+    curves = [
+        {
+            "where": where,
+            "images": curve["images_a_class"],
+            "rows": [
+                (point["distance_se"], point["distance"], point["red"], strict["red"])
+                for point, strict in zip(curve["point"], curve["strict"], strict=True)
+                if point["distance_se"] == round(point["distance_se"])
+            ],
+        }
+        for where, curve in quality["operating_curves"].items()
+    ]
+    exceptions = [
+        f"{kind}: {sentence}" for kind, row in quality["coverage"].items() for sentence in row["exceptions"]
+    ]
+    return {
+        "quality": quality,
+        "kinds": kinds,
+        "curves": curves,
+        "exceptions": exceptions,
+        "same_code": quality["code"] == run.provenance.code,
+    }
 
 
 @section("model", "The model")

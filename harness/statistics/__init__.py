@@ -94,7 +94,7 @@ def estimate(
             where = f"seed {seed}: " if len(seeds) > 1 else ""
             return Estimate(**known, **nothing, n=0, reason=where + measurement.reason)
     if len(seeds) > 1 and not first.crossed:
-        by_seed = [_as_number(one, confidence, resamples, generator) for one in by_seed]
+        by_seed = [_as_number(one) for one in by_seed]
         first = by_seed[0]
     stacked = np.stack([measurement.values for measurement in by_seed])
     if np.isinf(stacked).any():
@@ -126,11 +126,11 @@ def estimate(
     )
 
 
-def _as_number(
-    measurement: Measurement, confidence: float, resamples: int, generator: np.random.Generator
-) -> Measurement:
-    """A seed's own images as one number."""
-    reduce = REDUCTIONS[measurement.reduction]
-    reduced = reduce(measurement.values, measurement.strata, confidence, resamples, generator)
-    number: dict[str, Any] = dict(reduction="number", values=np.array([reduced.estimate]), strata=None)
+def _as_number(measurement: Measurement) -> Measurement:
+    """The mean of a seed's own images as one number; NaN where too many of them have no value."""
+    values, strata = measurement.values, measurement.strata
+    there = ~np.isnan(values)
+    few = (~there).sum() > MISSING_SHARE * len(values)
+    mean = stratified_mean(values[there], None if strata is None else strata[there])
+    number: dict[str, Any] = dict(reduction="number", values=np.array([np.nan if few else mean]), strata=None)
     return replace(measurement, **number)

@@ -88,7 +88,9 @@ def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, co
         return Reduced(float(np.mean(alone)), reason=TWO_SEEDS)
     if strata is not None and smallest_stratum(rows[0], strata) < 2:
         return Reduced(float(np.mean(alone)), reason=SINGLE_VALUE)
-    if reduction in ("mean", "equivalence", "proportion"):
+    if reduction == "proportion":
+        return _share(np.stack(rows), strata, confidence)
+    if reduction in ("mean", "equivalence"):
         return two_way(np.stack(rows), strata, confidence)
     if reduction == "ratio":
         # linearised: values whose mean is the ratio, and whose spread is the ratio's influence by image

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,9 @@ SCHEMA = 1
 CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
 QUICK_CLEAN_SEEDS, QUICK_COMMANDS = 4, ("sign", "copy", "criterion-skipped")
 QUICK_FLAGS = {"samples_per_class": 4}
+
+KEEP_THEIR_OWN = ("coverage", "operating-curves", "mutation")
+"""Tasks that store their parts themselves, under keys of what they depend on."""
 
 TOLERATED_ALARMS = 0.05
 """The rate of false alarms that a gate may have."""
@@ -64,9 +68,11 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     start = time.perf_counter()
     commit = environment.commit() + (" (changed)" if environment.dirty() else "")
     folder = output / ("gate-quality-quick" if quick else "gate-quality")
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
     shared = folder / "artifacts"
     shared.mkdir(parents=True, exist_ok=True)
-    key = "fresh" + str(time.time()) if fresh else code_key()
+    key, code = code_key(), environment.code_digest()
 
     def say(text: str) -> None:
         print(f"[{time.perf_counter() - start:5.0f} s] {text}", flush=True)
@@ -93,12 +99,14 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
             *_fault_tasks(shared, seeds, flags, quick),
         ]
     )
+    if code_key() != key:
+        raise RuntimeError("the code changed while it was measured; the results are of neither state")
     planted = [_of_fault(one.id, seeds, found) for one in FAULTS]
     visible = [row for row in planted if not row["invisible"]]
     return {
         "schema": SCHEMA,
         "commit": commit,
-        "code": environment.code_digest(),
+        "code": code,
         "quick": quick,
         "dataset": runs.FLAGS["dataset"],
         "recipe": "reference",
@@ -138,7 +146,12 @@ def code_key() -> str:
     here = sorted(set(Path(__file__).parent.glob("*.py")) - {Path(__file__)})
     suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
     return key_of(
-        {"harness": environment.code_digest(), "files": [path.read_text("utf-8") for path in (*here, *suite)]}
+        {
+            "harness": environment.code_digest(),
+            "files": [path.read_text("utf-8") for path in (*here, *suite)],
+            "versions": environment.versions(),
+            "seeds": [FAULT_SEEDS, CROSSED_SEEDS],
+        }
     )
 
 
@@ -164,7 +177,7 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
     found: dict[str, Any] = {}
     todo = []
     for name, task in tasks:
-        result = runs.stored(folder, name, key)
+        result = None if name in KEEP_THEIR_OWN else runs.stored(folder, name, key)
         if result is None:
             todo.append((name, task))
         else:
@@ -173,7 +186,8 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
         futures = {pool.submit(task): name for name, task in todo}
         for number, future in enumerate(as_completed(futures), start=1):
             name, result = futures[future], future.result()
-            runs.store(folder, name, key, result)
+            if name not in KEEP_THEIR_OWN:
+                runs.store(folder, name, key, result)
             found[name] = result
             words = (
                 f"{result['verdict']}, red: {', '.join(result['by']) or '-'}" if "by" in result else "done"

@@ -45,6 +45,7 @@ class Fault:
         flags: Settings of the run that go with it.
         trains: Whether networks must be trained anew, because training itself is spoiled.
         invisible: Why no gate can see it.
+        breaks: Whether the run has to break off; of any other fault it shows nothing.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Fault:
     flags: Mapping[str, Any] = field(default_factory=dict)
     trains: bool = False
     invisible: str = ""
+    breaks: bool = False
 
 
 @contextmanager
@@ -319,6 +321,12 @@ def _of_wrong_class(work: Work) -> None:
             folder.write_arrays(f"attributions/{name}.npz", arrays)
 
 
+def _of_the_image(work: Work) -> None:
+    """The image itself in the place of every map."""
+    images = work.run.read_arrays("samples.npz")["images"] / np.float32(255)
+    _maps(lambda _maps: images)(work)
+
+
 def _copied(work: Work) -> None:
     """SmoothGrad's maps in the gradients' file."""
     for seed in work.config.seeds:
@@ -485,6 +493,12 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("random", "random maps", before("probing", _maps(_random)), INTEGRITY),
     Fault(
+        "image",
+        "the image itself as every map",
+        before("probing", _of_the_image),
+        ("attribution_faithfulness",),
+    ),
+    Fault(
         "constant",
         "constant maps",
         before("probing", _maps(lambda maps: np.full_like(maps, 0.01))),
@@ -526,6 +540,7 @@ FAULTS: tuple[Fault, ...] = (
         ("accuracy", "agreement"),
         flags={"learning_rate": 1e30},
         trains=True,
+        breaks=True,
     ),
 )
 

@@ -22,7 +22,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -323,7 +323,7 @@ def measure(quick: bool, folder: Path, say: Callable[[str], None]) -> dict[str, 
 def _rows(log: Path) -> Iterator[dict[str, Any]]:
     """The stored results; a line that was broken off is none."""
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
-        if line.endswith("}"):
+        with suppress(json.JSONDecodeError):
             yield json.loads(line)
 
 

@@ -75,7 +75,12 @@ def output_of(shared: Path, *, trains: bool) -> Iterator[Path]:
 
 
 def judged(
-    output: Path, seeds: tuple[int, ...], flags: Mapping[str, Any], plant: AbstractContextManager[object]
+    output: Path,
+    seeds: tuple[int, ...],
+    flags: Mapping[str, Any],
+    plant: AbstractContextManager[object],
+    *,
+    breaks: bool = False,
 ) -> Result:
     """A run in this process, and its verdict."""
     torch.set_num_threads(1)
@@ -87,13 +92,18 @@ def judged(
         with only_what_is_gated(settings), suppress(HarnessError):
             pipeline.execute(work)
         verdict = judging.judge(work.run)
-    return _result(work.run, verdict)
+    return _result(work.run, verdict, breaks=breaks)
 
 
-def _result(run: RunDirectory, verdict: Mapping[str, Any]) -> Result:
+def _result(run: RunDirectory, verdict: Mapping[str, Any], *, breaks: bool = False) -> Result:
     failure = verdict["failure"]
     if failure is not None and failure["stage"] == PLANTED:
         raise RuntimeError(f"the fault could not be planted: {failure['message']}")
+    if (failure is not None) != breaks:
+        told = (
+            f"broke off in stage {failure['stage']}: {failure['message']}" if failure else "did not break off"
+        )
+        raise RuntimeError(f"the run {told}; that says nothing of the gate")
     gates = [one for one in verdict["criteria"] if one.gate]
     return {
         "verdict": verdict["verdict"],
@@ -133,7 +143,8 @@ def planted(shared: Path, name: str, seed: int, flags: Mapping[str, Any] = FAULT
     """A fault in a run in this process."""
     fault = known_faults()[name]
     with output_of(shared, trains=fault.trains) as output:
-        result = judged(output, (seed,), {**fault.flags, **flags}, fault.plant())
+        asked = {**fault.flags, **flags}
+        result = judged(output, (seed,), asked, fault.plant(), breaks=fault.breaks)
     del result["run"]
     return result
 
@@ -158,7 +169,7 @@ def through_the_command(shared: Path, name: str, seed: int, flags: Mapping[str, 
         if len(runs) != 1:
             raise RuntimeError(f"{name}: the command judged {len(runs)} runs:\n{done.stdout}{done.stderr}")
         run = RunDirectory.open(runs[0].parent)
-        result = _result(run, run.read_verdict() or {})
+        result = _result(run, run.read_verdict() or {}, breaks=fault.breaks)
     del result["run"]
     expected = judging.EXIT_CODES[result["verdict"]]
     if done.returncode != expected:
