@@ -142,8 +142,8 @@ def problems(result: Mapping[str, Any]) -> list[str]:
 
 
 def code_key() -> str:
-    """Of all code that a result may depend on; how results are put together is not among it."""
-    here = sorted(set(Path(__file__).parent.glob("*.py")) - {Path(__file__)})
+    """Of all code that a run's result may depend on; simulations and mutants have keys of their own."""
+    here = [Path(__file__).with_name(f"{name}.py") for name in ("faults", "planted", "runs")]
     suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
     return key_of(
         {
