@@ -188,3 +188,35 @@ def test_red_is_said_in_words(finished: RunDirectory) -> None:
     page = page_of(finished)
     assert "FAIL" in page.split("</h1>")[0]
     assert "0.5 [0.4, 0.55] is under 0.6" in page.split("</h1>")[0]
+
+
+# how good the gate is
+
+
+def test_the_shipped_measurement_of_the_gate_is_whole() -> None:
+    """Each release ships what its gate lets through, of the commit that it was measured on."""
+    quality = json.loads((Path(report.__file__).parents[1] / "data/gate-quality.json").read_text("utf-8"))
+    assert not quality["quick"]
+    assert "(changed)" not in quality["commit"]
+    assert quality["false_alarms"]["runs"] >= 60
+    assert all(len(row["seeds"]) >= 3 for row in quality["planted_faults"])
+    assert all(row["as_expected"] for row in quality["planted_faults"])
+    rate = quality["kill_rate"]
+    assert rate["caught"] + rate["invisible"] == rate["planted"] == len(quality["planted_faults"])
+    assert min(cell["repetitions"] for row in quality["coverage"].values() for cell in row["cells"]) >= 2000
+    assert quality["mutation"]["survivors"] == []
+
+
+def test_the_report_tells_how_good_the_gate_is(finished: RunDirectory) -> None:
+    """What stands beside the runs goes before what ships, and is kept in the run directory."""
+    shipped = json.loads((Path(report.__file__).parents[1] / "data/gate-quality.json").read_text("utf-8"))
+    beside = finished.path.parent.parent / "gate-quality.json"
+    beside.write_text(json.dumps(shipped | {"commit": "of<mine>"}), encoding="utf-8")
+    page = page_of(finished)
+    assert "measured on commit of&lt;mine&gt;" in page
+    alarms = shipped["false_alarms"]
+    assert f"{alarms['red']} of {alarms['runs']} clean seeds were red" in page
+    for row in shipped["planted_faults"]:
+        assert f"<code>{row['id']}</code>" in page
+    beside.unlink()
+    assert page_of(finished) == page
