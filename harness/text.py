@@ -11,6 +11,11 @@ LONGEST = 300
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
+def words(name: str) -> str:
+    """A name of the code as readers see it."""
+    return name.replace("_", " ")
+
+
 def clean(text: object, longest: int = LONGEST) -> str:
     """`text` without ANSI sequences, control, bidirectional and unassigned characters, and not over-long.
 

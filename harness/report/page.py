@@ -7,8 +7,10 @@ again anywhere; the same run gives the same bytes.
 from __future__ import annotations
 
 import traceback
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from harness.errors import HarnessError, RunError
 from harness.judging import sentence
 from harness.registry import Registry
 from harness.runs import Run
-from harness.text import clean
+from harness.text import clean, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,11 +52,31 @@ class Section:
 
 sections: Registry[Section] = Registry("section")
 
+ORDER = (
+    "forest",
+    "changes",
+    "trends",
+    "agreement",
+    "gallery",
+    "explanations",
+    "class-means",
+    "model",
+    "sparse-code",
+    "validity",
+    "gate-quality",
+    "*",
+    "failures",
+    "samples",
+    "measurements",
+    "provenance",
+)
+"""The order in which a reader meets the sections; the star is the place of sections that others add."""
+
 
 def section(
     name: str, title: str, templates: Path | None = None
 ) -> Callable[[Callable[[Run], Context | str]], Callable[..., Any]]:
-    """A decorator: the function below it fills the section `name`, in the order of registration."""
+    """A decorator: the function below it fills the section `name`; `ORDER` says where it stands."""
 
     def decorate(function: Callable[[Run], Context | str]) -> Callable[[Run], Context | str]:
         sections.add(name, Section(name, title, function, templates))
@@ -82,6 +104,21 @@ class Chart:
     rows: Sequence[Sequence[object]] = ()
 
 
+def no_samples(run: Run) -> str | None:
+    """Why there are no explanations to show."""
+    if not run.estimates:
+        return "The run broke off before anything was measured."
+    if not len(run.samples):
+        agreement = run.estimate("agreement")
+        return f"No image was explained: {agreement.reason if agreement else 'none was chosen'}."
+    return None
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval as readers see it; a dash where there is none."""
+    return "–" if low is None or high is None else f"{show(low)} to {show(high)}"
+
+
 def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 
@@ -100,7 +137,8 @@ def render(directory: RunDirectory | str | Path) -> Path:
         )
     broken: list[str] = []
     environment = _environment(directory)
-    parts = [_part(one, run, environment, broken) for one in sections.values()]
+    parts = [_part(one, run, environment, broken) for one in _ordered()]
+    script = (shipped("templates") / "report.js").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         run=run,
         verdict=run.verdict,
@@ -108,11 +146,19 @@ def render(directory: RunDirectory | str | Path) -> Path:
         diagnosis=[] if run.verdict["verdict"] == "pass" else _diagnosis(run),
         parts=parts,
         style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
     directory.write_text("report.html", page)
     if broken:
         raise RunError(f"{directory / 'report.html'}: sections could not be made: {'; '.join(broken)}")
     return directory / "report.html"
+
+
+def _ordered() -> list[Section]:
+    star = ORDER.index("*")
+    places = {name: place for place, name in enumerate(ORDER)}
+    return sorted(sections.values(), key=lambda one: places.get(one.name, star))
 
 
 def _diagnosis(run: Run) -> list[str]:
@@ -141,7 +187,7 @@ def _environment(directory: RunDirectory) -> jinja2.Environment:
         "clean": clean,
         "show": show,
         "threshold": show_threshold,
-        "words": figures.words,
+        "words": words,
         "draw": draw,
     }
     return environment

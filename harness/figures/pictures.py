@@ -1,0 +1,155 @@
+"""Pictures: images, heatmaps and overlays, many of them on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.figures.charts import matrix
+from harness.figures.theme import themed
+from harness.measurements import correlations
+from harness.records import Floats
+from harness.text import words
+
+
+def heat_limit(maps: Floats) -> float:
+    """The symmetric limit of a diverging scale: the 99th percentile of |map|, and never 0."""
+    limit = float(np.quantile(np.abs(maps), 0.99)) if maps.size else 0.0
+    return limit or float(np.abs(maps).max(initial=0.0)) or 1.0
+
+
+PICTURE = 0.9
+"""The side of a picture on a sheet whose cells have side 1."""
+
+
+def _sheet(figure: Figure, columns: int, rows: float) -> Axes:
+    """One pair of axes for many pictures, in cells of side 1 from the upper left; axes of their own for
+    each would take most of the time that drawing takes.
+    """
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", autoscale_on=False)
+    return axes
+
+
+def _show(sheet: Axes, place: tuple[float, float], image: Floats, **style: Any) -> None:
+    column, row = place
+    extent = (column, column + PICTURE, row + PICTURE, row)
+    sheet.imshow(image, extent=extent, interpolation="none", aspect="equal", **style)
+
+
+def _label(sheet: Axes, place: tuple[float, float], text: str, *, below: bool = False, **style: Any) -> None:
+    """Text above a picture, or below it."""
+    column, row = place
+    style = {"ha": "center", "va": "top" if below else "bottom"} | style
+    sheet.text(column + PICTURE / 2, row + PICTURE + 0.04 if below else row - 0.04, text, **style)
+
+
+def _picture(sheet: Axes, place: tuple[float, float], image: Floats) -> None:
+    _show(sheet, place, image, cmap="gray", vmin=0, vmax=1)
+
+
+def _heat(sheet: Axes, place: tuple[float, float], heat: Floats, limit: float) -> None:
+    _show(sheet, place, heat, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    if not np.any(heat):
+        half = PICTURE / 2
+        sheet.text(place[0] + half, place[1] + half, "all zero", ha="center", va="center", color="#333333")
+
+
+def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Floats, limit: float) -> None:
+    colours = mpl.colormaps["RdBu_r"]((heat / limit + 1) / 2)
+    colours[..., 3] = np.clip(1.6 * np.abs(heat) / limit, 0, 1)
+    # on a pale negative of the image both of the scale's ends can be seen
+    _show(sheet, place, image, cmap="gray_r", vmin=0, vmax=3)
+    _show(sheet, place, colours)
+
+
+def explanation(
+    image: Floats,
+    maps: Mapping[str, Floats],
+    *,
+    shape: tuple[int, int] = (28, 28),
+    title: str = "",
+    reconstruction: Floats | None = None,
+) -> Figure:
+    """The three-row figure of one sample.
+
+    First row: the original and each method's heatmap, each on its own symmetric scale, printed below it.
+    Second row: the reconstruction, where given, and the heatmaps laid over the original. Third row: the
+    methods' correlations, and each map's mean, maximum, standard deviation and 99th percentile.
+
+    Args:
+        image: float [pixels], in [0, 1].
+        maps: Each method's signed map, float [pixels].
+        shape: Rows and columns of the image.
+        title: The figure's title.
+        reconstruction: float [pixels].
+    """
+    names = list(maps)
+    picture = np.asarray(image).reshape(shape)
+    with themed():
+        figure = Figure(figsize=(1.62 * (len(names) + 1), 5.0))
+        columns, height = len(names) + 1, 3.05
+        sheet = _sheet(figure, columns, height)
+        figure.suptitle(title, fontweight="bold", fontsize=11, y=1.14)
+        bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
+        _picture(sheet, (0, 0), picture)
+        _label(sheet, (0, 0), "original", **bold)
+        if reconstruction is not None:
+            _picture(sheet, (0, 1.2), np.asarray(reconstruction).reshape(shape))
+            _label(sheet, (0, 1.2), "reconstruction", below=True)
+        for column, name in enumerate(names, start=1):
+            flat = np.asarray(maps[name], dtype=np.float64)
+            limit = heat_limit(flat)
+            _heat(sheet, (column, 0), flat.reshape(shape), limit)
+            _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
+            _label(sheet, (column, 0), f"±{limit:.2g}", below=True)
+            _overlay(sheet, (column, 1.2), picture, flat.reshape(shape), limit)
+            numbers = (flat.mean(), flat.max(), flat.std(), np.quantile(flat, 0.99))
+            text = "\n".join(
+                f"{word:<5}{number: .3f}"
+                for word, number in zip(("mean", "max", "s.d.", "99 %"), numbers, strict=True)
+            )
+            _label(sheet, (column, 1.3), text, below=True, family="monospace", fontsize=9)
+        corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
+        _small_matrix(corner, names, maps)
+    return figure
+
+
+def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) -> None:
+    """The correlations of one sample's maps, as a small lower triangle of numbers."""
+    rows = [np.asarray(maps[name], dtype=np.float64)[None] for name in names]
+    table = [[float(correlations(a, b)[0]) for b in rows] for a in rows]
+    short = ["".join(part[0].upper() for part in name.split("_")) for name in names]
+    matrix(axes, np.array(table), short, size=7)
+    axes.tick_params(labelsize=8, length=0)
+
+
+def class_means(
+    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], shape: tuple[int, int]
+) -> Figure:
+    """Each method's mean map of each class, beside the class's mean image.
+
+    Args:
+        means: By method, float [classes, pixels].
+        images: float [classes, pixels].
+        classes: Names.
+        shape: Rows and columns of an image.
+    """
+    with themed():
+        figure = Figure(figsize=(1.15 * len(classes), 1.15 * (len(means) + 1)))
+        sheet = _sheet(figure, len(classes), len(means) + 1)
+        for column, name in enumerate(classes):
+            _picture(sheet, (column, 0), images[column].reshape(shape))
+            _label(sheet, (column, 0), name, fontsize=9, fontweight="bold")
+            for row, maps in enumerate(means.values(), start=1):
+                _heat(sheet, (column, row), maps[column].reshape(shape), heat_limit(maps[column]))
+        for row, name in enumerate(["mean image", *means]):
+            text = words(name).replace(" ", "\n")
+            sheet.text(-0.08, row + PICTURE / 2, text, ha="right", va="center", fontsize=9)
+    return figure

@@ -1,0 +1,86 @@
+"""One theme for every chart, and the way a figure leaves: as SVG text that follows the page's colours.
+
+Text and lines are drawn in two stand-in colours that leave as CSS (`currentColor`, `var(--line)`), so a
+figure inside a page follows the page's light or dark theme.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+INK, LINE = "#010203", "#040506"
+_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)"}
+
+SERIES = ("#3d7fc1", "#c8742b", "#3a9a6a", "#a35fae", "#b8892b", "#c4577a", "#5f8f9c", "#8a7a5a")
+"""Colours of series: each at least 3:1 on white and on the dark page."""
+
+THEME: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "harness",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "image.composite_image": False,
+}
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Inside the block figures are made in the theme."""
+    with mpl.rc_context(THEME), warnings.catch_warnings():  # type: ignore[arg-type]
+        # text leaves as text: the reader's fonts draw what the measuring font lacks
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as SVG text for a page: no size of its own, ids made unique by `name`, the same bytes
+    for the same figure.
+    """
+    stream = io.StringIO()
+    with themed():
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    for stand_in, css in _STAND_INS.items():
+        text = text.replace(stand_in, css)
+    text = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    # of the ids only those stay that something refers to: equal pictures bear equal ids
+    needed = {part for pair in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text) for part in pair}
+    text = re.sub(
+        r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in needed else "", text
+    )
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    # what DejaVu was measured with, any sans-serif of the reader may show
+    return re.sub(r"'DejaVu Sans'(, sans-serif)*", "'DejaVu Sans', Verdana, sans-serif", text).strip()
