@@ -1,1 +1,161 @@
 "use strict";
+document.documentElement.classList.add("scripted");
+
+const unfold = () => {
+  for (const one of document.querySelectorAll("details")) one.open = true;
+};
+addEventListener("beforeprint", unfold);
+
+// a link to something inside a folded part opens it
+const openAround = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let one = target && target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+  return target;
+};
+
+const gallery = (view) => {
+  const form = view.querySelector("form"), list = view.querySelector("ul"), said = form.querySelector("output");
+  const cards = [...list.children], style = document.createElement("style");
+  const dialog = view.querySelector("dialog");
+  const methods = view.dataset.methods.split("|");
+  // a dash, where there is no agreement, stands before the lowest
+  const value = (card, key) => {
+    const number = key === "index" ? Number(card.id.slice(2)) : Number(card.dataset[key]);
+    return Number.isNaN(number) ? -2 : number;
+  };
+
+  const arrange = () => {
+    const key = form.sort.value.replace("-", ""), sign = form.sort.value.startsWith("-") ? -1 : 1;
+    const sorted = cards.map((card) => [sign * value(card, key), card]).sort((a, b) => a[0] - b[0]);
+    let shown = 0;
+    for (const [, card] of sorted) {
+      card.hidden = (form.class.value !== "" && form.class.value !== card.dataset.class)
+        || (form.kind.value !== "" && form.kind.value !== card.dataset.kind);
+      shown += !card.hidden;
+    }
+    list.replaceChildren(...sorted.map(([, card]) => card));
+    methods.forEach((_, place) => view.classList.toggle(`only-${place}`, form.method.selectedIndex === place + 1));
+    said.textContent = `${shown} of ${cards.length} samples`;
+  };
+
+  // the sheets again, each picture's levels taken from its own scale to the one that all share
+  const recoloured = async (place) => {
+    const picture = view.querySelector(`.map-${place} i`), image = new Image();
+    image.src = getComputedStyle(picture).backgroundImage.slice(5, -2);
+    await image.decode();
+    const canvas = document.createElement("canvas"), columns = Number(view.dataset.columns);
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height), data = pixels.data;
+    const levels = view.dataset.levels.split(" ").map(Number);
+    const colours = view.dataset.palette.split(" ").map((code) => parseInt(code, 16));
+    const levelOf = new Map(colours.map((colour, index) => [colour, index]));
+    const side = image.width / columns;
+    const [across, down] = getComputedStyle(picture).aspectRatio.split("/").map(Number);
+    const height = Math.round(side * (down || 1) / across);
+    for (const card of cards) {
+      const own = Number(card.querySelector(`.map-${place}`).dataset.limit) / Number(view.dataset.shared);
+      const anew = levels.map((level) => {
+        let nearest = 0;
+        levels.forEach((other, index) => {
+          if (Math.abs(other - level * own) < Math.abs(levels[nearest] - level * own)) nearest = index;
+        });
+        return colours[nearest];
+      });
+      const left = side * Number(card.style.getPropertyValue("--x"));
+      const top = height * Number(card.style.getPropertyValue("--y"));
+      for (let y = top; y < top + height; y++) {
+        for (let at = 4 * (y * canvas.width + left), end = at + 4 * side; at < end; at += 4) {
+          const level = levelOf.get(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+          if (level === undefined) continue;
+          const colour = anew[level];
+          [data[at], data[at + 1], data[at + 2]] = [colour >> 16, colour >> 8 & 255, colour & 255];
+        }
+      }
+    }
+    context.putImageData(pixels, 0, 0);
+    return `.on-shared .map-${place} i { background-image: url(${canvas.toDataURL()}); }`;
+  };
+
+  const rescale = async () => {
+    const shared = form.shared.checked;
+    if (shared && !style.isConnected) {
+      style.textContent = (await Promise.all(methods.map((_, place) => recoloured(place)))).join("\n");
+      document.head.append(style);
+    }
+    view.classList.toggle("on-shared", shared);
+    for (const map of view.querySelectorAll(".map")) {
+      map.querySelector("b").textContent = `±${shared ? Number(view.dataset.shared).toPrecision(2) : map.dataset.limit}`;
+    }
+  };
+
+  let open = null;
+  const show = (card) => {
+    open = card;
+    const tiles = [...card.querySelectorAll(".tile")].map((tile) => tile.cloneNode(true));
+    const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
+    dialog.querySelector("h3").textContent = `${name}, test image ${card.id.slice(2)}`;
+    dialog.querySelector(".finding").textContent = card.querySelector("[role=img]").ariaLabel;
+    const [plain, overlaid] = dialog.querySelectorAll(".tiles");
+    const below = tiles.map((tile) => tile.cloneNode(true));
+    const place = Number(card.style.getPropertyValue("--y")) * Number(view.dataset.columns)
+      + Number(card.style.getPropertyValue("--x"));
+    if (place < Number(overlaid.dataset.rebuilt)) {
+      below[0].classList.replace("image", "reconstruction");
+      below[0].lastChild.textContent = "reconstruction";
+    }
+    for (const [row, some] of [[plain, tiles], [overlaid, below]]) {
+      row.replaceChildren(...some);
+      for (const key of ["--x", "--y"]) row.style.setProperty(key, card.style.getPropertyValue(key));
+    }
+    const pairs = card.dataset.pairs.split(" ");
+    dialog.querySelectorAll(".pairs td").forEach((cell, place) => { cell.textContent = pairs[place]; });
+    dialog.querySelectorAll(".numbers tbody tr").forEach((row, place) => {
+      const { numbers, limit } = card.querySelector(`.map-${place}`).dataset;
+      [...numbers.split(" "), limit].forEach((number, at) => { row.cells[at + 1].textContent = number; });
+    });
+    if (!dialog.open) dialog.showModal();
+  };
+  const step = (by) => {
+    const visible = [...list.children].filter((card) => !card.hidden);
+    const next = visible[visible.indexOf(open) + by];
+    if (next) show(next);
+  };
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("change", (event) => (event.target.name === "shared" ? rescale() : arrange()));
+  // the fields have their old values until the event is over
+  form.addEventListener("reset", () => setTimeout(() => { arrange(); rescale(); }));
+  list.addEventListener("click", (event) => {
+    if (event.target.matches(".open")) show(event.target.closest("li"));
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target.matches(".close") || event.target === dialog) dialog.close();
+    if (event.target.matches(".previous")) step(-1);
+    if (event.target.matches(".next")) step(1);
+  });
+  dialog.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) { event.preventDefault(); step(by); }
+  });
+  dialog.addEventListener("close", () => open.querySelector(".open").focus());
+
+  const reveal = (target) => {
+    const card = target && target.closest("li.card");
+    if (!card || card.parentElement !== list) return;
+    if (card.hidden) {
+      form.class.value = form.kind.value = "";
+      arrange();
+    }
+    card.scrollIntoView({ block: "center" });
+  };
+  arrange();
+  return reveal;
+};
+
+const view = document.getElementById("gallery-view");
+const reveal = view ? gallery(view) : () => {};
+const follow = () => reveal(openAround());
+addEventListener("hashchange", follow);
+follow();

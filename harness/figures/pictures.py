@@ -23,6 +23,11 @@ def heat_limit(maps: Floats) -> float:
     return limit or float(np.abs(maps).max(initial=0.0)) or 1.0
 
 
+_STEPS = 31
+"""Colours on each side of 0: more cannot be told apart, and make a picture several times as large."""
+
+_DIVERGING = mpl.colormaps["RdBu_r"].resampled(2 * _STEPS + 1)
+
 PICTURE = 0.9
 """The side of a picture on a sheet whose cells have side 1."""
 
@@ -55,15 +60,16 @@ def _picture(sheet: Axes, place: tuple[float, float], image: Floats) -> None:
 
 
 def _heat(sheet: Axes, place: tuple[float, float], heat: Floats, limit: float) -> None:
-    _show(sheet, place, heat, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    _show(sheet, place, heat, cmap=_DIVERGING, vmin=-limit, vmax=limit)
     if not np.any(heat):
         half = PICTURE / 2
         sheet.text(place[0] + half, place[1] + half, "all zero", ha="center", va="center", color="#333333")
 
 
 def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Floats, limit: float) -> None:
-    colours = mpl.colormaps["RdBu_r"]((heat / limit + 1) / 2)
-    colours[..., 3] = np.clip(1.6 * np.abs(heat) / limit, 0, 1)
+    steps = np.round(np.clip(heat / limit, -1, 1) * _STEPS) / _STEPS
+    colours = _DIVERGING((steps + 1) / 2)
+    colours[..., 3] = np.clip(1.6 * np.abs(steps), 0, 1)
     # on a pale negative of the image both of the scale's ends can be seen
     _show(sheet, place, image, cmap="gray_r", vmin=0, vmax=3)
     _show(sheet, place, colours)

@@ -6,6 +6,7 @@ again anywhere; the same run gives the same bytes.
 
 from __future__ import annotations
 
+import math
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,11 @@ def interval(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None else f"{show(low)} to {show(high)}"
 
 
+def sure(confidence: float) -> str:
+    """A confidence as readers see it, rounded down: only 1 is 100 %."""
+    return f"{math.floor(1000 * confidence) / 10:g} %"
+
+
 def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 
@@ -186,6 +192,7 @@ def _environment(directory: RunDirectory) -> jinja2.Environment:
     environment.filters |= {
         "clean": clean,
         "show": show,
+        "sure": sure,
         "threshold": show_threshold,
         "words": words,
         "draw": draw,

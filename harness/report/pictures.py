@@ -32,39 +32,6 @@ def _explanations(run: Run) -> Context | str:
     return {"charts": charts, "seed": evidence.seed}
 
 
-_WRONG = 4
-"""How many wrong predictions are drawn."""
-
-
-@section("wrong", "The surest wrong predictions")
-def _wrong(run: Run) -> Context | str:
-    if (reason := no_samples(run)) is not None:
-        return reason
-    evidence = run.evidence()
-    others = evidence.sanity.get("others")
-    if others is None or not (others["kind"] == "wrong").any():
-        return "No test image is named wrongly." if others else "Wrong predictions were not explained."
-    wrong = np.flatnonzero(others["kind"] == "wrong")
-    surest = wrong[np.argsort(-others["confidences"][wrong], kind="stable")][:_WRONG]
-    charts = []
-    for place in surest.tolist():
-        maps = {
-            str(name): rows[place].astype(np.float64)
-            for name, rows in zip(others["methods"], others["contributions"], strict=True)
-        }
-        true, named = (evidence.classes[others[key][place]] for key in ("labels", "targets"))
-        index, confidence = int(others["indices"][place]), float(others["confidences"][place])
-        figure = figures.explanation(
-            others["images"][place] / 255,
-            maps,
-            shape=evidence.shape,
-            title=f"{true}, named {named} · test image {index} · {confidence:.1%} sure",
-        )
-        finding = f"Test image {index}, of class {true}, is named {named}, {confidence:.1%} sure."
-        charts.append(Chart(f"wrong-{index}", figure, finding))
-    return {"charts": charts, "seed": evidence.seed, "agreement": run.estimate("agreement_wrong")}
-
-
 @section("class-means", "The mean map of each class")
 def _class_means(run: Run) -> Context | str:
     if (reason := no_samples(run)) is not None:

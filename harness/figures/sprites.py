@@ -1,0 +1,98 @@
+"""Sprite sheets: many small pictures in one palette PNG, each a third of a kilobyte.
+
+A page shows one picture of a sheet as the background of an element, moved by its column and row.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image
+
+from harness.records import Floats, Ints
+
+COLUMNS = 20
+"""Pictures beside one another on a sheet."""
+
+_INSIDE, _BEYOND = 51, 6
+
+_beyond = 1.1 * 1.25 ** np.arange(_BEYOND)
+LEVELS: Floats = np.r_[-_beyond[::-1], np.linspace(-1, 1, _INSIDE), _beyond]
+"""What the colours of a heat sheet stand for, in units of the map's limit.
+
+Inside the limit they are evenly spaced, with one at 0. Beyond it they look alike, saturated, and still
+differ: so a sheet can be coloured anew on another scale, and what one scale cut off is there for the other.
+"""
+
+
+def _palette() -> Ints:
+    inside = mpl.colormaps["RdBu_r"](np.linspace(0, 1, _INSIDE))[:, :3]
+    darker = 1 - 0.03 * np.arange(1, _BEYOND + 1)[:, None]
+    below, above = inside[0] * darker[::-1], inside[-1] * darker
+    return np.asarray(np.round(255 * np.concatenate([below, inside, above])), dtype=np.int64)
+
+
+PALETTE = _palette()
+"""The colours of `LEVELS`: int [levels, 3], each another."""
+
+GREYS = 64
+"""Grey levels of a sheet of images."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Many pictures in one.
+
+    Attributes:
+        uri: The PNG as a data address.
+        columns: Pictures beside one another; the n-th stands in column n mod columns, row n div columns.
+        rows: Pictures below one another.
+    """
+
+    uri: str
+    columns: int
+    rows: int
+
+
+def heat_sheet(maps: Floats, limits: Floats | float, shape: tuple[int, int]) -> Sheet:
+    """Signed maps in `PALETTE`, diverging around 0.
+
+    Args:
+        maps: float [n, pixels].
+        limits: Where each map's scale ends, float [n], over 0; or one limit for all.
+        shape: Rows and columns of a map.
+    """
+    borders = (LEVELS[1:] + LEVELS[:-1]) / 2
+    indices = np.searchsorted(borders, maps / np.reshape(limits, (-1, 1)))
+    return _sheet(indices, PALETTE, shape)
+
+
+def grey_sheet(images: Floats, shape: tuple[int, int]) -> Sheet:
+    """Images in `GREYS` levels of grey.
+
+    Args:
+        images: float [n, pixels]; what is outside [0, 1] is cut.
+        shape: Rows and columns of an image.
+    """
+    indices = np.round(np.clip(images, 0, 1) * (GREYS - 1)).astype(np.int64)
+    greys = np.round(np.linspace(0, 255, GREYS)).astype(np.int64)
+    return _sheet(indices, np.repeat(greys[:, None], 3, axis=1), shape)
+
+
+def _sheet(indices: Ints, palette: Ints, shape: tuple[int, int]) -> Sheet:
+    count, (height, width) = len(indices), shape
+    columns, rows = COLUMNS, max(1, -(-count // COLUMNS))
+    cells = np.zeros((rows * columns, height, width), dtype=np.uint8)
+    cells[:count] = indices.reshape(-1, height, width)
+    pixels = cells.reshape(rows, columns, height, width).transpose(0, 2, 1, 3)
+    image = Image.fromarray(np.ascontiguousarray(pixels.reshape(rows * height, columns * width)), mode="P")
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", optimize=True)
+    return Sheet(
+        f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}", columns=columns, rows=rows
+    )

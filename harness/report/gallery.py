@@ -1,0 +1,244 @@
+"""The gallery: every explained sample with its maps, to be filtered, sorted and looked at large."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness import figures
+from harness.criteria import show
+from harness.measurements import correlations
+from harness.measurements.agreement import by_pair, pairs
+from harness.records import Floats, Ints
+from harness.report.page import Context, no_samples, section, sure
+from harness.runs import Run
+from harness.text import clean, words
+
+MOST = 1000
+"""Samples that the gallery shows at most: a page of more is slow to open and large to keep."""
+
+KINDS = {
+    "right": "right and sure: judged",
+    "wrong": "surest wrong predictions",
+    "below": "right, and not sure enough",
+}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Explained images, of one kind after another.
+
+    Attributes:
+        indices: int [n], positions in the test set.
+        labels: int [n], true classes.
+        targets: int [n], classes named, which the maps explain.
+        kinds: str [n], of `KINDS`.
+        confidences: float [n], in the classes named.
+        images: float [n, pixels], in [0, 1].
+        maps: Each method's contributions, float [n, pixels].
+        reconstructions: float [of kind right, pixels].
+    """
+
+    indices: Ints
+    labels: Ints
+    targets: Ints
+    kinds: Any
+    confidences: Floats
+    images: Floats
+    maps: Mapping[str, Floats]
+    reconstructions: Floats
+
+    def chosen(self, places: Ints) -> Samples:
+        """Those at some places, which keep their order."""
+        of_kind_right = places[places < len(self.reconstructions)]
+        return Samples(
+            self.indices[places],
+            self.labels[places],
+            self.targets[places],
+            self.kinds[places],
+            self.confidences[places],
+            self.images[places],
+            {name: rows[places] for name, rows in self.maps.items()},
+            self.reconstructions[of_kind_right],
+        )
+
+
+def explained(run: Run) -> Samples:
+    """All that the first seed explained: the judged samples, then, where they were looked at, the others."""
+    evidence, table = run.evidence(), run.samples
+    confidences = table[table["seed"] == evidence.seed].set_index("index")["confidence"]
+    maps = {name: rows.astype(np.float64) for name, rows in evidence.contributions().items()}
+    samples = Samples(
+        evidence.indices,
+        evidence.labels,
+        evidence.labels,
+        np.full(len(evidence.labels), "right"),
+        confidences.loc[evidence.indices.tolist()].to_numpy(dtype=np.float64),
+        evidence.images,
+        maps,
+        np.asarray(evidence.reconstructions, dtype=np.float64),
+    )
+    others = evidence.sanity.get("others")
+    if others is None or not set(maps) <= set(others["methods"].tolist()):
+        return samples
+    names = others["methods"].tolist()
+    # the surest wrong ones first, and of the right ones the surest last
+    order = np.lexsort((-others["confidences"], others["kind"] != "wrong"))
+    return Samples(
+        np.concatenate([samples.indices, others["indices"][order]]),
+        np.concatenate([samples.labels, others["labels"][order]]),
+        np.concatenate([samples.targets, others["targets"][order]]),
+        np.concatenate([samples.kinds, others["kind"][order]]),
+        np.concatenate([samples.confidences, others["confidences"][order]]),
+        np.concatenate([samples.images, others["images"][order] / 255]),
+        {
+            name: np.concatenate([rows, others["contributions"][names.index(name)][order]])
+            for name, rows in maps.items()
+        },
+        samples.reconstructions,
+    )
+
+
+def spread(strata: Ints, values: Floats, most: int) -> Ints:
+    """At most `most` places, as evenly as can be over the strata, and over the values inside each.
+
+    Small strata are taken whole and leave their share to the others; of each the lowest and the highest
+    value are among the chosen.
+
+    Args:
+        strata: int [n].
+        values: float [n]; NaN counts as the lowest.
+        most: How many.
+
+    Returns:
+        int [at most `most`], rising.
+    """
+    if len(strata) <= most:
+        return np.arange(len(strata))
+    names, sizes = np.unique(strata, return_counts=True)
+    taken: list[Ints] = []
+    left = most
+    for done, place in enumerate(np.argsort(sizes, kind="stable")):
+        members = np.flatnonzero(strata == names[place])
+        ranked = members[np.argsort(np.nan_to_num(values[members], nan=-np.inf), kind="stable")]
+        quota = min(len(ranked), left // (len(names) - done))
+        ranks = np.linspace(0, len(ranked) - 1, quota).round().astype(np.int64)
+        taken.append(ranked[ranks])
+        left -= quota
+    return np.sort(np.concatenate(taken))
+
+
+@section("gallery", "Every explained sample")
+def _gallery(run: Run) -> Context | str:
+    if (reason := no_samples(run)) is not None:
+        return reason
+    samples, evidence = explained(run), run.evidence()
+    table = _pairs(samples)
+    agreement = _means(table)
+    kinds = {kind: int((samples.kinds == kind).sum()) for kind in KINDS}
+    strata = samples.labels + len(evidence.classes) * np.array([list(KINDS).index(k) for k in samples.kinds])
+    places = spread(strata, agreement, MOST)
+    whole = len(samples.indices)
+    # within a kind the lowest agreement comes first; the others keep their order by confidence
+    keys = np.where(samples.kinds[places] == "right", np.nan_to_num(agreement[places], nan=-2.0), 0)
+    order = places[np.lexsort((keys, strata[places] // len(evidence.classes)))]
+    samples, table, agreement = samples.chosen(order), table[order], agreement[order]
+    shape, maps = evidence.shape, {name: _finite(rows) for name, rows in samples.maps.items()}
+    limits = {name: np.array([figures.heat_limit(row) for row in rows]) for name, rows in maps.items()}
+    shared = figures.heat_limit(np.stack(list(maps.values())))
+    sheets = {name: figures.heat_sheet(rows, limits[name], shape) for name, rows in maps.items()}
+    sheets = {"image": figures.grey_sheet(samples.images, shape)} | sheets
+    rebuilt = len(samples.reconstructions) > 0
+    if rebuilt:
+        sheets["reconstruction"] = figures.grey_sheet(samples.reconstructions, shape)
+    names = tuple(maps)
+    return {
+        "cards": [_card(place, samples, names, limits, table, agreement, run) for place in range(len(order))],
+        "sheets": sheets,
+        "methods": names,
+        "pairs": pairs(names),
+        "kinds": {kind: (text, kinds[kind]) for kind, text in KINDS.items() if kinds[kind]},
+        "classes": {int(label): evidence.classes[label] for label in np.unique(samples.labels)},
+        "shape": shape,
+        "shared": shared,
+        "levels": " ".join(f"{level:.4g}" for level in figures.LEVELS),
+        "palette": " ".join("{:02x}{:02x}{:02x}".format(*colour) for colour in figures.PALETTE),
+        "whole": whole,
+        "seed": evidence.seed,
+        "rebuilt": rebuilt,
+    }
+
+
+def _finite(rows: Floats) -> Floats:
+    """The maps; zeros in place of one that is not finite, which has no correlation and is named so."""
+    return np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
+
+
+def _pairs(samples: Samples) -> Floats:
+    """The correlation of each sample's maps by pair of methods: float64 [n, pairs]."""
+    if len(samples.maps) < 2:
+        return np.empty((len(samples.indices), 0))
+    with np.errstate(invalid="ignore"):
+        return by_pair(samples.maps, correlations)
+
+
+def _means(table: Floats) -> Floats:
+    return table.mean(axis=1) if table.shape[1] else np.full(len(table), np.nan)
+
+
+def _card(
+    place: int,
+    samples: Samples,
+    names: tuple[str, ...],
+    limits: Mapping[str, Floats],
+    table: Floats,
+    agreement: Floats,
+    run: Run,
+) -> dict[str, Any]:
+    """What the template says of one sample."""
+    rows = {name: samples.maps[name][place] for name in names}
+    true, named = run.classes[samples.labels[place]], run.classes[samples.targets[place]]
+    index, confidence = int(samples.indices[place]), float(samples.confidences[place])
+    finding = f"Test image {index}, {true}"
+    finding += f", named {named}" if true != named else ""
+    finding += f", {sure(confidence)} sure. "
+    if np.isfinite(agreement[place]):
+        lowest = pairs(names)[int(table[place].argmin())]
+        finding += (
+            f"Its maps agree at {show(float(agreement[place]))}, "
+            f"least {words(lowest[0])} and {words(lowest[1])}, at {show(float(table[place].min()))}."
+        )
+    else:
+        finding += "Its maps have no correlation."
+    return {
+        "index": index,
+        "label": int(samples.labels[place]),
+        "kind": str(samples.kinds[place]),
+        "true": true,
+        "named": named if true != named else "",
+        "confidence": confidence,
+        "agreement": _number(agreement[place]),
+        "finding": clean(finding, 400),
+        "pairs": " ".join(_number(value) for value in table[place]),
+        "maps": [
+            {
+                "name": name,
+                "limit": f"{limits[name][place]:#.2g}",
+                "numbers": " ".join(_number(one) for one in (row.mean(), row.max(), row.std())),
+                "blank": _blank(row),
+            }
+            for name, row in rows.items()
+        ],
+    }
+
+
+def _blank(row: Floats) -> str:
+    """What is written on a map that shows nothing."""
+    return "not finite" if not np.isfinite(row).all() else "all zero" if not row.any() else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "–"
