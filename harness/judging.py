@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.artifacts import RunDirectory, shipped
+from harness.badges import badge, svg
 from harness.config import Config, Criterion
-from harness.criteria import announcements, overall, show, show_threshold
+from harness.criteria import announcements, overall
 from harness.diagnosis import details
 from harness.errors import ConfigurationError, RunError
 from harness.records import Verdict
+from harness.summaries import summary
 from harness.text import clean
 
 EXIT_CODES = {"pass": 0, "fail": 1, "error": 3, "interrupted": 3}
@@ -38,7 +40,7 @@ def judge(
     suite: Path | None = None,
     reported: bool = False,
 ) -> dict[str, Any]:
-    """Judge a run: writes `verdict.json`, `junit.xml` and `summary.md`, and links `latest`.
+    """Judge a run: writes `verdict.json`, `junit.xml`, `summary.md` and the badge, and links `latest`.
 
     Args:
         run: Any run directory, or its path, whole or broken off.
@@ -86,8 +88,11 @@ def judge(
     }
     run.write_json("verdict.json", values | {"criteria": [vars(verdict) for verdict in verdicts]})
     values["criteria"] = verdicts
-    lines = [] if outcome == "pass" else diagnosis(run, values, reported=reported)
-    run.write_text("summary.md", summary(values, lines))
+    run.write_text("summary.md", summary(run, values, diagnosis(run, values, reported=reported)))
+    values_of_badge = badge(values)
+    # no schema of ours: shields knows its own keys alone
+    run.write_text("badge.json", json.dumps(values_of_badge, ensure_ascii=False) + "\n")
+    run.write_text("badge.svg", svg(values_of_badge))
     if run.path.parent.name == "runs":
         run.link_latest()
     return values
@@ -214,39 +219,3 @@ def _sentence(verdict: Mapping[str, Any]) -> str:
         return f"{word} on {name}: no gate was declared"
     more = len([criterion for criterion in gates if criterion.verdict != "pass"]) - 1
     return f"{word} on {name}: {wrong[0].why}" + (f"; and {more} more" if more > 0 else "")
-
-
-def summary(verdict: Mapping[str, Any], lines: Sequence[str] = ()) -> str:
-    """The verdict in Markdown, for a CI's step summary; `lines` are those of its diagnosis."""
-    text = [f"## {_markdown(sentence(verdict))}", ""]
-    for one in filter(None, [verdict["notice"], *verdict.get("announcements", ())]):
-        text += [f"> **{_markdown(one)}**", ""]
-    text += [f"- {_markdown(line)}" for line in lines[1:]] + [""] * bool(lines)
-    text += _table(verdict["criteria"])
-    seeds = ", ".join(map(str, verdict["seeds"]))
-    text += [
-        "",
-        f"Run `{verdict['run_id']}`, data `{_markdown(verdict['dataset']['name'])}`, seeds {seeds}.",
-    ]
-    return "\n".join(text) + "\n"
-
-
-def _table(criteria: Sequence[Verdict]) -> list[str]:
-    rows = [
-        "| criterion | verdict | estimate | interval | threshold | detectable | n |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for one in criteria:
-        word = one.verdict if one.gate else f"watched: {one.verdict}"
-        interval = "–" if one.low is None else f"{show(one.low)} – {show(one.high)}"
-        bound = f"{one.relation.replace('<', '&lt;').replace('>', '&gt;')} {show_threshold(one.threshold)}"
-        detectable = show(one.minimum_detectable_difference)
-        cells = [one.title, word, show(one.estimate), interval, bound, detectable, str(one.n)]
-        rows.append("| " + " | ".join(_markdown(cell) if cell != bound else cell for cell in cells) + " |")
-    return rows
-
-
-def _markdown(text: str) -> str:
-    """Foreign text that stays text in Markdown and the HTML that Markdown lets through."""
-    text = clean(text).replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in "\\`*_[]|" else character for character in text)
