@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from harness import github
 from harness.errors import ConfigurationError, HarnessError
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
         report.render(work.run)
     finally:
         show_verdict(work.run, verdict, shown)
+        github.annotate(verdict, judging.sentence(verdict))
     code = judging.EXIT_CODES[verdict["verdict"]]
     raise typer.Exit(_code_of(failure) if failure is not None else code)
 
@@ -201,6 +203,7 @@ def judge(
 
         reporting.render(directory)
     show_verdict(directory, verdict, Shown(quiet=quiet))
+    github.annotate(verdict, judging.sentence(verdict))
     raise typer.Exit(judging.EXIT_CODES[verdict["verdict"]])
 
 
@@ -288,7 +291,11 @@ class _Terminated(KeyboardInterrupt):
 
 def main() -> None:
     """The `harness` command: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+    with github.guarded():
+        _main()
 
+
+def _main() -> None:
     terminated: list[int] = []
 
     def terminate(number: int, _frame: object) -> None:

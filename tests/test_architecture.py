@@ -30,7 +30,7 @@ FLOORS = (
     ("training", "sanity", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
-    ("runs", "diagnosis"),
+    ("runs", "diagnosis", "summaries", "badges", "github"),
     ("checks", "judging"),
     ("report",),
     ("pipeline", "console"),
@@ -38,7 +38,19 @@ FLOORS = (
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
-JUDGING = ("figures", "runs", "diagnosis", "checks", "judging", "report", "console", "cli")
+JUDGING = (
+    "figures",
+    "runs",
+    "diagnosis",
+    "summaries",
+    "badges",
+    "github",
+    "checks",
+    "judging",
+    "report",
+    "console",
+    "cli",
+)
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),
