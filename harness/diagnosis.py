@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,22 @@ Parts = tuple[Floats, Floats]
 """Numerators and denominators, float64 [seeds, n]: what a value by image is, and what it weighs."""
 
 
-def details(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | None = None) -> list[str]:
+def details(
+    run: RunDirectory,
+    verdict: Mapping[str, Any],
+    *,
+    reported: bool | None = None,
+    place: Path | None = None,
+) -> list[str]:
     """The four lines below a red verdict's sentence, of its first red gate; a fifth names the other gates.
 
     Args:
         run: The run.
         verdict: What stands in its `verdict.json`, the criteria as records.
         reported: Whether there is a report to look at; None looks for it.
+        place: The run directory as the lines name it; where it lies now by default.
     """
+    place = place or run.path
     gates = [one for one in verdict["criteria"] if one.gate]
     red = [one for one in gates if not one.holds]
     first = next((one for one in gates if one.verdict == verdict["verdict"]), None)
@@ -43,13 +52,13 @@ def details(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | N
         lines = ["by how much: no gate was declared", "worst: none"]
     else:
         lines = [f"by how much: {by_how_much(first)}", f"worst: {'; '.join(worst(run, first))}"]
-    page, folder = run / "report.html", shlex.quote(str(run.path))
+    page, folder = run / "report.html", shlex.quote(str(place))
     if page.is_file() if reported is None else reported:
         lines.append(f"report: {page}")
     else:
-        lines.append(f"run: {run.path} (its report: harness report {folder})")
+        lines.append(f"run: {place} (its report: harness report {folder})")
     strict = " --strict" if verdict["strict"] else ""
-    settings = shlex.quote(str(run / "config.toml"))
+    settings = shlex.quote(str(place / "config.toml"))
     lines.append(
         f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
     )

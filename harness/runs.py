@@ -13,7 +13,7 @@ from harness.config import Config
 from harness.criteria import show, show_threshold
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
-from harness.text import clean
+from harness.text import clean, sure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ class Run:
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
+        self._evidence: dict[int, Evidence] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -79,6 +80,11 @@ class Run:
         return pd.concat([self.directory.seed(seed).read_table("training.csv") for seed in self.config.seeds])
 
     @property
+    def place(self) -> Path:
+        """The run directory as its own configuration names it, wherever it lies now."""
+        return self.config.output / "runs" / self.provenance.run_id
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The classes' names, made safe to print."""
         return tuple(clean(name, 40) for name in self.provenance.dataset["classes"])
@@ -95,8 +101,13 @@ class Run:
         return arrays.get(name, np.empty((len(self.config.seeds), 0)))
 
     def evidence(self, seed: int | None = None) -> Evidence:
-        """What one seed (the first by default) left behind, as arrays."""
+        """What one seed (the first by default) left behind, as arrays; read once."""
         seed = self.config.seeds[0] if seed is None else seed
+        if seed not in self._evidence:
+            self._evidence[seed] = self._read_evidence(seed)
+        return self._evidence[seed]
+
+    def _read_evidence(self, seed: int) -> Evidence:
         folder, settings = self.directory.seed(seed), self.config
         predictions, codes = folder.read_arrays("predictions.npz"), folder.read_arrays("codes.npz")
         chosen = self.directory.read_arrays("samples.npz")
@@ -171,7 +182,7 @@ class Run:
                 {name: one[place] for name, one in maps.items()},
                 shape=self.shape,
                 title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
-                f"{rows.loc[place, 'confidence']:.1%} sure",
+                f"{sure(float(rows.loc[place, 'confidence']))} sure",
                 reconstruction=evidence.reconstructions[place],
             )
             for place in self.typical(samples_per_class)

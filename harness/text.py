@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -14,6 +15,11 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 def words(name: str) -> str:
     """A name of the code as readers see it."""
     return name.replace("_", " ")
+
+
+def sure(confidence: float) -> str:
+    """A confidence as readers see it, rounded down: only 1 is 100 %."""
+    return f"{math.floor(1000 * confidence) / 10:g} %"
 
 
 def clean(text: object, longest: int = LONGEST) -> str:

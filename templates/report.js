@@ -30,7 +30,8 @@ const gallery = (view) => {
     let shown = 0;
     for (const [, card] of sorted) {
       card.hidden = (form.class.value !== "" && form.class.value !== card.dataset.class)
-        || (form.kind.value !== "" && form.kind.value !== card.dataset.kind);
+        || (form.kind.value === "marked" ? !("mark" in card.dataset)
+          : form.kind.value !== "" && form.kind.value !== card.dataset.kind);
       shown += !card.hidden;
     }
     list.replaceChildren(...sorted.map(([, card]) => card));

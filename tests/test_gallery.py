@@ -87,7 +87,15 @@ def test_fewer_samples_are_all_shown() -> None:
 def cards_of(run: RunDirectory) -> list[dict[str, str]]:
     page = report.render(run).read_text(encoding="utf-8")
     return [
-        dict(re.findall(r'([\w-]+)="([^"]*)"', card))
+        dict(
+            re.findall(
+                r'([\w-]+)(?:="([^"]*)")?',
+                card.split(">")[0]
+                + ' aria-label="'
+                + re.findall(r'role="img" aria-label="([^"]*)"', card)[0]
+                + '"',
+            )
+        )
         for card in re.findall(r'<li class="card".*?</li>', page, re.DOTALL)
     ]
 
@@ -103,6 +111,7 @@ def test_every_explained_sample_has_a_card(finished: RunDirectory) -> None:
         assert float(card["data-agreement"]) == pytest.approx(stored[int(card["id"][2:])], rel=6e-3)
     values = [float(card["data-agreement"]) for card in right]
     assert values == sorted(values)
+    assert len([card for card in right if "data-mark" in card]) == 2 * len(set(evidence.labels.tolist()))
     others = evidence.sanity["others"]
     assert len(cards) - len(right) == len(others["indices"])
     wrong = [card for card in cards if card["data-kind"] == "wrong"]
@@ -115,7 +124,7 @@ def test_a_card_says_in_words_what_its_picture_shows(finished: RunDirectory) -> 
     """The alternative text names image, class, confidence, agreement and the weakest pair."""
     for card in cards_of(finished):
         text = card["aria-label"]
-        assert re.match(r"Open |Test image \d+, .+ sure\. Its maps (agree at|have no)", text), text
+        assert re.match(r"Test image \d+, .+ sure\. Its maps (agree at|have no)", text), text
 
 
 def test_of_too_many_samples_some_are_shown_and_it_is_said(

@@ -40,7 +40,13 @@ def test_the_page_bears_the_verdicts_numbers(rendered: RunDirectory) -> None:
     verdict = rendered.read_verdict()
     assert verdict is not None
     rows = re.findall(r"<tr[^>]*>\s*<th scope=\"row\">.*?</tr>", page.split("</table>")[0], re.DOTALL)
-    for one, row in zip(verdict["criteria"], rows, strict=True):
+    criteria = {one.id: one for one in verdict["criteria"]}
+    ids = [re.findall("<code>(.*?)</code>", row)[0] for row in rows]
+    assert sorted(ids) == sorted(criteria)
+    assert [criteria[name].gate for name in ids] == sorted(
+        (one.gate for one in criteria.values()), reverse=True
+    )
+    for one, row in zip([criteria[name] for name in ids], rows, strict=True):
         assert f"<code>{one.id}</code>" in row
         assert f'<td class="number">{show(one.estimate)}</td>' in row
         assert f"</span> {one.verdict}</span>" in row
@@ -74,7 +80,8 @@ def test_every_section_and_sample_has_an_anchor(rendered: RunDirectory) -> None:
     page = (rendered / "report.html").read_text(encoding="utf-8")
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert {*report.sections} - {"failure"} <= set(ids)
+    assert {*report.sections} <= set(ids)
+    assert {*report.ORDER} - {"*"} <= set(report.sections)
     run = Run(rendered)
     for place in run.typical(1):
         assert f"sample-{run.evidence().indices[place]}" in ids
@@ -195,6 +202,31 @@ def test_red_is_said_in_words(finished: RunDirectory) -> None:
     page = page_of(finished)
     assert "FAIL" in page.split("</h1>")[0]
     assert "0.5 [0.4, 0.55] is under 0.6" in page.split("</h1>")[0]
+    # what is red comes first, and the line that repeats it names the run as its configuration does
+    first = re.findall(r'<th scope="row">.*?<code>(.*?)</code>', page.split('<table class="criteria">')[1])[0]
+    assert first == "agreement"
+    place = f"{Run(finished).config.output}/runs/{finished.path.name}"
+    failures = page.split('<section id="failures"')[1].split("</section>")[0]
+    assert "Criteria: 1" in failures
+    assert f"harness judge {place}</pre>" in failures
+
+
+def test_a_red_run_renders_to_the_same_bytes_elsewhere(finished: RunDirectory, tmp_path: Path) -> None:
+    """What a page says of how to repeat the run does not depend on where the folder lies."""
+    finished.write_json("failure.json", {"stage": "training", "kind": "OSError", "message": "x", "trace": ""})
+    judging.judge(finished)
+    shutil.copytree(finished.path, tmp_path / "elsewhere" / "copy")
+    assert page_of(finished) == page_of(RunDirectory.open(tmp_path / "elsewhere" / "copy"))
+    assert str(tmp_path / "elsewhere") not in (tmp_path / "elsewhere/copy/report.html").read_text()
+
+
+def test_figures_of_an_earlier_page_are_gone(finished: RunDirectory) -> None:
+    """`figures/` holds what the page shows, and nothing that an older page showed."""
+    finished.write_text("figures/old.svg", "<svg/>")
+    page_of(finished)
+    names = {path.stem for path in (finished / "figures").iterdir()}
+    assert names
+    assert "old" not in names
 
 
 # how good the gate is

@@ -45,7 +45,7 @@ def _sheet(figure: Figure, columns: int, rows: float) -> Axes:
 def _show(sheet: Axes, place: tuple[float, float], image: Floats, **style: Any) -> None:
     column, row = place
     extent = (column, column + PICTURE, row + PICTURE, row)
-    sheet.imshow(image, extent=extent, interpolation="none", aspect="equal", **style)
+    sheet.imshow(image, extent=extent, interpolation="none", aspect="equal", clip_on=False, **style)
 
 
 def _label(sheet: Axes, place: tuple[float, float], text: str, *, below: bool = False, **style: Any) -> None:
@@ -158,4 +158,55 @@ def class_means(
         for row, name in enumerate(["mean image", *means]):
             text = words(name).replace(" ", "\n")
             sheet.text(-0.08, row + PICTURE / 2, text, ha="right", va="center", fontsize=9)
+    return figure
+
+
+_FEW = 10
+"""Colours on each side of 0 of an atom, few because many atoms stand on one sheet."""
+
+
+def atoms(
+    classes: Sequence[str],
+    images: Floats,
+    reconstructions: Floats,
+    strongest: Floats,
+    texts: Sequence[Sequence[str]],
+    shape: tuple[int, int],
+) -> Figure:
+    """A row for each class: an image, its reconstruction, and the class's strongest atoms.
+
+    All pictures are one, which takes a fraction of the room that each by itself would.
+
+    Args:
+        classes: Names.
+        images: float [classes, pixels], in [0, 1].
+        reconstructions: float [classes, pixels].
+        strongest: Atoms, the strongest first, float [classes, atoms, pixels]; each on a scale of its own.
+        texts: What stands below each atom.
+        shape: Rows and columns of an image.
+    """
+    high, wide = shape
+    gap, below, count = max(1, wide // 8), max(1, high // 3), strongest.shape[1]
+    lefts = [place * (wide + gap) + (2 * gap if place > 1 else 0) for place in range(2 + count)]
+    height, width = len(classes) * (high + below), lefts[-1] + wide
+    picture = np.zeros((height, width, 4))
+    greys, shades = mpl.colormaps["gray"].resampled(_FEW + 4), _DIVERGING.resampled(2 * _FEW + 1)
+    for row in range(len(classes)):
+        limits = [heat_limit(atom) for atom in strongest[row]]
+        cells = [greys(np.clip(one[row], 0, 1)) for one in (images, reconstructions)]
+        cells += [shades((atom / limit + 1) / 2) for atom, limit in zip(strongest[row], limits, strict=True)]
+        top = row * (high + below)
+        for left, cell in zip(lefts, cells, strict=True):
+            picture[top : top + high, left : left + wide] = cell.reshape(high, wide, 4)
+    with themed():
+        figure = Figure(figsize=(10.5, 10.5 * height / width))
+        sheet = _sheet(figure, width, height)
+        sheet.imshow(picture, extent=(0, width, height, 0), interpolation="none", aspect="equal")
+        for row, name in enumerate(classes):
+            top = row * (high + below)
+            sheet.text(-gap, top + high / 2, name, ha="right", va="center", fontweight="bold")
+            for left, text in zip(lefts[2:], texts[row], strict=True):
+                sheet.text(left + wide / 2, top + high + 1, text, ha="center", va="top", fontsize=8)
+        for left, title in zip(lefts, ("image", "reconstruction", "strongest atom"), strict=False):
+            sheet.text(left + wide / 2, -1, title, ha="center", va="bottom", fontsize=9)
     return figure

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 INK, LINE = "#010203", "#040506"
+_EVERYWHERE = "font-family: 'DejaVu Sans', Verdana, sans-serif; image-rendering: pixelated"
 _STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)"}
 
 SERIES = ("#3d7fc1", "#c8742b", "#3a9a6a", "#a35fae", "#b8892b", "#c4577a", "#5f8f9c", "#8a7a5a")
@@ -30,6 +31,7 @@ THEME: dict[str, Any] = {
     "svg.hashsalt": "harness",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
+    "font.monospace": ["DejaVu Sans Mono"],
     "font.size": 10,
     "text.parse_math": False,
     "text.color": INK,
@@ -88,8 +90,16 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(
         r"(data:image/png;base64,)([A-Za-z0-9+/=\s]+)", lambda found: found[1] + _packed(found[2]), text
     )
-    # what DejaVu was measured with, any sans-serif of the reader may show
-    return re.sub(r"'DejaVu Sans'(, sans-serif)*", "'DejaVu Sans', Verdana, sans-serif", text).strip()
+    # what holds for all stands once; what DejaVu was measured with, any sans-serif of the reader may show
+    for part in (
+        r" ?font-family: 'DejaVu Sans'(, sans-serif)*;?",
+        r' style="image-rendering:crisp-edges;image-rendering:pixelated"',
+        r' transform="rotate\(-?0 [^)]*\)"',
+        r'<g>\s*<path d="[^"]*" style="fill: none"/>\s*</g>',
+    ):
+        text = re.sub(part, "", text)
+    text = text.replace("<svg ", f'<svg style="{_EVERYWHERE}" ', 1)
+    return re.sub(r"\n\s*", "\n", text).strip()
 
 
 def _packed(code: str) -> str:

@@ -13,9 +13,9 @@ from harness.criteria import show
 from harness.measurements import correlations
 from harness.measurements.agreement import by_pair, pairs
 from harness.records import Floats, Ints
-from harness.report.page import Context, no_samples, section, sure
+from harness.report.page import Context, no_samples, section
 from harness.runs import Run
-from harness.text import clean, words
+from harness.text import clean, sure, words
 
 MOST = 1000
 """Samples that the gallery shows at most: a page of more is slow to open and large to keep."""
@@ -146,6 +146,7 @@ def _gallery(run: Run) -> Context | str:
     keys = np.where(samples.kinds[places] == "right", np.nan_to_num(agreement[places], nan=-2.0), 0)
     order = places[np.lexsort((keys, strata[places] // len(evidence.classes)))]
     samples, table, agreement = samples.chosen(order), table[order], agreement[order]
+    marks = _marks(samples, agreement)
     shape, maps = evidence.shape, {name: _finite(rows) for name, rows in samples.maps.items()}
     limits = {name: np.array([figures.heat_limit(row) for row in rows]) for name, rows in maps.items()}
     shared = figures.heat_limit(np.stack(list(maps.values())))
@@ -156,7 +157,10 @@ def _gallery(run: Run) -> Context | str:
         sheets["reconstruction"] = figures.grey_sheet(samples.reconstructions, shape)
     names = tuple(maps)
     return {
-        "cards": [_card(place, samples, names, limits, table, agreement, run) for place in range(len(order))],
+        "cards": [
+            _card(place, samples, names, limits, table, agreement, run) | {"mark": marks.get(place, "")}
+            for place in range(len(order))
+        ],
         "sheets": sheets,
         "methods": names,
         "pairs": pairs(names),
@@ -187,6 +191,18 @@ def _pairs(samples: Samples) -> Floats:
 
 def _means(table: Floats) -> Floats:
     return table.mean(axis=1) if table.shape[1] else np.full(len(table), np.nan)
+
+
+def _marks(samples: Samples, agreement: Floats) -> dict[int, str]:
+    """The judged samples of lowest and of median agreement in each class, by place."""
+    marks = {}
+    judged = (samples.kinds == "right") & np.isfinite(agreement)
+    for label in np.unique(samples.labels[judged]):
+        members = np.flatnonzero(judged & (samples.labels == label))
+        ranked = members[np.argsort(agreement[members], kind="stable")].tolist()
+        marks[ranked[len(ranked) // 2]] = "median of its class"
+        marks[ranked[0]] = "lowest of its class"
+    return marks
 
 
 def _card(

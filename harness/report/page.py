@@ -6,7 +6,6 @@ again anywhere; the same run gives the same bytes.
 
 from __future__ import annotations
 
-import math
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +20,12 @@ from markupsafe import Markup
 from harness import figures
 from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
-from harness.diagnosis import details
 from harness.errors import HarnessError, RunError
 from harness.judging import sentence
 from harness.registry import Registry
+from harness.report.head import head
 from harness.runs import Run
-from harness.text import clean, words
+from harness.text import clean, sure, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,11 +119,6 @@ def interval(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None else f"{show(low)} to {show(high)}"
 
 
-def sure(confidence: float) -> str:
-    """A confidence as readers see it, rounded down: only 1 is 100 %."""
-    return f"{math.floor(1000 * confidence) / 10:g} %"
-
-
 def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 
@@ -142,20 +136,24 @@ def render(directory: RunDirectory | str | Path) -> Path:
             f"judge it first: harness judge {directory.path}"
         )
     broken: list[str] = []
-    environment = _environment(directory)
+    drawn: set[str] = set()
+    environment = _environment(directory, drawn)
     parts = [_part(one, run, environment, broken) for one in _ordered()]
     script = (shipped("templates") / "report.js").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         run=run,
         verdict=run.verdict,
         sentence=sentence(run.verdict),
-        diagnosis=[] if run.verdict["verdict"] == "pass" else _diagnosis(run),
+        **head(run),
         parts=parts,
         style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
     directory.write_text("report.html", page)
+    for path in (directory / "figures").glob("*.svg"):
+        if path.stem not in drawn:  # of an earlier page
+            path.unlink()
     if broken:
         raise RunError(f"{directory / 'report.html'}: sections could not be made: {'; '.join(broken)}")
     return directory / "report.html"
@@ -167,13 +165,8 @@ def _ordered() -> list[Section]:
     return sorted(sections.values(), key=lambda one: places.get(one.name, star))
 
 
-def _diagnosis(run: Run) -> list[str]:
-    """What stands below a red verdict's sentence, but for where to find this page."""
-    lines = details(run.directory, run.verdict or {}, reported=True)
-    return [line for line in lines if not line.startswith("report:")]
-
-
-def _environment(directory: RunDirectory) -> jinja2.Environment:
+def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment:
+    """The templates, which draw charts into `figures/` and tell their names in `drawn`."""
     others = [one.templates for one in sections.values() if one.templates is not None]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([shipped("templates"), *dict.fromkeys(others)]),
@@ -185,6 +178,7 @@ def _environment(directory: RunDirectory) -> jinja2.Environment:
     )
 
     def draw(chart: Chart) -> Markup:
+        drawn.add(chart.name)
         text = figures.svg(chart.figure, chart.name)
         directory.write_text(f"figures/{chart.name}.svg", text + "\n")
         return Markup(text)  # noqa: S704 - made by matplotlib, which escapes what it was given

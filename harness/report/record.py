@@ -1,15 +1,64 @@
-"""Sections that record the run: what broke off, samples, every number, provenance."""
+"""Sections that record the run: what is red and how to repeat it, samples, every number, provenance."""
 
 from __future__ import annotations
 
+import shlex
+from typing import Any
+
+from harness.diagnosis import by_how_much, worst
+from harness.records import Verdict
+from harness.report.head import by_urgency
 from harness.report.page import Context, section
 from harness.runs import Run
 
+_NO_HISTORY = "No history of runs is kept yet"
 
-@section("failure", "What broke off")
-def _failure(run: Run) -> Context | str:
-    failure = (run.verdict or {}).get("failure")
-    return {"failure": failure} if failure else "Nothing: every stage ran to its end."
+
+@section("changes", "What changed")
+def _changes(_: Run) -> Context | str:
+    return f"{_NO_HISTORY}; harness compare RUN RUN sets two of them side by side."
+
+
+@section("trends", "Trends")
+def _trends(_: Run) -> Context | str:
+    return f"{_NO_HISTORY}: there is nothing to draw from night to night."
+
+
+_OF_DATA = ("test_overlap",)
+"""Criteria that judge the data, not the model or its explanations."""
+
+
+@section("failures", "What is red, and the line that repeats it")
+def _failures(run: Run) -> Context | str:
+    verdict = run.verdict or {}
+    found: dict[str, list[dict[str, Any]]] = {"infrastructure": [], "data": [], "criterion": []}
+    if failure := verdict["failure"]:
+        kind = "data" if failure["kind"] == "DataError" else "infrastructure"
+        found[kind].append({"failure": failure, "repeat": _again(run)})
+    for one in by_urgency(verdict["criteria"]):
+        if not one.holds:
+            found["data" if one.measurement in _OF_DATA else "criterion"].append(_of_criterion(run, one))
+    groups = {kind: rows for kind, rows in found.items() if rows}
+    return {"groups": groups} if groups else "Nothing: every stage ran to its end, every criterion holds."
+
+
+def _of_criterion(run: Run, one: Verdict) -> dict[str, Any]:
+    own, place = one.threshold is None, shlex.quote(str(run.place))
+    strict = " --strict" if (run.verdict or {})["strict"] else ""
+    return {
+        "criterion": one,
+        "by_how_much": "" if own else by_how_much(one),
+        "worst": "" if own or (run.verdict or {})["failure"] else "; ".join(worst(run.directory, one)),
+        "repeat": f"pytest -p harness.checks {shlex.quote(one.measurement)} --run {place}"
+        if own
+        else f"harness judge{strict} {place}",
+    }
+
+
+def _again(run: Run) -> str:
+    """The command that computes the run once more."""
+    strict = " --strict" if (run.verdict or {})["strict"] and not run.config.strict else ""
+    return f"harness validate --config {shlex.quote(str(run.place / 'config.toml'))}{strict}"
 
 
 @section("samples", "The choice of samples")
@@ -29,9 +78,9 @@ def _measurements(run: Run) -> Context | str:
 
 @section("provenance", "Where these numbers come from")
 def _provenance(run: Run) -> Context | str:
-    provenance = run.provenance
     return {
-        "provenance": provenance,
+        "provenance": run.provenance,
         "config": (run.directory / "config.toml").read_text(encoding="utf-8"),
         "durations": (run.verdict or {})["duration_s"],
+        "repeat": _again(run),
     }
