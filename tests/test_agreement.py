@@ -146,7 +146,9 @@ def test_the_worst_pair_has_an_interval_that_holds_for_all_pairs() -> None:
     evidence = an_evidence(counts=(8, 8, 8))
     one = estimated(measured(evidence, "agreement_worst_pair")["agreement_worst_pair"])
     each = [
-        statistics.REDUCTIONS["mean"](pair.values, pair.strata, 1 - 0.05 / 6, 500, np.random.default_rng(0))
+        statistics.REDUCTIONS["mean"](
+            pair.values, pair.strata, statistics.Resampling(1 - 0.05 / 6, 500, np.random.default_rng(0))
+        )
         for pair in measured(evidence, "agreement_pair").values()
     ]
     assert one.low == pytest.approx(min(pair.low for pair in each if pair.low is not None))

@@ -182,8 +182,6 @@ def _trained(
 
 def inspect(work: Work) -> None:
     """What each network makes of the whole test set, and how often its units fire on the training set."""
-    known = {image.tobytes() for image in work.dataset.train_images}
-    in_training = np.array([image.tobytes() in known for image in work.dataset.test_images])
     for seed, network in work.networks.items():
         key = key_of(
             {
@@ -197,11 +195,17 @@ def inspect(work: Work) -> None:
 
         def fill(made: Folder, network: PixelClassifier = network) -> None:
             arrays = _looked_at(work, network)
-            arrays["predictions.npz"]["in_training"] = in_training
+            arrays["predictions.npz"]["in_training"] = _in_training(work)
             for name, inner in arrays.items():
                 made.write_arrays(name, inner)
 
         share(work.cache.found_or_made("inspection", key, fill), work.run.seed(seed).path)
+
+
+def _in_training(work: Work) -> Any:
+    """Whether each test image stands in the training set too, pixel for pixel: bool [test]."""
+    known = {image.tobytes() for image in work.dataset.train_images}
+    return np.array([image.tobytes() in known for image in work.dataset.test_images])
 
 
 @torch.no_grad()

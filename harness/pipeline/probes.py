@@ -52,6 +52,14 @@ class Asked:
         self.methods = work.config.attribution.methods
         self.settings = attribution_settings(work.config, seed)
         self.network = self._declared()
+        stored = {name: self.folder.read_arrays(f"attributions/{name}.npz")["maps"] for name in self.methods}
+        self.maps = {name: torch.from_numpy(maps).to(work.device) for name, maps in stored.items()}
+        """Each method's own maps as they stand in their file."""
+        seen = [work.run / "samples.npz", self.folder / "predictions.npz"]
+        seen += sorted(self.folder.path.glob("weights/*.pth"))
+        seen += sorted(self.folder.path.glob("attributions/*.npz"))
+        self.files = {str(path.relative_to(work.run.path)): digest_of(path) for path in seen}
+        """Digests of all that the answers depend on."""
 
     def _declared(self) -> PixelClassifier:
         """The network that the configuration declares, with the weights of the run directory."""
@@ -67,14 +75,9 @@ class Asked:
         other.settings = dict(settings)
         return other
 
-    def maps(self, name: str) -> Tensor:
-        """A method's own maps as they stand in their file."""
-        stored = self.folder.read_arrays(f"attributions/{name}.npz")["maps"]
-        return torch.from_numpy(stored).to(self.work.device)
-
     def contributions(self, name: str) -> Tensor:
-        """The same in contribution space."""
-        maps = self.maps(name)
+        """A method's maps in contribution space."""
+        maps = self.maps[name]
         return maps if attributions.methods[name].space == "contribution" else maps * self.images
 
 
@@ -82,14 +85,12 @@ def _found_or_asked(
     asked: Asked, subject: str, ask: Callable[[Asked], Arrays], modules: tuple[str, ...]
 ) -> Folder:
     """The cache entry of one seed's probe."""
-    work, folder = asked.work, asked.folder
-    seen = [work.run / "samples.npz", folder / "predictions.npz"]
-    seen += sorted(folder.path.glob("weights/*.pth")) + sorted(folder.path.glob("attributions/*.npz"))
+    work = asked.work
     key = key_of(
         {
             "subject": subject,
             "seed": asked.seed,
-            "files": {str(path.relative_to(work.run.path)): digest_of(path) for path in seen},
+            "files": asked.files,
             "settings": asked.settings,
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
@@ -130,7 +131,7 @@ def _integrity(asked: Asked) -> Arrays:
             asked.network,
             asked.images,
             asked.targets,
-            asked.maps(name),
+            asked.maps[name],
             name,
             asked.settings,
             seed=stream(asked.seed, "integrity"),

@@ -15,7 +15,7 @@ import numpy as np
 from harness.records import Estimate, Measurement
 from harness.statistics.crossed import across_seeds, two_way
 from harness.statistics.permutation import holm, pairing_p_values
-from harness.statistics.reductions import REDUCTIONS, Reduced, Reduction
+from harness.statistics.reductions import REDUCTIONS, Reduced, Reduction, Resampling
 from harness.statistics.resampling import (
     INTERVAL,
     Kind,
@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "Reduced",
     "Reduction",
+    "Resampling",
     "bootstrap_deviations",
     "estimate",
     "holm",
@@ -110,9 +111,8 @@ def estimate(
     strata = None if first.strata is None else first.strata[there]
     rows = [values[there] for values in stacked]
     if len(seeds) == 1:
-        reduced = REDUCTIONS[first.reduction](
-            rows[0], strata, confidence, resamples, generator, interval=interval
-        )
+        how = Resampling(confidence, resamples, generator, interval)
+        reduced = REDUCTIONS[first.reduction](rows[0], strata, how)
     else:
         reduced = across_seeds(first.reduction, rows, strata, confidence)
     return Estimate(

@@ -10,7 +10,15 @@ import numpy as np
 from scipy import stats
 
 from harness.records import Floats, Ints
-from harness.statistics.reductions import REDUCTIONS, SINGLE_VALUE, Reduced, extreme, of_each, wilson
+from harness.statistics.reductions import (
+    REDUCTIONS,
+    SINGLE_VALUE,
+    Reduced,
+    Resampling,
+    extreme,
+    of_each,
+    wilson,
+)
 from harness.statistics.resampling import smallest_stratum, strata_of, stratified_mean
 
 TWO_SEEDS = "two seeds give no interval for the recipe"
@@ -76,7 +84,7 @@ def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, co
     if reduction in _EXTREMES:
         return _extreme_across(reduction, np.stack(rows), strata, confidence)
     alone = [
-        REDUCTIONS[reduction](values, strata, confidence, 100, np.random.default_rng(0)).estimate
+        REDUCTIONS[reduction](values, strata, Resampling(confidence, 100, np.random.default_rng(0))).estimate
         for values in rows
     ]
     if reduction == "census":
@@ -99,8 +107,6 @@ def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, co
             for ratio, values in zip(alone, rows, strict=True)
         ]
         return two_way(np.stack(influences), strata, confidence)
-    if reduction == "smallest":
-        return Reduced(float(np.mean(alone)), reason="a minimum has no regular interval")
     if reduction != "number":
         return Reduced(float(np.mean(alone)), reason="a quantile over seeds and images has no interval here")
     return two_way(np.array(alone)[:, None], None, confidence)

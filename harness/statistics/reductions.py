@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,33 @@ class Reduced:
     reason: str | None = None
 
 
-Reduction = Callable[..., Reduced]
+@dataclass(frozen=True)
+class Resampling:
+    """How an interval is made.
+
+    Attributes:
+        confidence: Nominal.
+        resamples: Bootstrap resamples.
+        generator: Draws them.
+        interval: `percentile` or `bca`.
+    """
+
+    confidence: float
+    resamples: int
+    generator: np.random.Generator
+    interval: Kind = INTERVAL
+
+    @property
+    def settings(self) -> tuple[float, int, np.random.Generator, Kind]:
+        """The same as arguments."""
+        return self.confidence, self.resamples, self.generator, self.interval
+
+    def of_each(self, columns: int) -> Resampling:
+        """The same for each of several columns whose intervals are to hold together."""
+        return replace(self, confidence=of_each(self.confidence, columns))
+
+
+Reduction = Callable[[Floats, "Ints | None", Resampling], Reduced]
 
 
 def _column(of: Intervals, column: int = 0) -> Reduced:
@@ -47,34 +73,20 @@ def _column(of: Intervals, column: int = 0) -> Reduced:
     )
 
 
-def _mean(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _mean(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The stratified mean, with the bootstrap's interval of scaled deviations."""
     if smallest_stratum(values, strata) < 2:
         return Reduced(float(stratified_mean(values, strata)), reason=SINGLE_VALUE)
-    return _column(mean_intervals(values[:, None], strata, confidence, resamples, generator, interval))
+    return _column(mean_intervals(values[:, None], strata, *how.settings))
 
 
-def _ratio(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _ratio(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The sum of the first column over the sum of the second, both resampled together."""
     if smallest_stratum(values, strata) < 2:
         top, bottom = stratified_mean(values, strata)
         return Reduced(float(top / bottom), reason=SINGLE_VALUE)
     tops, bottoms = values[:, :1], values[:, 1:]
-    return _column(ratio_intervals(tops, bottoms, strata, confidence, resamples, generator, interval))
+    return _column(ratio_intervals(tops, bottoms, strata, *how.settings))
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
@@ -86,30 +98,16 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
     return (0.0 if share == 0 else middle - half), (1.0 if share == 1 else middle + half)
 
 
-def _proportion(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _proportion(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The share of ones, with Wilson's interval."""
     n, share = len(values), float(values.mean())
-    return Reduced(share, *wilson(share, n, confidence), math.sqrt(share * (1 - share) / n))
+    return Reduced(share, *wilson(share, n, how.confidence), math.sqrt(share * (1 - share) / n))
 
 
 def _quantile(q: float) -> Reduction:
-    def reduce(
-        values: Floats,
-        strata: Ints | None,
-        confidence: float,
-        resamples: int,
-        generator: np.random.Generator,
-        interval: Kind = INTERVAL,
-    ) -> Reduced:
+    def reduce(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
         """The quantile over all images, with the distribution-free interval of order statistics."""
-        found: Any = stats.quantile_test(values, p=q).confidence_interval(confidence)
+        found: Any = stats.quantile_test(values, p=q).confidence_interval(how.confidence)
         bounded = math.isfinite(found.low) and math.isfinite(found.high)
         reason = None if bounded else f"no interval: {len(values)} values do not bound this quantile"
         return Reduced(
@@ -145,82 +143,34 @@ def extreme(columns: list[Reduced], pick: Callable[[list[float]], float]) -> Red
 
 
 def _extreme_mean(pick: Callable[[list[float]], float]) -> Reduction:
-    def reduce(
-        values: Floats,
-        strata: Ints | None,
-        confidence: float,
-        resamples: int,
-        generator: np.random.Generator,
-        interval: Kind = INTERVAL,
-    ) -> Reduced:
+    def reduce(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
         """The extreme of the columns' stratified means, with a simultaneous interval."""
         if smallest_stratum(values, strata) < 2:
             return Reduced(pick(stratified_mean(values, strata).tolist()), reason=SINGLE_VALUE)
         columns = values.shape[1]
-        each = of_each(confidence, columns)
-        found = mean_intervals(values, strata, each, resamples, generator, interval)
+        found = mean_intervals(values, strata, *how.of_each(columns).settings)
         return extreme([_column(found, column) for column in range(columns)], pick)
 
     return reduce
 
 
-def _smallest_proportion(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _smallest_proportion(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The smallest of the columns' shares of ones, with a simultaneous interval; classes play no part."""
-    each = of_each(confidence, values.shape[1])
-    return extreme([_proportion(one, None, each, resamples, generator) for one in values.T], min)
+    each = how.of_each(values.shape[1])
+    return extreme([_proportion(one, None, each) for one in values.T], min)
 
 
-def _smallest(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
-    """The smallest of the columns' stratified means, alone."""
-    return Reduced(float(stratified_mean(values, strata).min()), reason="a minimum has no regular interval")
-
-
-def _number(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _number(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The one value itself."""
     return Reduced(float(values[0]), reason="one number a run has no interval")
 
 
-def _largest(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _largest(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The largest of the values, alone; of several seeds the largest of theirs."""
     return Reduced(float(values.max()), reason="a largest number has no interval")
 
 
-def _census(
-    values: Floats,
-    strata: Ints | None,
-    confidence: float,
-    resamples: int,
-    generator: np.random.Generator,
-    interval: Kind = INTERVAL,
-) -> Reduced:
+def _census(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
     """The mean of everything there is: nothing was sampled, so the interval has no width."""
     mean = float(values.mean())
     return Reduced(mean, mean, mean, 0.0)
@@ -236,10 +186,9 @@ REDUCTIONS: dict[str, Reduction] = {
     "smallest mean": _extreme_mean(min),
     "largest mean": _extreme_mean(max),
     "smallest proportion": _smallest_proportion,
-    "smallest": _smallest,
     "number": _number,
     "largest": _largest,
     "census": _census,
 }
-"""Rules `(values, strata, confidence, resamples, generator, interval) -> Reduced`. `equivalence` is the
+"""Rules `(values, strata, how) -> Reduced`. `equivalence` is the
 mean with the interval of two one-sided tests: 90 % where 95 % is nominal (Schuirmann 1987)."""

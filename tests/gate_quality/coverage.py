@@ -16,6 +16,7 @@ from harness.statistics import (
     REDUCTIONS,
     Kind,
     Reduced,
+    Resampling,
     look_confidence,
     looks,
     mean_intervals,
@@ -133,7 +134,9 @@ def _proportion(
     share: float, components: Components, size: int, times: int, generator: np.random.Generator
 ) -> int | None:
     values = (generator.random((times, size * components.classes)) < share).astype(np.float64)
-    return _all_hold([REDUCTIONS["proportion"](row, None, CONFIDENCE, 0, generator) for row in values], share)
+    return _all_hold(
+        [REDUCTIONS["proportion"](row, None, Resampling(CONFIDENCE, 0, generator)) for row in values], share
+    )
 
 
 def _quantile(
@@ -142,7 +145,7 @@ def _quantile(
     """Of agreement; between the real values the population is filled up, so that it has no steps."""
     population = components.agreement[0]
     values = np.quantile(population, generator.random((times, size * components.classes)))
-    found = [REDUCTIONS[rule](row, None, CONFIDENCE, 0, generator) for row in values]
+    found = [REDUCTIONS[rule](row, None, Resampling(CONFIDENCE, 0, generator)) for row in values]
     return _all_hold(found, float(np.quantile(population, q)))
 
 
@@ -178,7 +181,7 @@ def _smallest_proportion(
     for _ in range(times):
         values = _answers(share, (seeds, n, 4), generator)
         if seeds == 1:
-            found.append(REDUCTIONS[rule](values[0], None, CONFIDENCE, 0, generator))
+            found.append(REDUCTIONS[rule](values[0], None, Resampling(CONFIDENCE, 0, generator)))
         else:
             found.append(across_seeds(rule, list(values), None, CONFIDENCE))
     return _all_hold(found, share)
