@@ -219,6 +219,30 @@ def report(run: RunPath) -> None:
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="run A", show_default=False)],
+    second: Annotated[
+        Path, typer.Argument(metavar="RUN", help="run B; changes are B - A", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="the page [default: compare-A-B.html beside the folder of A's runs]"),
+    ] = None,
+) -> None:
+    """Render two runs side by side: criteria, pairs, the same samples' maps and their difference."""
+    from harness.artifacts import RunDirectory
+    from harness.console import Shown
+
+    runs = RunDirectory.open(first), RunDirectory.open(second)
+    from harness.report import comparison
+
+    path, moved = comparison.compare(*runs, output)
+    shown = Shown()
+    shown.last(f"comparison: {path}")
+    shown.last(moved)
+
+
+@app.command()
 def datasets(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="first place to look")] = None,
 ) -> None:

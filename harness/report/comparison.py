@@ -1,0 +1,210 @@
+"""Two runs side by side on a page of its own: what moved, in numbers and in the same images' maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from harness import figures
+from harness.artifacts import Folder, RunDirectory, shipped
+from harness.criteria import show
+from harness.errors import OutputError
+from harness.measurements import CONTROL_METHOD, correlations
+from harness.records import Floats
+from harness.report.differences import criteria, method_pairs, moved, provenance, signed
+from harness.report.sides import Common, Side, common_samples
+from harness.text import clean, words
+
+MOST = 60
+"""Images whose maps are shown."""
+
+
+def compare(first: RunDirectory, second: RunDirectory, output: Path | None = None) -> tuple[Path, str]:
+    """Write the page that compares two runs; its path, and what moved in a sentence.
+
+    Args:
+        first: Run A; changes are B - A.
+        second: Run B.
+        output: The page's file; beside the folder of A's `runs`, else in the working directory, by default.
+
+    Raises:
+        OutputError: the page cannot be written there.
+    """
+    a, b = Side("A", first), Side("B", second)
+    common = common_samples(a, b)
+    rows = criteria(a, b, common)
+    told = moved(a, b, rows)
+    page = (
+        _templates()
+        .get_template("compare.html.j2")
+        .render(
+            a=a,
+            b=b,
+            moved=told,
+            rows=rows,
+            pairs=method_pairs(a, b, common),
+            differing=provenance(a, b),
+            common=common,
+            maps=_maps(a, b, common),
+            # last: what could not be read is known when all was asked for
+            gaps=[(side.letter, gap) for side in (a, b) for gap in dict.fromkeys(side.gaps)],
+            style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        )
+    )
+    path = output or _place(first) / f"compare-{first.path.name}-{second.path.name}.html"
+    try:
+        Folder(path.parent).write_text(path.name, page)
+    except OSError as error:
+        raise OutputError(
+            f"--output {path}: cannot be written ({error.strerror}); name another file"
+        ) from None
+    return path, told
+
+
+def _place(run: RunDirectory) -> Path:
+    return run.path.parent.parent if run.path.parent.name == "runs" else Path()
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(shipped("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"clean": clean, "show": show, "signed": signed, "words": words}
+    return environment
+
+
+@dataclass(frozen=True)
+class Method:
+    """How one method's maps of the same images changed.
+
+    Attributes:
+        name: The method.
+        median: Of the correlations of A's and B's maps over all common images; None without any.
+        low: Their 5th percentile.
+        n: How many images have one.
+        sheets: Of the shown images: A's maps, B's, and B - A, on one scale for the three.
+    """
+
+    name: str
+    median: float | None
+    low: float | None
+    n: int
+    sheets: tuple[figures.Sheet, ...]
+
+
+def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
+    """The context of the same images' maps, those that changed most first; or why there are none."""
+    if common.why:
+        return {"why": common.why, "notes": []}
+    if not a.seeds or not b.seeds:
+        return {"why": "A run does not tell its seeds.", "notes": []}
+    shared = [seed for seed in a.seeds if seed in b.seeds]
+    seeds = (shared[0], shared[0]) if shared else (a.seeds[0], b.seeds[0])
+    names, notes = _methods(a, b, seeds)
+    loaded = {name: _pair(a, b, seeds, name, common) for name in names}
+    pixels = int(np.prod(a.dataset["shape"]))
+    for name, pair in list(loaded.items()):
+        if any(rows.shape != (len(common.indices), pixels) for rows in pair):
+            notes.append(f"{words(name)}: its maps are of another shape, or of other images, in a run.")
+            del loaded[name]
+    if not loaded:
+        return {"why": "No method has maps of these images in both runs.", "notes": notes}
+    with np.errstate(invalid="ignore"):
+        kept = {name: correlations(*pair) for name, pair in loaded.items()}
+    # no correlation counts as the largest change that there can be
+    changes = np.mean([1 - np.nan_to_num(one, nan=-1.0) for one in kept.values()], axis=0)
+    places = np.lexsort((common.indices, -changes))[:MOST]
+    shape = (int(a.dataset["shape"][0]), int(a.dataset["shape"][1]))
+    limits = {
+        name: np.array([figures.heat_limit(np.stack([x[at], y[at]])) for at in places])
+        for name, (x, y) in loaded.items()
+    }
+    methods = [
+        Method(
+            name,
+            *_middle(kept[name]),
+            tuple(
+                figures.heat_sheet(rows[places], limits[name], shape)
+                for rows in (pair[0], pair[1], pair[1] - pair[0])
+            ),
+        )
+        for name, pair in loaded.items()
+    ]
+    images = a.arrays("samples.npz")["images"][common.first[places]] / 255
+    known = [one for one in methods if one.median is not None]
+    return {
+        "why": "",
+        "notes": notes,
+        "seeds": seeds,
+        "methods": methods,
+        "lowest": min(known, key=lambda one: one.median or 0.0, default=None),
+        "highest": max(known, key=lambda one: one.median or 0.0, default=None),
+        "images": figures.grey_sheet(images, shape),
+        "shape": shape,
+        "whole": len(common.indices),
+        "cards": [
+            {
+                "index": int(common.indices[at]),
+                "class": clean(a.dataset["classes"][common.labels[at]], 40),
+                "change": float(changes[at]),
+                "rows": [(float(kept[name][at]), float(limits[name][row])) for name in loaded],
+            }
+            for row, at in enumerate(places)
+        ],
+    }
+
+
+def _methods(a: Side, b: Side, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The compared methods that both runs have, in A's order; a line for each that only one has."""
+    there: list[list[str]] = []
+    for side, seed in zip((a, b), seeds, strict=True):
+        table = side.settings.get("attribution")
+        names = table.get("methods", []) if isinstance(table, dict) else []
+        folder = side.directory.seed(seed).path / "attributions"
+        there.append([n for n in names if n != CONTROL_METHOD and (folder / f"{n}.npz").is_file()])
+    notes = [
+        f"{words(name)}: only {letter} has its maps."
+        for letter, mine, others in ((a.letter, there[0], there[1]), (b.letter, there[1], there[0]))
+        for name in mine
+        if name not in others
+    ]
+    return [name for name in there[0] if name in there[1]], notes
+
+
+def _pair(a: Side, b: Side, seeds: Sequence[int], name: str, common: Common) -> tuple[Floats, Floats]:
+    """A method's contributions to the common images in A and in B: float64 [n, pixels] each."""
+    first, second = (
+        _contributions(side, seed, name, places)
+        for side, seed, places in ((a, seeds[0], common.first), (b, seeds[1], common.second))
+    )
+    return first, second
+
+
+def _contributions(side: Side, seed: int, name: str, places: Any) -> Floats:
+    """Empty where they are not there, not of these images, or not finite."""
+    arrays, chosen = side.arrays(f"seed-{seed}/attributions/{name}.npz"), side.arrays("samples.npz")
+    own, images = arrays.get("maps"), chosen.get("images")
+    if own is None or images is None or own.shape != images.shape or own.ndim != 2:
+        return np.empty((0, 0))
+    rows = own[places].astype(np.float64)
+    if str(arrays.get("space")) == "sensitivity":
+        rows *= images[places] / 255
+    return rows if np.isfinite(rows).all() else np.empty((0, 0))
+
+
+def _middle(values: Floats) -> tuple[float | None, float | None, int]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None, None, 0
+    return float(np.median(known)), float(np.quantile(known, 0.05)), len(known)
