@@ -1,0 +1,127 @@
+"""What the browser's tests share: the browser, rendered pages, and a way to open them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Error as BrowserError
+
+from harness import judging, report
+from harness.artifacts import RunDirectory
+from tests.browser.visits import Visit, find_browser, without_browser
+
+PATIENCE = 30_000
+"""Milliseconds to wait for what must come: many, for machines are shared."""
+
+OWNED = "<img src=x onerror=\"document.title='owned'\">"
+HOSTILE = (
+    f"</script>{OWNED}",
+    f"</style></title>{OWNED}",
+    f"\"'>{OWNED}",
+    "{{7*7}}",
+    "{% raw %}",
+    "\u202etrousers\u2066\u200f",
+    "\x1b[31mred\x07\x00\x9b",
+    "W" * 10_000,
+    "--><svg/onload=\"document.title='owned'\">",
+    "&lt;b&gt; ]]> ` | * $1",
+)
+"""Names of classes such as nobody should have."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    path = find_browser()
+    # a browser's sandbox refuses root, as whom builds in containers run
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        try:
+            started = driver.chromium.launch(executable_path=path, args=flags)
+        except BrowserError as error:
+            without_browser(f"{path} does not start: {error.message.splitlines()[0]}")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens files in the browser; a page that asks for anything, or complains, fails the test at its end."""
+    visits: list[Visit] = []
+    expect.set_options(timeout=PATIENCE)
+
+    def open_page(
+        file: Path,
+        fragment: str = "",
+        *,
+        width: int = 1280,
+        height: int = 720,
+        dark: bool = False,
+        script: bool = True,
+    ) -> Visit:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(PATIENCE)
+        visits.append(Visit(context.new_page(), file))
+        visits[-1].listen()
+        visits[-1].page.goto(file.as_uri() + fragment)
+        return visits[-1]
+
+    yield open_page
+    complaints = [one for visited in visits for one in visited.complaints()]
+    for visited in visits:
+        visited.page.context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def finished_run(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A copy of the small run with its report; to be read, not written."""
+    target = tmp_path_factory.mktemp("page") / "artifacts" / "runs" / "small"
+    shutil.copytree((finished_output / "latest").resolve(), target)
+    run = RunDirectory.open(target)
+    report.render(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def page_file(finished_run: RunDirectory) -> Path:
+    """The report of the small run."""
+    return finished_run / "report.html"
+
+
+@pytest.fixture(scope="session")
+def hostile_file(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a red run whose classes, branch, data set and title are hostile."""
+    target = tmp_path_factory.mktemp("hostile") / "artifacts" / "runs" / "small"
+    shutil.copytree((finished_output / "latest").resolve(), target)
+    run = RunDirectory.open(target)
+    known = run.read_json("environment.json")
+    known["branch"] = known["commit"] = known["dataset"]["name"] = HOSTILE[0]
+    known["dataset"]["notice"] = HOSTILE[2]
+    known["dataset"]["classes"] = list(HOSTILE)
+    (run / "environment.json").write_text(json.dumps(known), encoding="utf-8")
+    samples = run.read_table("samples.csv")
+    run.write_table(
+        "samples.csv", samples.assign(**{"class": [HOSTILE[label] for label in samples["label"]]})
+    )
+    config = run.read_config()
+    title = config.report.model_copy(update={"title": HOSTILE[1]})
+    run.write_config(config.model_copy(update={"report": title}))
+    estimates = run.read_json("estimates.json")
+    for row in estimates["estimates"]:
+        if row["name"] == "agreement":
+            row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
+    (run / "estimates.json").write_text(json.dumps(estimates), encoding="utf-8")
+    judging.judge(run)
+    return report.render(run)
