@@ -8,14 +8,22 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from harness import figures
+from harness.figures import Column, Line, Margin, Panel, charts
 
 RANDOM = np.random.default_rng(0)
 IMAGE = RANDOM.random(784)
 MAPS = {
     name: RANDOM.standard_normal(784) for name in ("gradients", "integrated_gradients", "decoder_weighted")
 }
+
+
+def across(line: Line2D) -> np.ndarray:
+    """Where a line's points lie on the x axis: float64 [points]."""
+    return np.asarray(line.get_xdata(), dtype=np.float64)
 
 
 def test_the_same_figure_is_the_same_bytes() -> None:
@@ -40,7 +48,7 @@ def test_ids_are_unique_among_figures() -> None:
     """Two figures in one page share no id, and every reference stays within its figure."""
     ids = []
     for name in ("a", "b"):
-        text = figures.svg(figures.agreement_matrix(["x", "y"], {("x", "y"): 0.5}), name)
+        text = figures.svg(figures.agreement_matrix(["x", "y"], {("x", "y"): (0.5, 0.4, 0.6)}), name)
         mine = set(re.findall(r'\bid="([^"]+)"', text))
         references = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text))
         assert {part for pair in references for part in pair if part} <= mine
@@ -101,7 +109,143 @@ def test_curves_show_every_seed() -> None:
     )
     figure = figures.training_curves(table)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
-    assert figure.axes[2].get_legend() is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["seed 0", "seed 1"]
+
+
+@pytest.mark.parametrize("lightness", np.linspace(0, 1, 21))
+def test_numbers_in_cells_can_be_read(lightness: float) -> None:
+    """On every grey a cell's number has a contrast of at least 4.5:1."""
+    axes = Figure().subplots()
+    charts.heat_table(axes, np.array([[lightness]]), [["1"]], limits=(0, 1), colours="gray")
+    ink = {"black": 0.0, "white": 1.0}[str(axes.texts[0].get_color())]
+    grey = round(255 * lightness) / 255
+    luminance = grey / 12.92 if grey <= 0.04045 else ((grey + 0.055) / 1.055) ** 2.4
+    lighter, darker = max(ink, luminance), min(ink, luminance)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_the_matrix_shows_values_and_intervals() -> None:
+    """Each pair has one cell, its interval in a second line, whichever way round the pair is named."""
+    values: dict[tuple[str, str], tuple[float, float | None, float | None]] = {
+        ("a", "b"): (0.5, 0.41, 0.62),
+        ("c", "a"): (-0.25, None, None),
+    }
+    (axes,) = figures.agreement_matrix(["a", "b", "c"], values).axes
+    places = {text.get_text(): tuple(np.floor(text.get_position())) for text in axes.texts}
+    assert places == {"0.50": (0, 0), "0.41 to 0.62": (0, 0), "-0.25": (0, 1), "": (0, 1)}
+
+
+def test_a_cell_without_a_number_is_empty() -> None:
+    """A class without a value for a pair has neither a colour nor a text."""
+    figure = figures.class_table(np.array([[0.5, np.nan]]), ["a"], ["x", "y"], (0, 0))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["0.50"]
+    assert np.asarray(axes.images[0].get_array())[0, 1, 3] == 0
+    assert len(axes.patches) == 1
+
+
+def test_the_rare_stays_empty_in_a_confusion_matrix() -> None:
+    """Shares are percentages; less than one percent has no text."""
+    (axes,) = figures.confusion(np.array([[0.991, 0.009], [0.25, 0.75]]), ["a", "b"]).axes
+    assert [text.get_text() for text in axes.texts] == ["99", "25", "75"]
+
+
+def test_a_forest_puts_margins_at_their_places() -> None:
+    """Gates are circles and watched ones diamonds, hollow without a standard error; red is a word."""
+    rows = [
+        Margin("a", True, "fail", True, -2.0, -4.0, 0.5, (-1.0, -3.0), -1),
+        Margin("b", False, "pass", False, 500.0, 400.0, 600.0, (), 1),
+        Margin("c", True, "pass", False, None, None, None, (), 1),
+        Margin("d", True, "error", True, None, None, None, (), 0),
+    ]
+    (axes,) = figures.forest(rows).axes
+    drawn = {(line.get_marker(), tuple(across(line))): line for line in axes.lines if len(across(line))}
+    assert ("o", (-2.0,)) in drawn
+    assert ("D", (500.0,)) in drawn
+    assert ("|", (-1.0, -3.0)) in drawn
+    assert ("None", (-4.0, 0.5)) in drawn
+    edge = drawn["o", (0.985,)]
+    assert edge.get_markerfacecolor() == "none"
+    texts = [text.get_text() for text in axes.texts]
+    assert {"-2.0  FAIL", "+500.0  pass", "pass", "no number  ERROR"} <= set(texts)
+    low, high = axes.get_xlim()
+    assert low < -4
+    assert high > 600
+
+
+def test_lines_are_told_apart_without_colour() -> None:
+    """No two lines of a panel share a style; the same name looks the same in every panel."""
+    x = np.arange(3.0)
+    names = [f"seed {seed}" for seed in range(5)]
+    found = [Line(name, x, x) for name in names] + [Line("random", x, x, control=True)]
+    figure = figures.lines([Panel("a", "x", found), Panel("b", "x", found[::-1])])
+    assert [one.get_text() for one in figure.legends[0].get_texts()] == [*names, "random"]
+    looks = [[str(line._dash_pattern) for line in axes.lines] for axes in figure.axes]  # type: ignore[attr-defined]
+    assert len(set(looks[0])) == len(found)
+    assert looks[0] == looks[1][::-1]
+
+
+def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:
+    """Of ten thousand points few are drawn, the first and the last among them."""
+    x = np.arange(10_000.0)
+    (axes,) = figures.lines([Panel("a", "x", [Line("a", x, 2 * x)])]).axes
+    drawn = across(axes.lines[0])
+    assert len(drawn) <= 60
+    assert (drawn[0], drawn[-1]) == (0, 9999)
+
+
+def test_firing_counts_the_dead() -> None:
+    """Units that never fire are no part of the curve, and are counted beside it."""
+    values = np.array([0.5, 0.0, 0.25, 0.0, 0.0])
+    (axes,) = figures.firing({"seed 0": values}).axes
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata(), dtype=float), [0.5, 0.25])
+    assert [text.get_text() for text in axes.texts] == ["3 dead"]
+
+
+@pytest.mark.parametrize("values", [np.array([50, 50]), np.arange(1000)], ids=["all the same", "many"])
+def test_counts_lose_no_image(values: np.ndarray) -> None:
+    """The bars hold every image, however few or many different numbers there are."""
+    (axes,) = figures.counts(values, (45.0, 55.0), "active units").axes
+    stairs = axes.patches[0]
+    assert stairs.get_data().values.sum() == len(values)  # type: ignore[attr-defined]
+
+
+def test_a_spread_without_images_or_without_a_spread_is_drawn() -> None:
+    """A row of NaN is empty; a row of one value is its dot alone."""
+    rows = {"a": (np.full(5, np.nan), False), "b": (np.full(5, 0.5), True), "c": (RANDOM.random(50), False)}
+    (axes,) = figures.distributions(rows, 0.6, "correlation").axes
+    assert len(axes.collections) == 1
+    dots = [across(line)[0] for line in axes.lines if line.get_marker() in ("o", "D")]
+    np.testing.assert_allclose(dots, [0.5, np.median(rows["c"][0])])
+
+
+def test_the_worst_is_named_in_words() -> None:
+    """Beside one another, the worst row says so, and a row without a number too."""
+    column = Column("gap", "x", [(0.1, 0.05, 0.2), (0.9, None, None), (None, None, None)], worst=1)
+    (axes,) = figures.beside(["a", "b", "c"], [column]).axes
+    assert [text.get_text() for text in axes.texts] == ["0.1", "0.9, worst", "no number"]
+
+
+def test_what_is_outside_the_tolerance_has_another_shape() -> None:
+    """Numbers near what they should be are dots, others crosses."""
+    (axes,) = figures.ranges([("a", [0.94, 0.9, 0.955], 0.95)], 0.02, "coverage").axes
+    by_marker = {line.get_marker(): across(line) for line in axes.lines if len(across(line))}
+    np.testing.assert_allclose(by_marker["o"], [0.94, 0.955])
+    np.testing.assert_allclose(by_marker["X"], [0.9])
+
+
+def test_atoms_stand_beside_their_class() -> None:
+    """One picture holds a row for each class: image, reconstruction, and each atom with its text."""
+    images, strongest = RANDOM.random((2, 6)), RANDOM.standard_normal((2, 3, 6))
+    texts = [["1", "2", "3"], ["4", "5", "6"]]
+    figure = figures.atoms(["<a>", "b"], images, images, strongest, texts, (2, 3))
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts][:8] == ["<a>", "1", "2", "3", "b", "4", "5", "6"]
+    (picture,) = axes.images
+    pixels = np.asarray(picture.get_array())
+    # every picture's pixels are opaque, what lies between is not
+    assert (pixels[..., 3] == 1).sum() == 2 * (2 + 3) * 6
+    ElementTree.fromstring(figures.svg(figure, "atoms"))
 
 
 def test_class_means_have_a_row_a_method() -> None:

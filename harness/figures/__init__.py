@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from harness.figures.charts import agreement_matrix, intervals, training_curves
+from harness.figures.charts import agreement_matrix, class_table, confusion, intervals
+from harness.figures.curves import Line, Panel, counts, firing, lines, reliability, training_curves
 from harness.figures.forest import Margin, forest
-from harness.figures.pictures import class_means, explanation, heat_limit
+from harness.figures.pictures import atoms, class_means, explanation, heat_limit
+from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, grey_sheet, heat_sheet
 from harness.figures.theme import INK, LINE, SERIES, svg
 
@@ -12,18 +14,31 @@ __all__ = [
     "INK",
     "LEVELS",
     "LINE",
-    "Margin",
     "PALETTE",
     "SERIES",
+    "Column",
+    "Line",
+    "Margin",
+    "Panel",
     "Sheet",
     "agreement_matrix",
+    "atoms",
+    "beside",
     "class_means",
+    "class_table",
+    "confusion",
+    "counts",
+    "distributions",
     "explanation",
+    "firing",
     "forest",
     "grey_sheet",
     "heat_limit",
     "heat_sheet",
     "intervals",
+    "lines",
+    "ranges",
+    "reliability",
     "svg",
     "training_curves",
 ]

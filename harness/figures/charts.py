@@ -1,13 +1,12 @@
-"""Charts of numbers: matrices, intervals, curves."""
+"""Charts of numbers: tables in colours, intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,46 +15,134 @@ from harness.records import Floats
 from harness.text import words
 
 
-def matrix(axes: Axes, values: Floats, labels: Sequence[str], size: float = 10) -> None:
+def heat_table(
+    axes: Axes,
+    values: Floats,
+    texts: Sequence[Sequence[str]],
+    *,
+    limits: tuple[float, float],
+    colours: str,
+    size: float = 10,
+    below: Sequence[Sequence[str]] | None = None,
+) -> None:
+    """A table whose cells bear their numbers, on given axes; a cell of NaN is empty.
+
+    Args:
+        axes: They get a row and a column for each of the table's.
+        values: float [rows, columns], what the colours stand for.
+        texts: What stands in each cell.
+        limits: Ends of the colours' scale.
+        colours: The scale's name.
+        size: Of the text, in points.
+        below: A second, smaller line in each cell.
+    """
+    scale = mpl.colormaps[colours]
+    shades = scale(np.clip((values - limits[0]) / (limits[1] - limits[0]), 0, 1))
+    shades[np.isnan(values)] = 0
+    rows, columns = values.shape
+    axes.imshow(shades, extent=(0, columns, rows, 0), interpolation="none", aspect="auto")
+    for row, column in zip(*np.nonzero(~np.isnan(values)), strict=True):
+        ink = _ink_on(shades[row, column])
+        middle = row + (0.42 if below else 0.5)
+        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
+        axes.text(column + 0.5, middle, texts[row][column], fontsize=size, **style)
+        if below:
+            axes.text(column + 0.5, row + 0.72, below[row][column], fontsize=0.68 * size, **style)
+    for edge in range(1, max(rows, columns)):
+        style = {"color": "white", "linewidth": 1}
+        if edge < rows:
+            axes.axhline(edge, **style)
+        if edge < columns:
+            axes.axvline(edge, **style)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, rotation=0)
+    axes.set_xticks(np.arange(columns) + 0.5)
+    axes.set_yticks(np.arange(rows) + 0.5)
+
+
+def _ink_on(shade: Floats) -> str:
+    """Black or white, whichever is told better from a colour: always at least 4.5:1 (WCAG 2.2)."""
+    linear = np.where(shade[:3] <= 0.04045, shade[:3] / 12.92, ((shade[:3] + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+
+
+def matrix(
+    axes: Axes,
+    values: Floats,
+    labels: Sequence[str],
+    size: float = 10,
+    below: Sequence[Sequence[str]] | None = None,
+) -> None:
     """The lower triangle of a symmetric table, with its numbers, on given axes."""
     if len(labels) < 2:
         axes.axis("off")
         return
-    sns.heatmap(
-        values,
-        ax=axes,
-        mask=np.triu(np.ones_like(values, dtype=bool)),
-        vmin=-1,
-        vmax=1,
-        cmap="RdBu_r",
-        annot=True,
-        fmt=".2f",
-        annot_kws={"fontsize": size},
-        cbar=False,
-        square=True,
-        linewidths=1,
-        linecolor="none",
-        xticklabels=list(labels),
-        yticklabels=list(labels),
-    )
-    axes.grid(visible=False)
-    axes.tick_params(length=0, rotation=0)
     # the first row and the last column of a lower triangle are empty
-    axes.set_ylim(len(labels), 1)
-    axes.set_xlim(0, len(labels) - 1)
+    triangle = np.where(np.tri(len(labels), k=-1, dtype=bool), values, np.nan)[1:, :-1]
+    texts = [[f"{value:.2f}" for value in row] for row in triangle]
+    below = None if below is None else [row[:-1] for row in below[1:]]
+    heat_table(axes, triangle, texts, limits=(-1, 1), colours="RdBu_r", size=size, below=below)
+    axes.set_xticks(axes.get_xticks(), list(labels)[:-1])
+    axes.set_yticks(axes.get_yticks(), list(labels)[1:])
+    axes.set_aspect("equal")
 
 
-def agreement_matrix(names: Sequence[str], values: Mapping[tuple[str, str], float]) -> Figure:
-    """The pairs' agreements as a lower triangle."""
-    table = np.full((len(names), len(names)), np.nan)
-    for (a, b), value in values.items():
-        i, j = names.index(a), names.index(b)
-        table[i, j] = table[j, i] = value
+def agreement_matrix(
+    names: Sequence[str], values: Mapping[tuple[str, str], tuple[float, float | None, float | None]]
+) -> Figure:
+    """The pairs' agreements as a lower triangle, each (value, low, high) with its interval."""
+    size = len(names)
+    table = np.full((size, size), np.nan)
+    below = [[""] * size for _ in names]
+    for (a, b), (value, low, high) in values.items():
+        first, second = sorted((names.index(a), names.index(b)))
+        table[second, first] = value
+        if low is not None and high is not None:
+            below[second][first] = f"{low:.2f} to {high:.2f}"
     with themed():
-        figure = Figure(figsize=(4.6, 3.6))
+        figure = Figure(figsize=(1.5 * size, 1.15 * size))
         axes = figure.subplots()
-        matrix(axes, table, [words(name).replace(" ", "\n") for name in names], size=13)
+        matrix(axes, table, [words(name).replace(" ", "\n") for name in names], size=13, below=below)
         axes.tick_params(labelsize=9)
+    return figure
+
+
+def class_table(
+    values: Floats, rows: Sequence[str], columns: Sequence[str], lowest: tuple[int, int] | None
+) -> Figure:
+    """Agreement by class and pair, float [rows, columns], the lowest cell framed."""
+    with themed():
+        figure = Figure(figsize=(1.2 * len(columns) + 3, 0.36 * len(rows) + 0.7))
+        axes = figure.subplots()
+        texts = [[f"{value:.2f}" for value in row] for row in values]
+        bottom = float(np.floor(10 * np.nanmin(values, initial=0.9)) / 10)
+        heat_table(axes, values, texts, limits=(bottom, 1), colours="Blues")
+        if lowest is not None:
+            corner = (lowest[1] + 0.03, lowest[0] + 0.05)
+            axes.add_patch(mpl.patches.Rectangle(corner, 0.94, 0.9, fill=False, color=SERIES[1], linewidth=3))
+        axes.set_xticks(axes.get_xticks(), columns, fontsize=8)
+        axes.set_yticks(axes.get_yticks(), rows)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+    return figure
+
+
+def confusion(shares: Floats, classes: Sequence[str]) -> Figure:
+    """Of each true class (row) the percentage that is named each class (column), float [classes, classes].
+
+    Less than one percent stays empty.
+    """
+    with themed():
+        figure = Figure(figsize=(0.52 * len(classes) + 1.4, 0.44 * len(classes) + 1.2))
+        axes = figure.subplots()
+        texts = [[f"{100 * share:.0f}" if share >= 0.01 else "" for share in row] for row in shares]
+        shown = np.where(shares >= 0.01, shares, np.nan)
+        # the root brings out what is rare
+        heat_table(axes, np.sqrt(shown), texts, limits=(0, 1), colours="Blues", size=9)
+        axes.set_xticks(axes.get_xticks(), classes, rotation=40, ha="right")
+        axes.set_yticks(axes.get_yticks(), classes)
+        axes.set(xlabel="named [% of the class]", ylabel="true class")
     return figure
 
 
@@ -87,35 +174,8 @@ def intervals(
             )
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.set_ylim(len(rows) - 0.4, -1)
-        axes.set_xlim(min(-0.12, *(row[1] - 0.08 for row in rows)), 1.02)
+        axes.set_xlim(min([-0.12, *(row[1] - 0.08 for row in rows)]), 1.02)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(label)
-    return figure
-
-
-def training_curves(table: pd.DataFrame) -> Figure:
-    """Loss by epoch of the autoencoder and the classifier, and the classifier's training accuracy."""
-    panels = (
-        ("autoencoder", "loss", "autoencoder: squared error a pixel", "log"),
-        ("classifier", "loss", "classifier: cross-entropy [nats]", "log"),
-        ("classifier", "accuracy", "classifier: training accuracy", "linear"),
-    )
-    with themed():
-        figure = Figure(figsize=(10.2, 2.9))
-        for axes, (stage, column, title, scale) in zip(figure.subplots(1, 3), panels, strict=True):
-            part = table[table["stage"] == stage]
-            for number, (seed, rows) in enumerate(part.groupby("seed")):
-                colour = SERIES[number % len(SERIES)]
-                axes.plot(rows["epoch"], rows[column], color=colour, linewidth=1.8, label=f"seed {seed}")
-            axes.set_title(title)
-            axes.set_yscale(scale)
-            axes.set_xlabel("epoch")
-            axes.minorticks_off()
-            axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-            if scale == "log":
-                axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-        if len(set(table["seed"])) > 1:
-            axes.legend()
-        figure.tight_layout()
     return figure

@@ -103,7 +103,33 @@ def attribute(work: Work) -> None:
         codes = folder.read_arrays("codes.npz")
         with torch.no_grad():
             codes["reconstructions"] = to_numpy(network.autoencoder(images))
+        codes["class_contributions"] = to_numpy(
+            class_contributions(network, images, targets, len(work.dataset.classes))
+        )
         folder.write_arrays("codes.npz", codes)
+
+
+def class_contributions(network: PixelClassifier, images: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Mean over each class's images of z_j df_y/dz_j, what a unit adds to the class's logit.
+
+    It is the weight that `decoder_weighted` gives to the unit's atom.
+
+    Args:
+        network: In evaluation mode.
+        images: float32 [n, pixels], in [0, 1].
+        targets: int64 [n], the classes y.
+        classes: How many there are.
+
+    Returns:
+        float32 [classes, code width]; NaN where a class has no image.
+    """
+    with torch.no_grad():
+        codes = network.autoencoder.encode(images)
+    codes.requires_grad_()
+    logits = network.classifier(codes).gather(1, targets[:, None])
+    (slope,) = torch.autograd.grad(logits.sum(), codes)
+    contributions = (codes * slope).detach()
+    return torch.stack([contributions[targets == label].mean(dim=0) for label in range(classes)])
 
 
 def _maps(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
+
+import numpy as np
 
 from harness import figures
 from harness.criteria import show
 from harness.measurements import CONTROL_METHOD
+from harness.records import Estimate, Floats, Verdict
 from harness.report.page import Chart, Context, interval, no_samples, section
 from harness.runs import Run
 from harness.text import words
+
+Pair = tuple[str, str]
 
 
 @section("agreement", "Agreement, beside its controls")
@@ -22,27 +28,147 @@ def _agreement(run: Run) -> Context | str:
         pair: estimate
         for pair in itertools.combinations(names, 2)
         if (estimate := run.estimate(f"agreement_pair.{pair[0]}-{pair[1]}")) is not None
+        and estimate.estimate is not None
     }
+    criteria: list[Verdict] = (run.verdict or {})["criteria"]
+    declared = next((one.threshold for one in criteria if one.measurement == "agreement"), None)
+    threshold = declared if isinstance(declared, float) else None
+    return {
+        "matrix": _matrix(names, pairs, agreement),
+        "by_class": _by_class(run, pairs),
+        "spread": _spread(run, pairs, threshold),
+        "controls": _controls(run, agreement, threshold),
+        "beside": [one for name in _BESIDE if (one := run.estimate(name)) is not None],
+        "population": agreement.population,
+    }
+
+
+def _named(pair: Pair) -> str:
+    return f"{words(pair[0])} – {words(pair[1])}"
+
+
+def _matrix(names: tuple[str, ...], pairs: dict[Pair, Estimate], agreement: Estimate) -> Chart:
     values = {pair: one.estimate for pair, one in pairs.items() if one.estimate is not None}
     worst = min(values, key=lambda pair: values[pair])
-    criteria = {one.measurement: one for one in (run.verdict or {})["criteria"]}
-    threshold = criteria["agreement"].threshold if "agreement" in criteria else None
-    matrix = Chart(
+    return Chart(
         "agreement-matrix",
-        figures.agreement_matrix(names, values),
+        figures.agreement_matrix(
+            names, {pair: (values[pair], one.low, one.high) for pair, one in pairs.items()}
+        ),
         f"The methods' mean correlation is {show(agreement.estimate)}; the worst pair is "
         f"{words(worst[0])} and {words(worst[1])} with {show(values[worst])}.",
         ("pair", "agreement", "interval", "images"),
         [
-            (
-                f"{words(a)} – {words(b)}",
-                show(one.estimate),
-                interval(one.low, one.high),
-                one.n,
-            )
-            for (a, b), one in pairs.items()
+            (_named(pair), show(one.estimate), interval(one.low, one.high), one.n)
+            for pair, one in pairs.items()
         ],
     )
+
+
+def _by_image(run: Run, name: str) -> Floats:
+    """A measurement's mean over seeds for each explained image, float64 [n]; empty where there is none."""
+    values = run.per_sample(name)
+    return values.mean(axis=0) if values.shape[1] == len(_labels(run)) else np.empty(0)
+
+
+def _labels(run: Run) -> Any:
+    return run.directory.read_arrays("samples.npz")["labels"]
+
+
+def _by_class(run: Run, pairs: dict[Pair, Estimate]) -> Chart | None:
+    """Each class's agreement, of all pairs and of each; None where images have no values."""
+    named = {"all pairs": _by_image(run, "agreement")}
+    named |= {_named(pair): _by_image(run, f"agreement_pair.{pair[0]}-{pair[1]}") for pair in pairs}
+    if not all(len(values) for values in named.values()):
+        return None
+    labels = _labels(run)
+    present = np.unique(labels)
+    table = np.array(
+        [[_mean(values[labels == label]) for values in named.values()] for label in present], dtype=np.float64
+    )
+    if np.isnan(table[:, 1:]).all():
+        return None
+    row, column = np.unravel_index(int(np.nanargmin(table[:, 1:])), table[:, 1:].shape)
+    lowest = int(row), int(column) + 1
+    rows, columns = [run.classes[label] for label in present], list(named)
+    overall = int(np.nanargmin(table[:, 0]))
+    finding = (
+        f"The methods agree least on {rows[overall]}, {show(float(table[overall, 0]))} over all pairs; "
+        f"of single pairs it is {columns[lowest[1]]} on {rows[lowest[0]]}, "
+        f"{show(float(table[lowest]))} (framed)."
+    )
+    return Chart(
+        "agreement-classes",
+        figures.class_table(table, rows, [_broken(name) for name in columns], lowest),
+        finding,
+        ("class", *columns, "images"),
+        [
+            (name, *map(_show, values), int((labels == label).sum()))
+            for name, values, label in zip(rows, table, present, strict=True)
+        ],
+    )
+
+
+def _show(value: float) -> str:
+    return show(float(value) if np.isfinite(value) else None)
+
+
+def _mean(values: Floats) -> float:
+    """The mean of what is a number; NaN where nothing is."""
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def _broken(name: str) -> str:
+    """A column's name in short lines."""
+    return name.replace(" ", "\n").replace("\n–", " –")
+
+
+def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> Chart | None:
+    """How images differ in agreement, with the same images' controls; None where images have no values."""
+    agreed = _by_image(run, "agreement")
+    if not np.isfinite(agreed).any():
+        return None
+    rows = {"mean of the pairs": (agreed, False)}
+    rows |= {_named(pair): (_by_image(run, f"agreement_pair.{pair[0]}-{pair[1]}"), False) for pair in pairs}
+    titles = {one.name: one.title for one in run.estimates}
+    controls = {
+        titles[name]: (values, True)
+        for name in _CONTROLS_BY_IMAGE
+        if name in titles and np.isfinite(values := _by_image(run, name)).any()
+    }
+    finding = (
+        f"Half of the images lie between {show(_quantile(agreed, 0.25))} and "
+        f"{show(_quantile(agreed, 0.75))}, one in twenty under {show(_quantile(agreed, 0.05))}; "
+        f"the lowest reaches {show(_quantile(agreed, 0))}"
+    )
+    if threshold is not None:
+        under = int((agreed < threshold).sum())
+        finding += f", and {under:,} of {len(agreed):,} are under the threshold of {threshold:g}"
+    finding += "."
+    if controls:
+        highest = max(controls, key=lambda name: _mean(controls[name][0]))
+        over = int((agreed > controls[highest][0]).sum())
+        finding += f" On {over:,} of {len(agreed):,} images it is over the highest control, '{highest}'."
+    shares = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+    return Chart(
+        "agreement-spread",
+        figures.distributions(rows | controls, threshold, "correlation of an image's maps"),
+        finding,
+        ("what", "lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest"),
+        [
+            (name, *(show(_quantile(values, share)) for share in shares))
+            for name, (values, _) in (rows | controls).items()
+        ],
+    )
+
+
+def _quantile(values: Floats, share: float) -> float | None:
+    there = values[np.isfinite(values)]
+    return float(np.quantile(there, share)) if len(there) else None
+
+
+def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
     shown = [
         one
         for one in run.estimates
@@ -58,22 +184,28 @@ def _agreement(run: Run) -> Context | str:
         if highest is not None
         else "no control could be measured"
     )
-    chart = Chart(
+    return Chart(
         "agreement-controls",
         figures.intervals(
             [(one.title, one.estimate or 0.0, one.low, one.high, one in controls) for one in shown],
-            threshold if isinstance(threshold, float) else None,
+            threshold,
             "mean correlation of signed contribution maps",
         ),
         f"Agreement is {show(agreement.estimate)}; {beside}.",
         ("what", "mean correlation", "interval", "images"),
         [(one.title, show(one.estimate), interval(one.low, one.high), one.n) for one in shown],
     )
-    beside_rows = [one for name in _BESIDE if (one := run.estimate(name)) is not None]
-    return {"matrix": matrix, "controls": chart, "beside": beside_rows, "population": agreement.population}
 
 
 _CONTROLS = ("control_untrained", "control_repaired", "control_maps")
+_CONTROLS_BY_IMAGE = (
+    "control_untrained",
+    "control_repaired",
+    "control_maps.image",
+    "control_maps.reconstruction",
+    "control_maps.edges",
+    "control_maps.random",
+)
 _BESIDE = (
     "agreement_worst_pair",
     "agreement_sensitivity",

@@ -1,33 +1,56 @@
-"""Sections on the network: how well it learned, and its code."""
+"""Sections on the network: how well it learned, and how sure it is with what right."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from harness import figures
 from harness.criteria import show
+from harness.records import Floats, Ints
 from harness.report.page import Chart, Context, section
 from harness.runs import Run
+from harness.samples import confidences
+
+BINS = 10
+"""Bins of confidence, of equal width, in a reliability diagram."""
+
+SLIGHT = 0.005
+"""A gap between confidence and accuracy that is not worth a word."""
 
 
 @section("model", "The model")
 def _model(run: Run) -> Context | str:
     if not run.estimates:
         return "The run broke off before the model was measured."
-    table = run.training
     names = ("accuracy", "reconstruction", "fraction_unexplained", "sparsity", "below_k", "dead_units")
-    found = [one for name in names if (one := run.estimate(name)) is not None]
-    width = run.config.model.code_width
+    predictions = {seed: run.directory.seed(seed).read_arrays("predictions.npz") for seed in run.config.seeds}
+    logits = {seed: one["logits"] for seed, one in predictions.items()}
+    labels = next(iter(predictions.values()))["labels"]
+    bad = sum(int((~np.isfinite(one)).any(axis=1).sum()) for one in logits.values())
+    return {
+        "training": _training(run),
+        "confusion": None if bad else _confusion(run, logits, labels),
+        "calibration": None if bad else _calibration(logits, labels),
+        "bad": bad,
+        "estimates": [one for name in names if (one := run.estimate(name)) is not None],
+        "code_width": run.config.model.code_width,
+    }
+
+
+def _training(run: Run) -> Chart | None:
+    """Loss and accuracy by epoch; None where nothing was trained."""
+    table = run.training
     if not len(table):
-        return {"chart": None, "estimates": found, "code_width": width}
+        return None
     last = table.groupby(["seed", "stage"], sort=False).tail(1)
     ends = "; ".join(
         f"seed {row['seed']} {row['stage']} ends at {show(row['loss'])} after {row['epoch']} epochs"
         for row in last.to_dict("records")
     )
-    chart = Chart(
+    return Chart(
         "training",
         figures.training_curves(table),
         f"Loss by epoch: {ends}.",
@@ -42,8 +65,105 @@ def _model(run: Run) -> Context | str:
             for row in table.to_dict("records")
         ],
     )
-    return {"chart": chart, "estimates": found, "code_width": width}
 
 
 def _accuracy(value: Any) -> str:
     return "–" if value is None or np.isnan(value) else f"{value:.1%}"
+
+
+def _confusion(run: Run, logits: Mapping[int, Floats], labels: Ints) -> Chart:
+    """What each class is named, over all seeds."""
+    classes = run.classes
+    table = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    for one in logits.values():
+        np.add.at(table, (labels, one.argmax(axis=1)), 1)
+    totals = table.sum(axis=1)
+    wrong = np.where(np.eye(len(classes), dtype=bool), 0, table)
+    true, named = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    finding = "No test image is named wrongly."
+    if wrong.any():
+        finding = (
+            f"The most frequent confusion: {classes[true]} is named {classes[named]} "
+            f"{table[true, named]:,} times of {totals[true]:,} ({table[true, named] / totals[true]:.1%}); "
+            f"{wrong.sum():,} of {table.sum():,} predictions are wrong"
+            f"{f', over {len(logits)} seeds' if len(logits) > 1 else ''}."
+        )
+    shares = table / np.maximum(totals, 1)[:, None]
+    return Chart(
+        "confusion",
+        figures.confusion(shares, classes),
+        finding,
+        ("true class", *(f"named {name}" for name in classes), "images"),
+        [
+            (name, *row, total)
+            for name, row, total in zip(classes, table.tolist(), totals.tolist(), strict=True)
+        ],
+    )
+
+
+def calibration(sureness: Floats, right: Any, edges: Floats) -> tuple[dict[str, Floats], float]:
+    """How far confidence is from accuracy, by bins of confidence (Naeini et al. 2015, Guo et al. 2017).
+
+    The expected calibration error is the sum over bins b of n_b / n |accuracy_b - mean confidence_b|: 0 at
+    best, at most 1. It says nothing of single images, and depends on the bins.
+
+    Args:
+        sureness: float [n], the softmax maximum of each image, in [0, 1].
+        right: bool [n], whether it is named rightly.
+        edges: Ends of the bins (low, high], float [bins + 1], from 0 to 1; 0 itself is in the first.
+
+    Returns:
+        `count`, `confidence` and `accuracy` of each bin, float64 [bins], NaN in an empty bin; and the error.
+    """
+    place = np.clip(np.searchsorted(edges, sureness, side="left") - 1, 0, len(edges) - 2)
+    count = np.bincount(place, minlength=len(edges) - 1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(place, weights=sureness, minlength=len(count)) / count
+        accuracy = np.bincount(place, weights=np.asarray(right, dtype=float), minlength=len(count)) / count
+    error = float(np.nansum(count * np.abs(accuracy - confidence)) / count.sum())
+    return {"count": count, "confidence": confidence, "accuracy": accuracy}, error
+
+
+def _calibration(logits: Mapping[int, Floats], labels: Ints) -> Chart:
+    """Accuracy by confidence, a line for each seed."""
+    edges = np.linspace(0, 1, BINS + 1)
+    found: dict[str, dict[str, Floats]] = {}
+    sentences, rows = [], []
+    for seed, one in logits.items():
+        sureness, right = confidences(one), one.argmax(axis=1) == labels
+        name = f"seed {seed}"
+        found[name], error = calibration(sureness, right, edges)
+        gap = float(sureness.mean() - right.mean())
+        sentences.append(
+            f"{f'{name}: expected' if len(logits) > 1 else 'Expected'} calibration error {show(error)} "
+            f"in {BINS} bins; {_surety(gap)}: mean confidence {sureness.mean():.1%}, "
+            f"accuracy {right.mean():.1%}."
+        )
+        rows += [
+            (
+                name,
+                f"{low:.1f} to {high:.1f}",
+                int(bins_count),
+                _accuracy(confidence),
+                _accuracy(accuracy),
+            )
+            for low, high, bins_count, confidence, accuracy in zip(
+                edges[:-1],
+                edges[1:],
+                *(found[name][key] for key in ("count", "confidence", "accuracy")),
+                strict=True,
+            )
+        ]
+    return Chart(
+        "reliability",
+        figures.reliability(found, edges),
+        " ".join(sentences),
+        ("seed", "confidence", "images", "mean confidence", "accuracy"),
+        rows,
+    )
+
+
+def _surety(gap: float) -> str:
+    if abs(gap) < SLIGHT:
+        return "as sure as it is right"
+    return f"{'overconfident' if gap > 0 else 'underconfident'} by {100 * abs(gap):.1f} points"
