@@ -84,7 +84,7 @@ class Run:
         """The run directory as its own configuration names it, wherever it lies now."""
         return self.config.output / "runs" / self.provenance.run_id
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The classes' names, made safe to print."""
         return tuple(clean(name, 40) for name in self.provenance.dataset["classes"])

@@ -28,7 +28,10 @@ def clean(text: object, longest: int = LONGEST) -> str:
     What is left is legal in XML 1.0, shows left to right as it was written, and keeps its line breaks.
     Longer text is cut in the middle, so that both its ends can be read.
     """
-    text = _ANSI.sub("", str(text))
+    text = str(text)
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text  # as most is, and a page has thousands
+    text = _ANSI.sub("", text)
     kept = "".join(
         character
         for character in text

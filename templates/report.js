@@ -18,6 +18,18 @@ const gallery = (view) => {
   const cards = [...list.children], style = document.createElement("style");
   const dialog = view.querySelector("dialog");
   const methods = view.dataset.methods.split("|");
+  const nameOf = (card) => {
+    const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
+    return `${name}, test image ${card.id.slice(2)}`;
+  };
+  for (const card of cards) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "open", textContent: "large" });
+    button.ariaLabel = `Open ${nameOf(card)}, large`;
+    card.append(button);
+  }
+  // what stands below each map, as it was printed
+  const limits = new Map(cards.map((card) => [card, [...card.querySelectorAll("b")].map((one) => one.textContent)]));
   // a dash, where there is no agreement, stands before the lowest
   const value = (card, key) => {
     const number = key === "index" ? Number(card.id.slice(2)) : Number(card.dataset[key]);
@@ -56,7 +68,7 @@ const gallery = (view) => {
     const [across, down] = getComputedStyle(picture).aspectRatio.split("/").map(Number);
     const height = Math.round(side * (down || 1) / across);
     for (const card of cards) {
-      const own = Number(card.querySelector(`.map-${place}`).dataset.limit) / Number(view.dataset.shared);
+      const own = Number(limits.get(card)[place].slice(1)) / Number(view.dataset.shared);
       const anew = levels.map((level) => {
         let nearest = 0;
         levels.forEach((other, index) => {
@@ -86,8 +98,9 @@ const gallery = (view) => {
       document.head.append(style);
     }
     view.classList.toggle("on-shared", shared);
-    for (const map of view.querySelectorAll(".map")) {
-      map.querySelector("b").textContent = `±${shared ? Number(view.dataset.shared).toPrecision(2) : map.dataset.limit}`;
+    const common = `±${Number(view.dataset.shared).toPrecision(2)}`;
+    for (const [card, printed] of limits) {
+      card.querySelectorAll("b").forEach((one, place) => { one.textContent = shared ? common : printed[place]; });
     }
   };
 
@@ -95,8 +108,7 @@ const gallery = (view) => {
   const show = (card) => {
     open = card;
     const tiles = [...card.querySelectorAll(".tile")].map((tile) => tile.cloneNode(true));
-    const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
-    dialog.querySelector("h3").textContent = `${name}, test image ${card.id.slice(2)}`;
+    dialog.querySelector("h3").textContent = nameOf(card);
     dialog.querySelector(".finding").textContent = card.querySelector("[role=img]").ariaLabel;
     const [plain, overlaid] = dialog.querySelectorAll(".tiles");
     const below = tiles.map((tile) => tile.cloneNode(true));
@@ -113,8 +125,9 @@ const gallery = (view) => {
     const pairs = card.dataset.pairs.split(" ");
     dialog.querySelectorAll(".pairs td").forEach((cell, place) => { cell.textContent = pairs[place]; });
     dialog.querySelectorAll(".numbers tbody tr").forEach((row, place) => {
-      const { numbers, limit } = card.querySelector(`.map-${place}`).dataset;
-      [...numbers.split(" "), limit].forEach((number, at) => { row.cells[at + 1].textContent = number; });
+      const numbers = card.dataset.numbers.split(";")[place].split(" ");
+      numbers.push(limits.get(card)[place].slice(1));
+      numbers.forEach((number, at) => { row.cells[at + 1].textContent = number; });
     });
     if (!dialog.open) dialog.showModal();
   };

@@ -14,6 +14,7 @@ from PIL import Image
 
 from harness import figures, report
 from harness.artifacts import RunDirectory
+from harness.figures import sprites
 from harness.report import gallery
 from harness.runs import Run
 
@@ -60,7 +61,7 @@ def test_a_grey_sheet_holds_every_image() -> None:
     images = np.random.default_rng(0).random((21, 6))
     sheet = figures.grey_sheet(images, (2, 3))
     shown = pixels_of(sheet, (2, 3))[:21, ..., 0].reshape(21, 6) / 255
-    assert np.abs(shown - images).max() <= 0.5 / 63 + 0.5 / 255
+    assert np.abs(shown - images).max() <= 0.5 / (sprites.GREYS - 1) + 0.5 / 255
 
 
 def test_more_samples_than_fit_are_spread_over_classes_and_values() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.figures.charts import agreement_matrix, class_table, confusion, intervals
 from harness.figures.curves import Line, Panel, counts, firing, lines, reliability, training_curves
 from harness.figures.forest import Margin, forest
-from harness.figures.pictures import atoms, class_means, explanation, heat_limit
+from harness.figures.pictures import atoms, class_means, explanation, heat_limit, heat_limits
 from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, grey_sheet, heat_sheet
 from harness.figures.theme import INK, LINE, SERIES, svg
@@ -34,6 +34,7 @@ __all__ = [
     "forest",
     "grey_sheet",
     "heat_limit",
+    "heat_limits",
     "heat_sheet",
     "intervals",
     "lines",

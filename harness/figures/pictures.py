@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.figures.charts import matrix
+from harness.figures.sprites import GREYS
 from harness.figures.theme import themed
 from harness.measurements import correlations
 from harness.records import Floats
@@ -19,13 +20,23 @@ from harness.text import words
 
 def heat_limit(maps: Floats) -> float:
     """The symmetric limit of a diverging scale: the 99th percentile of |map|, and never 0."""
-    limit = float(np.quantile(np.abs(maps), 0.99)) if maps.size else 0.0
-    return limit or float(np.abs(maps).max(initial=0.0)) or 1.0
+    return float(heat_limits(np.reshape(maps, (1, -1)))[0])
+
+
+def heat_limits(maps: Floats) -> Floats:
+    """Each map's own limit: float [n], of float [n, pixels]."""
+    if not maps.size:
+        return np.ones(len(maps))
+    sizes = np.abs(maps)
+    limits = np.quantile(sizes, 0.99, axis=1)
+    limits = np.where(limits > 0, limits, sizes.max(axis=1))
+    return np.where(limits > 0, limits, 1.0)
 
 
 _STEPS = 31
 """Colours on each side of 0: more cannot be told apart, and make a picture several times as large."""
 
+_GREY = mpl.colormaps["gray"].resampled(GREYS)
 _DIVERGING = mpl.colormaps["RdBu_r"].resampled(2 * _STEPS + 1)
 
 PICTURE = 0.9
@@ -56,7 +67,7 @@ def _label(sheet: Axes, place: tuple[float, float], text: str, *, below: bool = 
 
 
 def _picture(sheet: Axes, place: tuple[float, float], image: Floats) -> None:
-    _show(sheet, place, image, cmap="gray", vmin=0, vmax=1)
+    _show(sheet, place, image, cmap=_GREY, vmin=0, vmax=1)
 
 
 def _heat(sheet: Axes, place: tuple[float, float], heat: Floats, limit: float) -> None:
@@ -71,7 +82,7 @@ def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Float
     colours = _DIVERGING((steps + 1) / 2)
     colours[..., 3] = np.clip(1.6 * np.abs(steps), 0, 1)
     # on a pale negative of the image both of the scale's ends can be seen
-    _show(sheet, place, image, cmap="gray_r", vmin=0, vmax=3)
+    _show(sheet, place, image, cmap=_GREY.reversed(), vmin=0, vmax=3)
     _show(sheet, place, colours)
 
 

@@ -99,6 +99,12 @@ def svg(figure: Figure, name: str) -> str:
     ):
         text = re.sub(part, "", text)
     text = text.replace("<svg ", f'<svg style="{_EVERYWHERE}" ', 1)
+    # a hundredth of a point is more than anybody sees
+    text = re.sub(
+        r' (?:d|x|y)="[^"]*"|translate\([^)]*\)',
+        lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]),
+        text,
+    )
     return re.sub(r"\n\s*", "\n", text).strip()
 
 
@@ -112,7 +118,6 @@ def _packed(code: str) -> str:
     packed.putpalette(np.ascontiguousarray(colours[:, :3]).tobytes())
     stream = io.BytesIO()
     opaque = bool((colours[:, 3] == 255).all())
-    packed.save(
-        stream, format="PNG", optimize=True, **{} if opaque else {"transparency": colours[:, 3].tobytes()}
-    )
+    transparency = {} if opaque else {"transparency": colours[:, 3].tobytes()}
+    packed.save(stream, format="PNG", optimize=True, **transparency)
     return base64.b64encode(stream.getvalue()).decode()

@@ -148,7 +148,7 @@ def _gallery(run: Run) -> Context | str:
     samples, table, agreement = samples.chosen(order), table[order], agreement[order]
     marks = _marks(samples, agreement)
     shape, maps = evidence.shape, {name: _finite(rows) for name, rows in samples.maps.items()}
-    limits = {name: np.array([figures.heat_limit(row) for row in rows]) for name, rows in maps.items()}
+    limits = {name: figures.heat_limits(rows) for name, rows in maps.items()}
     shared = figures.heat_limit(np.stack(list(maps.values())))
     sheets = {name: figures.heat_sheet(rows, limits[name], shape) for name, rows in maps.items()}
     sheets = {"image": figures.grey_sheet(samples.images, shape)} | sheets
@@ -239,13 +239,11 @@ def _card(
         "agreement": _number(agreement[place]),
         "finding": clean(finding, 400),
         "pairs": " ".join(_number(value) for value in table[place]),
+        "numbers": ";".join(
+            " ".join(_number(one) for one in (row.mean(), row.max(), row.std())) for row in rows.values()
+        ),
         "maps": [
-            {
-                "name": name,
-                "limit": f"{limits[name][place]:#.2g}",
-                "numbers": " ".join(_number(one) for one in (row.mean(), row.max(), row.std())),
-                "blank": _blank(row),
-            }
+            {"name": name, "limit": f"{limits[name][place]:#.2g}", "blank": _blank(row)}
             for name, row in rows.items()
         ],
     }
@@ -257,4 +255,4 @@ def _blank(row: Floats) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "–"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}" if np.isfinite(value) else "–"
