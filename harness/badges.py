@@ -24,15 +24,21 @@ SIZE, MARGIN = 11, 6
 
 _WIDTHS = {
     "'IJijl": 0.3,
-    " (),-./:;[\\]ft|·": 0.4,
-    '!"*_`r–': 0.5,
-    "?FLcksvxyz": 0.6,
-    "&DGHNOQU": 0.8,
-    "#+<=>M^w~": 0.9,
-    "%@Wm…": 1.0,
+    " ,./:;\\|·": 0.35,
+    "()-[]ft": 0.4,
+    "!r": 0.45,
+    '"*_`–': 0.5,
+    "?csz": 0.55,
+    "FLkvxy": 0.6,
+    "ABCKRVXZ": 0.7,
+    "NU": 0.75,
+    "&DGHOQ": 0.8,
+    "#+<=>^w~": 0.85,
+    "M": 0.9,
+    "%@Wm…": 1,
 }
 _WIDTH_OF = {character: width for group, width in _WIDTHS.items() for character in group}
-"""Advance widths of DejaVu Sans in ems, rounded up; all others of ASCII have 0.7."""
+"""Advance widths of DejaVu Sans in ems, rounded up; all others of ASCII have 0.65."""
 
 
 def badge(verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def svg(values: Mapping[str, Any]) -> str:
 
 def width_of(text: str) -> int:
     """Pixels that a text takes in a wide sans-serif, at the badge's size, rounded up a little."""
-    ems = sum(_WIDTH_OF.get(one, 0.7 if one.isascii() else _wide(one)) for one in text)
+    ems = sum(_WIDTH_OF.get(one, 0.65 if one.isascii() else _wide(one)) for one in text)
     return int(ems * SIZE) + 1
 
 

@@ -276,6 +276,8 @@ def test_a_difference_is_drawn_on_the_scale_of_both(tmp_path: Path) -> None:
     assert sheets["m0d"][0, 0, 2] > sheets["m0d"][0, 0, 0] + 50
     assert np.ptp(sheets["m1d"].reshape(-1, 3), axis=0).max() == 0
     assert "±1<" in page
+    assert page.count('"m1d">same<') == 12
+    assert page.count(">same<") == 12
 
 
 def test_no_more_than_a_page_takes_are_shown(

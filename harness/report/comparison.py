@@ -64,7 +64,7 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
         raise OutputError(
             f"--output {path}: cannot be written ({error.strerror}); name another file"
         ) from None
-    return path, told
+    return path, "; ".join(told)
 
 
 def _place(run: RunDirectory) -> Path:
@@ -158,7 +158,10 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
                 "index": int(common.indices[at]),
                 "class": clean(a.dataset["classes"][common.labels[at]], 40),
                 "change": float(changes[at]),
-                "rows": [(float(kept[name][at]), float(limits[name][row])) for name in loaded],
+                "rows": [
+                    (float(kept[name][at]), float(limits[name][row]), bool((x[at] == y[at]).all()))
+                    for name, (x, y) in loaded.items()
+                ],
             }
             for row, at in enumerate(places)
         ],

@@ -249,8 +249,8 @@ def _flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, "none" if values in ("", None) else str(values)
 
 
-def moved(a: Side, b: Side, rows: Sequence[Row]) -> str:
-    """What moved from A to B, in a sentence."""
+def moved(a: Side, b: Side, rows: Sequence[Row]) -> tuple[str, str]:
+    """What became of the verdict, and of the numbers, from A to B: a sentence each."""
     before, after = ((side.verdict or {}).get("verdict", "not judged") for side in (a, b))
     parts = [f"{after.upper()}, as before" if before == after else f"{before.upper()} became {after.upper()}"]
     parts += [f"{row.title} {row.told}" for row in rows if row.told][:3]
@@ -259,16 +259,15 @@ def moved(a: Side, b: Side, rows: Sequence[Row]) -> str:
         (row for row in compared if row.paired.clear),
         key=lambda row: -abs(row.paired.change or 0.0) / _width(row.paired),
     )
+    numbers = f"none of {len(compared)} changes on the same images is larger than its doubt"
     if not compared:
-        parts.append("no change has an interval")
-    elif not clear:
-        parts.append(f"none of {len(compared)} changes on the same images is larger than its doubt")
-    else:
+        numbers = "no change has an interval"
+    elif clear:
         named = ", ".join(f"{row.title} {signed(row.paired.change)} ({row.judgement})" for row in clear[:3])
-        parts.append(
-            f"{len(clear)} of {len(compared)} changes on the same images are larger than their doubt: {named}"
+        numbers = (
+            f"larger than their doubt are {len(clear)} of {len(compared)} changes on the same images: {named}"
         )
-    return "; ".join(clean(part) for part in parts)
+    return "; ".join(clean(part) for part in parts), clean(numbers, 1000)
 
 
 def _width(one: Paired) -> float:
