@@ -356,6 +356,22 @@ def test_what_intervals_do_not_tell_apart_is_not_worst(
     assert ("none can be told apart as worst" in chart.finding) != told
 
 
+@pytest.mark.parametrize(("bounds", "told"), [((-0.97, -0.93), True), ((-0.97, 0.01), False)])
+def test_what_new_weights_leave_is_compared_without_its_sign(
+    finished: RunDirectory, bounds: tuple[float, float], told: bool
+) -> None:
+    """The method that keeps most is named by the absolute value, and as worst where its interval tells."""
+    run = with_estimates(finished, {"randomisation.smoothgrad.classifier.0": (-0.95, *bounds)})
+    found = context(run, "validity")
+    chart = next(
+        one["chart"] for one in found["questions"] if one["chart"] and one["chart"].name == "randomisation"
+    )
+    assert "more than 0.95 in absolute value (smoothgrad" in chart.finding
+    assert ("smoothgrad, worst" in chart.finding) == told
+    marked = [row["method"] for row in found["overview"]["rows"] if "follows the weights" in row["worst"]]
+    assert marked == (["smoothgrad"] if told else [])
+
+
 def test_faithfulness_curves_are_the_probes_means(small: Run) -> None:
     """The table behind the curves holds the means over images, each class weighing the same."""
     questions = context(small, "validity")["questions"]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from harness import figures
 from harness.criteria import show
-from harness.figures import Column, Line, Panel
+from harness.figures import Line, Panel
 from harness.measurements import CONTROL_METHOD, Evidence
 from harness.records import Estimate, Floats
-from harness.report.page import Chart, Context, interval, no_samples, section
+from harness.report.methods import Number, beside, numbers_of, quartiles, worst_of
+from harness.report.page import Chart, Context, no_samples, section
 from harness.runs import Run
 from harness.statistics import stratified_mean
 from harness.text import words
-
-Number = tuple[float | None, float | None, float | None]
-"""A number and its interval's bounds."""
 
 _VALIDITY = {
     "Are the maps what they claim to be?": ("attribution_integrity", "attribution_copies"),
@@ -78,38 +76,23 @@ def completeness(evidence: Evidence) -> dict[str, Floats]:
         }
 
 
-def _quartiles(values: Floats) -> Number:
-    """The median and the middle half of what is finite."""
-    there = values[np.isfinite(values)]
-    if not len(there):
-        return None, None, None
-    low, median, high = (float(one) for one in np.quantile(there, (0.25, 0.5, 0.75)))
-    return median, low, high
-
-
-def _worst(numbers: Sequence[Number], higher_is_better: bool) -> int | None:
-    """The place of the worst; None where by intervals, or by values, it is not told from the next."""
-    known = [place for place, (value, *_) in enumerate(numbers) if value is not None]
-    if len(known) < 2:
-        return None
-    sign = 1 if higher_is_better else -1
-    worst, other = sorted(known, key=lambda place: sign * (numbers[place][0] or 0.0))[:2]
-    (value, low, high), (rival, lowest, highest) = numbers[worst], numbers[other]
-    if low is not None and high is not None and lowest is not None and highest is not None:
-        return worst if high < lowest or highest < low else None
-    return worst if value != rival else None
-
-
-def _kept(joint: Mapping[str, Estimate], name: str) -> float | None:
+def _kept(joint: Mapping[str, Estimate], name: str) -> Number:
     """The largest |correlation| that a method's maps keep under new weights, of all cascades."""
-    kept = [
-        abs(one.estimate)
+    cascades = [
+        one
         for one in joint.values()
         if one.name.startswith(f"randomisation.{name}.")
         and not one.name.startswith(f"randomisation.{name}.alone.")
         and one.estimate is not None
     ]
-    return max(kept, default=None)
+    if not cascades:
+        return None, None, None
+    most = max(cascades, key=lambda one: abs(one.estimate or 0.0))
+    value = abs(most.estimate or 0.0)
+    if most.low is None or most.high is None:
+        return value, None, None
+    low, high = sorted((abs(most.low), abs(most.high)))
+    return value, 0.0 if most.low < 0 < most.high else low, high
 
 
 def _overview(
@@ -118,16 +101,16 @@ def _overview(
     """Methods by questions: each number, and which is worst."""
 
     def of(base: str) -> Callable[[str], Number]:
-        return lambda name: _numbers(joint, base, (name,))[0]
+        return lambda name: numbers_of(joint, base, (name,))[0]
 
     asked: list[tuple[str, str, bool, Callable[[str], Number]]] = [
-        ("adds up", "gap", False, lambda name: (_quartiles(gaps[name])[0], None, None)),
+        ("adds up", "gap", False, lambda name: (quartiles(gaps[name])[0], None, None)),
         ("names the pixels", "advantage over |x|", True, of("faithfulness")),
         (
             "follows the weights",
             "largest |correlation| kept",
             False,
-            lambda name: (_kept(joint, name), None, None),
+            lambda name: _kept(joint, name),
         ),
         ("is stable", "max-sensitivity", False, of("max_sensitivity")),
         ("is concentrated", "Gini", True, of("concentration")),
@@ -135,7 +118,7 @@ def _overview(
     columns = []
     for question, unit, better, read in asked:
         numbers = [read(name) for name in names]
-        columns.append((question, unit, better, numbers, _worst(numbers, better)))
+        columns.append((question, unit, better, numbers, worst_of(numbers, better)))
     rows = [
         {
             "method": words(name),
@@ -155,9 +138,9 @@ def _charts(
     run: Run, names: tuple[str, ...], joint: Mapping[str, Estimate], gaps: Mapping[str, Floats]
 ) -> dict[str, Chart]:
     """The chart of each question that has one, by the last of the question's measurements."""
-    spread = [_quartiles(gaps[name]) for name in names]
+    spread = [quartiles(gaps[name]) for name in names]
     made = {
-        "completeness": _beside(
+        "completeness": beside(
             "completeness",
             names,
             {"Completeness gap": (spread, False)},
@@ -171,73 +154,14 @@ def _charts(
         "max_sensitivity": ({"Max-sensitivity": ("max_sensitivity", False)}, "share of the map's norm"),
         "concentration": ({"Concentration": ("concentration", True)}, "Gini's index"),
         "centre_of_mass": (
-            {"on the foreground": ("foreground_share", None), "on the border": ("border_share", None)},
+            {"On the foreground": ("foreground_share", None), "On the border": ("border_share", None)},
             "share of |sensitivity|",
         ),
     }
     for key, (asked, unit) in families.items():
-        columns = {title: (_numbers(joint, base, names), better) for title, (base, better) in asked.items()}
-        made[key] = _beside(key.replace("_", "-"), names, columns, unit)
+        columns = {title: (numbers_of(joint, base, names), better) for title, (base, better) in asked.items()}
+        made[key] = beside(key.replace("_", "-"), names, columns, unit)
     return {key: chart for key, chart in made.items() if chart is not None}
-
-
-def _numbers(joint: Mapping[str, Estimate], base: str, names: tuple[str, ...]) -> list[Number]:
-    found = [joint.get(f"{base}.{name}") for name in names]
-    return [(None, None, None) if one is None else (one.estimate, one.low, one.high) for one in found]
-
-
-def _beside(
-    name: str,
-    methods: tuple[str, ...],
-    columns: Mapping[str, tuple[list[Number], bool | None]],
-    unit: str,
-    log: bool = False,
-) -> Chart | None:
-    """Methods beside one another; None where nothing was measured."""
-    if not any(value is not None for numbers, _ in columns.values() for value, *_ in numbers):
-        return None
-    drawn, sentences = [], []
-    for title, (numbers, better) in columns.items():
-        values = [value for value, *_ in numbers]
-        # the bars of a logarithmic chart are no intervals, but where the images lie
-        told = [(value, None, None) for value in values] if log else numbers
-        worst = None if better is None else _worst(told, better)
-        end = {True: ", higher is better", False: ", lower is better", None: ""}[better]
-        drawn.append(Column(title, unit + end, numbers, log=log, worst=worst))
-        sentences.append(_sentence(title, methods, values, worst, better))
-    rows = [
-        (words(method), *(cell for numbers, _ in columns.values() for cell in _cells(numbers[place])))
-        for place, method in enumerate(methods)
-    ]
-    heads = [head for title in columns for head in (title, "from – to")]
-    figure = figures.beside(
-        [words(method) for method in methods], drawn, width=9 if len(drawn) == 1 else 10.5
-    )
-    return Chart(name, figure, " ".join(sentences), ("method", *heads), rows)
-
-
-def _cells(number: Number) -> tuple[str, str]:
-    return show(number[0]), interval(number[1], number[2])
-
-
-def _sentence(
-    title: str,
-    methods: tuple[str, ...],
-    values: list[float | None],
-    worst: int | None,
-    better: bool | None,
-) -> str:
-    known = {words(method): value for method, value in zip(methods, values, strict=True) if value is not None}
-    if not known:
-        return f"{title}: not measured."
-    if worst is not None:
-        bad = words(methods[worst])
-        rest = {name: value for name, value in known.items() if name != bad}
-        others = f"the others have {show(min(rest.values()))} to {show(max(rest.values()))}"
-        return f"{title}: {bad} is worst with {show(known[bad])}; {others}."
-    title = title if better is None else f"{title}: none can be told apart as worst"
-    least, most = min(known, key=lambda one: known[one]), max(known, key=lambda one: known[one])
-    return f"{title}: from {show(known[least])} ({least}) to {show(known[most])} ({most})."
 
 
 _BASELINES = {"image": "the image itself, |x|", "random": "a random order"}
@@ -284,7 +208,7 @@ def _faithfulness(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estima
             for name, mean in means.items()
         ]
         areas = {name: one.estimate for name in orders if (one := joint.get(f"{curve}.{name}")) is not None}
-        worst = _worst(_numbers(joint, curve, methods), better)
+        worst = worst_of(numbers_of(joint, curve, methods), better)
         told = ", ".join(f"{_BASELINES.get(name, words(name))} {show(area)}" for name, area in areas.items())
         sentence = f"Area under {curve}: {told}"
         sentences.append(f"{sentence}{f'; {words(methods[worst])} is worst' if worst is not None else ''}.")
@@ -322,14 +246,15 @@ def _randomisation(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estim
             )
         ticks = ("trained", *(layer.replace("classifier.", "layer ") for layer in layers))
         panels.append(Panel(title, "new weights in", found, y_label="correlation with the map", ticks=ticks))
-    kept = [_kept(joint, name) for name in methods]
-    worst = _worst([(value, None, None) for value in kept], higher_is_better=False)
-    known = {words(name): value for name, value in zip(methods, kept, strict=True) if value is not None}
-    if not known:
+    kept = {name: number for name in methods if (number := _kept(joint, name))[0] is not None}
+    if not kept:
         return None
-    most = words(methods[worst]) if worst is not None else next(iter(known))
+    sizes = {name: value or 0.0 for name, (value, *_) in kept.items()}
+    most = max(sizes, key=lambda name: sizes[name])
+    told = worst_of(list(kept.values()), higher_is_better=False) is not None
     finding = (
-        f"With new weights from the output backwards {most} keeps most of its maps: "
-        f"a correlation of {show(known[most])} in absolute value, where 1 is a map that knows no weights."
+        f"With new weights from the output backwards no map keeps a correlation of more than "
+        f"{show(sizes[most])} in absolute value ({words(most)}"
+        f"{', worst' if told else '; none can be told apart as worst'}); 1 were a map that knows no weights."
     )
     return Chart("randomisation", figures.lines(panels), finding, ("correlation kept", *layers), rows)
