@@ -48,12 +48,8 @@ def heat_table(
         axes.text(column + 0.5, middle, texts[row][column], fontsize=size, **style)
         if below:
             axes.text(column + 0.5, row + 0.72, below[row][column], fontsize=0.68 * size, **style)
-    for edge in range(1, max(rows, columns)):
-        style = {"color": "white", "linewidth": 1}
-        if edge < rows:
-            axes.axhline(edge, **style)
-        if edge < columns:
-            axes.axvline(edge, **style)
+    axes.hlines(range(1, rows), 0, columns, color="white", linewidth=1)
+    axes.vlines(range(1, columns), 0, rows, color="white", linewidth=1)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, rotation=0)

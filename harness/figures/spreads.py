@@ -27,25 +27,32 @@ def distributions(values: Mapping[str, tuple[Floats, bool]], threshold: float | 
     with themed():
         figure = Figure(figsize=(10.5, 0.8 + 0.34 * len(values)))
         axes = figure.subplots()
+        spread: list[tuple[int, Floats, bool]] = []
         for place, (numbers, control) in enumerate(values.values()):
             there = numbers[np.isfinite(numbers)]
-            colour = SERIES[1] if control else SERIES[0]
             if len(there) > 1 and np.ptp(there) > 0:
-                sns.violinplot(
-                    x=there,
-                    y=np.full(len(there), place),
-                    orient="h",
-                    native_scale=True,
-                    cut=0,
-                    gridsize=24,
-                    inner=None,
-                    width=0.9,
-                    linewidth=0,
-                    color=colour,
-                    ax=axes,
-                )
+                spread.append((place, there, control))
             if len(there):
                 axes.plot(np.median(there), place, "D" if control else "o", color=INK, markersize=4, zorder=3)
+        if spread:
+            sizes = [len(there) for _, there, _ in spread]
+            sns.violinplot(
+                x=np.concatenate([there for _, there, _ in spread]),
+                y=np.repeat([place for place, *_ in spread], sizes),
+                hue=np.repeat([control for *_, control in spread], sizes),
+                palette={False: SERIES[0], True: SERIES[1]},
+                orient="h",
+                native_scale=True,
+                dodge=False,
+                legend=False,
+                cut=0,
+                gridsize=24,
+                inner=None,
+                width=0.9,
+                linewidth=0,
+                density_norm="width",
+                ax=axes,
+            )
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
             axes.annotate(
@@ -132,23 +139,24 @@ def ranges(
     with themed():
         figure = Figure(figsize=(width, 0.8 + 0.25 * len(rows)))
         axes = figure.subplots()
-        for place, (_, numbers, nominal) in enumerate(rows):
-            axes.plot(
-                [nominal - tolerance, nominal + tolerance],
-                [place, place],
-                color=SERIES[2],
-                alpha=0.35,
-                linewidth=8,
-                solid_capstyle="butt",
-            )
-            axes.plot(nominal, place, "|", color=INK, markersize=10)
-            inside = np.array([abs(number - nominal) <= tolerance for number in numbers], dtype=bool)
-            kept = np.asarray(numbers, dtype=np.float64)
-            axes.plot(kept[inside], np.full(inside.sum(), place), "o", color=SERIES[0], markersize=4)
-            axes.plot(kept[~inside], np.full((~inside).sum(), place), "X", color=SERIES[5], markersize=6)
-        axes.plot([], [], "o", color=SERIES[0], label="a setting")
-        axes.plot([], [], "X", color=SERIES[5], label="outside the tolerance")
-        axes.plot([], [], "|", color=INK, markersize=10, label="nominal")
+        nominal = np.array([row[2] for row in rows])
+        sizes = [len(row[1]) for row in rows]
+        places = np.repeat(np.arange(len(rows)), sizes)
+        found = np.concatenate([np.asarray(row[1], dtype=np.float64) for row in rows])
+        inside = np.abs(found - nominal[places]) <= tolerance
+        axes.hlines(
+            range(len(rows)),
+            nominal - tolerance,
+            nominal + tolerance,
+            color=SERIES[2],
+            alpha=0.35,
+            linewidth=8,
+        )
+        axes.plot(found[inside], places[inside], "o", color=SERIES[0], markersize=4, label="a setting")
+        axes.plot(
+            found[~inside], places[~inside], "X", color=SERIES[5], markersize=6, label="outside the tolerance"
+        )
+        axes.plot(nominal, np.arange(len(rows)), "|", color=INK, markersize=10, label="nominal")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), ncol=3)
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
