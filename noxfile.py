@@ -37,11 +37,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks: how long the hot parts take, then both sides alternating into `artifacts/bench.json`."""
+    """Benchmarks: the hot parts, then both sides alternating, then the page, into `artifacts/bench.json`."""
     session.install("-e", ".[test]")
     threads = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
     session.run("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks", env=threads)
     session.run("python", "-m", "tests.benchmarks.ratios", *session.posargs, env=threads)
+    if not {"--growth", "--metrics"} & set(session.posargs):
+        session.run("python", "-m", "tests.benchmarks.page", *session.posargs, env=threads)
 
 
 @nox.session(name="gate-quality")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ from playwright.sync_api import Error as BrowserError
 
 from harness import judging, report
 from harness.artifacts import RunDirectory
-from tests.browser.visits import Visit, find_browser, without_browser
+from tests.browser import visits
+from tests.browser.visits import Visit
 
 PATIENCE = 30_000
 """Milliseconds to wait for what must come: many, for machines are shared."""
@@ -38,14 +38,14 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser without a window."""
-    path = find_browser()
-    # a browser's sandbox refuses root, as whom builds in containers run
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    path = visits.installed()
+    if path is None:
+        visits.without_browser(f"no browser: none of {', '.join(visits.NAMES)} is installed")
     with sync_playwright() as driver:
         try:
-            started = driver.chromium.launch(executable_path=path, args=flags)
+            started = driver.chromium.launch(executable_path=path, args=visits.flags())
         except BrowserError as error:
-            without_browser(f"{path} does not start: {error.message.splitlines()[0]}")
+            visits.without_browser(f"{path} does not start: {error.message.splitlines()[0]}")
         yield started
         started.close()
 
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     """Opens files in the browser; a page that asks for anything, or complains, fails the test at its end."""
-    visits: list[Visit] = []
+    opened: list[Visit] = []
     expect.set_options(timeout=PATIENCE)
 
     def open_page(
@@ -72,14 +72,14 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
             reduced_motion="reduce",
         )
         context.set_default_timeout(PATIENCE)
-        visits.append(Visit(context.new_page(), file))
-        visits[-1].listen()
-        visits[-1].page.goto(file.as_uri() + fragment)
-        return visits[-1]
+        opened.append(Visit(context.new_page(), file))
+        opened[-1].listen()
+        opened[-1].page.goto(file.as_uri() + fragment)
+        return opened[-1]
 
     yield open_page
-    complaints = [one for visited in visits for one in visited.complaints()]
-    for visited in visits:
+    complaints = [one for visited in opened for one in visited.complaints()]
+    for visited in opened:
         visited.page.context.close()
     assert complaints == []
 
@@ -101,8 +101,8 @@ def page_file(finished_run: RunDirectory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile_file(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a red run whose classes, branch, data set and title are hostile."""
+def hostile_run(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """The small run, red, with hostile names of classes, branch, data set and title, and its report."""
     target = tmp_path_factory.mktemp("hostile") / "artifacts" / "runs" / "small"
     shutil.copytree((finished_output / "latest").resolve(), target)
     run = RunDirectory.open(target)
@@ -124,4 +124,11 @@ def hostile_file(finished_output: Path, tmp_path_factory: pytest.TempPathFactory
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     (run / "estimates.json").write_text(json.dumps(estimates), encoding="utf-8")
     judging.judge(run)
-    return report.render(run)
+    report.render(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def hostile_file(hostile_run: RunDirectory) -> Path:
+    """The report of the hostile run."""
+    return hostile_run / "report.html"

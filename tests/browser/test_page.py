@@ -48,12 +48,13 @@ def test_faults_are_found(visit: Open, faulty_file: Path) -> None:
 def test_a_browser_may_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no browser the tests are skipped with the reason, and fail where one is required."""
     monkeypatch.setattr(visits, "NAMES", ("no-such-browser",))
+    assert visits.installed() is None
     monkeypatch.delenv("HARNESS_BROWSER", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="none of no-such-browser is installed"):
-        visits.find_browser()
+    with pytest.raises(pytest.skip.Exception, match="none is there"):
+        visits.without_browser("none is there")
     monkeypatch.setenv("HARNESS_BROWSER", "required")
-    with pytest.raises(pytest.fail.Exception, match="none of no-such-browser is installed"):
-        visits.find_browser()
+    with pytest.raises(pytest.fail.Exception, match="none is there"):
+        visits.without_browser("none is there")
 
 
 def test_the_page_is_silent(visit: Open, page_file: Path) -> None:

@@ -27,12 +27,14 @@ def without_browser(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def find_browser() -> str:
-    """The installed browser's path."""
-    for name in NAMES:
-        if (path := shutil.which(name)) is not None:
-            return path
-    without_browser(f"no browser: none of {', '.join(NAMES)} is installed")
+def installed() -> str | None:
+    """The path of the first browser that is there."""
+    return next((path for path in map(shutil.which, NAMES) if path is not None), None)
+
+
+def flags() -> list[str]:
+    """A browser's sandbox refuses root, as whom builds in containers run."""
+    return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 @dataclass
