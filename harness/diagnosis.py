@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict
 from harness.samples import confidences
-from harness.text import clean
+from harness.text import clean, words
 
 WORST = 3
 """How many images are named."""
@@ -97,6 +98,59 @@ def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
         return [f"unknown ({clean(error)})"]
 
 
+@dataclass(frozen=True)
+class Lowest:
+    """The explained image whose maps agree least, the mean over seeds.
+
+    Attributes:
+        index: Its position in the test set.
+        label: Its class's name.
+        agreement: The mean over pairs; None where a map is constant and has no correlation.
+        pair: The two methods that agree least on it; empty where none has a correlation.
+        of_pair: Their agreement on it.
+    """
+
+    index: int
+    label: str
+    agreement: float | None
+    pair: str
+    of_pair: float | None
+
+
+def lowest_agreement(run: RunDirectory) -> Lowest | None:
+    """The explained image whose maps agree least; None where agreement was not measured image by image.
+
+    An image whose maps have no correlation counts as the lowest.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    values = run.read_arrays("measurements/agreement.npz").get("agreement")
+    chosen = run.read_arrays("samples.npz")
+    if values is None or not values.size or values.shape[1] != len(chosen["indices"]):
+        return None
+    means = values.mean(axis=0)
+    place = int(np.nan_to_num(means, nan=-2.0).argmin())
+    pairs = {
+        name.removeprefix("agreement_pair."): float(rows[:, place].mean())
+        for name, rows in run.read_arrays("measurements/agreement_pair.npz").items()
+        if name.startswith("agreement_pair.") and rows.ndim == 2 and rows.shape[1] > place
+    }
+    known = {name: value for name, value in pairs.items() if np.isfinite(value)}
+    pair = min(known, key=lambda one: known[one], default="")
+    return Lowest(
+        index=int(chosen["indices"][place]),
+        label=clean(run.read_provenance().dataset["classes"][int(chosen["labels"][place])], 40),
+        agreement=float(means[place]) if np.isfinite(means[place]) else None,
+        pair=_pair(pair),
+        of_pair=known.get(pair),
+    )
+
+
+def _pair(name: str) -> str:
+    return words(name.replace("-", " – "))
+
+
 _PARTS: Mapping[str, tuple[str, str, Callable[[list[tuple[float, str]]], tuple[float, str]]]] = {
     "agreement": ("agreement_pair", "pair", min),
     "agreement_worst_pair": ("agreement_pair", "pair", min),
@@ -114,7 +168,7 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
     # the first of a name is that of all seeds together
     known = {one.name: one.estimate for one in reversed(run.read_estimates())}
     found = [
-        (value, name.removeprefix(f"{base}.").replace("-", " – ").replace("_", " "))
+        (value, _pair(name.removeprefix(f"{base}.")))
         for name, value in known.items()
         if name.startswith(f"{base}.") and value is not None
     ]

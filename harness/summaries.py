@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from harness.artifacts import RunDirectory
 from harness.criteria import show, show_threshold
+from harness.diagnosis import lowest_agreement
 from harness.errors import RunError
-from harness.records import Floats, Verdict
-from harness.text import clean, words
+from harness.records import Verdict
+from harness.text import clean
 
 LONGEST = 256_000
 """Bytes of a summary at most. GitHub takes 1 MiB a step, other CIs less, and nobody reads more."""
@@ -49,36 +48,17 @@ def summary(run: RunDirectory, verdict: Mapping[str, Any], lines: Sequence[str])
 def worst_sample(run: RunDirectory) -> str:
     """The explained image whose maps agree least: index, class, value, worst pair and place in the report."""
     try:
-        values = run.read_arrays("measurements/agreement.npz").get("agreement")
-        pairs = run.read_arrays("measurements/agreement_pair.npz")
-        chosen = run.read_arrays("samples.npz")
-        classes = run.read_provenance().dataset["classes"]
+        lowest = lowest_agreement(run)
     except RunError as error:
         return f"unknown ({_text(error)})"
-    if values is None or not values.size or values.shape[1] != len(chosen["indices"]):
+    if lowest is None:
         return "none, the maps' agreement was not measured"
-    means = values.mean(axis=0)
-    # an image whose maps have no correlation counts as the worst
-    place = int(np.nan_to_num(means, nan=-2.0).argmin())
-    index, name = int(chosen["indices"][place]), _text(classes[int(chosen["labels"][place])], 40)
-    value = "has no correlation" if np.isnan(means[place]) else f"agreement {show(float(means[place]))}"
+    value = "has no correlation" if lowest.agreement is None else f"agreement {show(lowest.agreement)}"
+    pair = f", worst pair {_text(lowest.pair)} {show(lowest.of_pair)}" if lowest.pair else ""
     return (
-        f"test image **{index}** ({name}), {value}{_worst_pair(pairs, place)}; "
-        f"in the report {_code(f'report.html#s-{index}')}"
+        f"test image **{lowest.index}** ({_text(lowest.label, 40)}), {value}{pair}; "
+        f"in the report {_code(f'report.html#s-{lowest.index}')}"
     )
-
-
-def _worst_pair(pairs: Mapping[str, Floats], place: int) -> str:
-    found = {
-        name.removeprefix("agreement_pair."): float(values[:, place].mean())
-        for name, values in pairs.items()
-        if name.startswith("agreement_pair.") and values.ndim == 2 and values.shape[1] > place
-    }
-    known = {name: value for name, value in found.items() if np.isfinite(value)}
-    if not known:
-        return ""
-    name = min(known, key=lambda one: known[one])
-    return f", worst pair {_text(words(name).replace('-', ' – '))} {show(known[name])}"
 
 
 def _room(head: Sequence[str], tail: str) -> int:

@@ -59,6 +59,7 @@ SAME_FLOOR = {
     ("attributions", "models"),
     ("attributions", "sparse"),
     ("runs", "figures"),
+    ("summaries", "diagnosis"),
 }
 
 

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
-from harness.criteria import show
-from harness.diagnosis import details
+from harness.diagnosis import Lowest, details, lowest_agreement
+from harness.errors import RunError
 from harness.records import Verdict
 from harness.runs import Run
 
@@ -32,7 +30,7 @@ def head(run: Run) -> dict[str, Any]:
         "nearest": min(known, key=lambda one: one.margin_se or 0.0, default=None),
         "marginal": [one for one in gates if one.marginal],
         "agreement": run.estimate("agreement"),
-        "worst": _worst(run),
+        "lowest": _lowest(run),
         "started": _time(run.provenance.created),
     }
 
@@ -43,17 +41,11 @@ def _diagnosis(run: Run) -> list[str]:
     return [line for line in lines if not line.startswith("report:")]
 
 
-def _worst(run: Run) -> dict[str, Any] | None:
-    """The judged sample of lowest agreement; None where agreement was not measured by sample."""
-    if not run.estimates or not len(run.samples):
+def _lowest(run: Run) -> Lowest | None:
+    try:
+        return lowest_agreement(run.directory)
+    except RunError:  # nothing was measured, or explained: the page says so in its sections
         return None
-    values = run.per_sample("agreement")
-    chosen = run.directory.read_arrays("samples.npz")
-    if values.shape[1] != len(chosen["indices"]) or np.isnan(values[0]).all():
-        return None
-    place = int(np.nanargmin(values[0]))
-    name = run.classes[int(chosen["labels"][place])]
-    return {"index": int(chosen["indices"][place]), "class": name, "value": show(float(values[0][place]))}
 
 
 def _time(created: str) -> str:
