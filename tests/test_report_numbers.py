@@ -444,7 +444,8 @@ def test_many_seeds_and_odd_names_are_drawn(finished: RunDirectory) -> None:
     assert Run(finished).config.seeds == (0, 1)
     for name in ("forest", "agreement", "model", "sparse-code", "validity"):
         context(finished, name)
-    assert "seed 1: expected calibration error" in context(finished, "model")["calibration"].finding
+    assert "of 2 seeds 2 are" in context(finished, "model")["calibration"].finding
+    assert context(finished, "measurements")["seeds"] == ["seed 0", "seed 1"]
     assert "<script>alert" not in report.render(finished).read_text(encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.figures.theme import INK, LINE, SERIES, themed
+from harness.figures.theme import INK, LINE, PAGE, SERIES, themed
 from harness.records import Floats
 from harness.text import words
 
@@ -48,8 +48,8 @@ def heat_table(
         axes.text(column + 0.5, middle, texts[row][column], fontsize=size, **style)
         if below:
             axes.text(column + 0.5, row + 0.72, below[row][column], fontsize=0.68 * size, **style)
-    axes.hlines(range(1, rows), 0, columns, color="white", linewidth=1)
-    axes.vlines(range(1, columns), 0, rows, color="white", linewidth=1)
+    axes.hlines(range(1, rows), 0, columns, color=PAGE, linewidth=1)
+    axes.vlines(range(1, columns), 0, rows, color=PAGE, linewidth=1)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, rotation=0)

@@ -19,9 +19,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-INK, LINE = "#010203", "#040506"
+INK, LINE, PAGE = "#010203", "#040506", "#070809"
 _EVERYWHERE = "font-family: 'DejaVu Sans', Verdana, sans-serif; image-rendering: pixelated"
-_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)"}
+_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)", PAGE: "var(--page, #ffffff)"}
 
 SERIES = ("#3d7fc1", "#c8742b", "#3a9a6a", "#a35fae", "#b8892b", "#c4577a", "#5f8f9c", "#8a7a5a")
 """Colours of series: each at least 3:1 on white and on the dark page."""

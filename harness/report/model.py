@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,13 +47,14 @@ def _training(run: Run) -> Chart | None:
         return None
     last = table.groupby(["seed", "stage"], sort=False).tail(1)
     ends = "; ".join(
-        f"seed {row['seed']} {row['stage']} ends at {show(row['loss'])} after {row['epoch']} epochs"
-        for row in last.to_dict("records")
+        f"{stage} {_span(rows['loss'].tolist())} after {rows['epoch'].max()} epochs"
+        for stage, rows in last.groupby("stage", sort=False)
     )
+    seeds = f" of {len(run.config.seeds)} seeds" if len(run.config.seeds) > 1 else ""
     return Chart(
         "training",
         figures.training_curves(table),
-        f"Loss by epoch: {ends}.",
+        f"Loss by epoch{seeds}: {ends}.",
         ("seed", "stage", "epoch", "loss", "accuracy", "seconds"),
         [
             (
@@ -65,6 +66,12 @@ def _training(run: Run) -> Chart | None:
             for row in table.to_dict("records")
         ],
     )
+
+
+def _span(values: Sequence[float]) -> str:
+    """A number, or the lowest and the highest of several."""
+    low, high = show(min(values)), show(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _accuracy(value: Any) -> str:
@@ -128,17 +135,13 @@ def _calibration(logits: Mapping[int, Floats], labels: Ints) -> Chart:
     """Accuracy by confidence, a line for each seed."""
     edges = np.linspace(0, 1, BINS + 1)
     found: dict[str, dict[str, Floats]] = {}
-    sentences, rows = [], []
+    errors, gaps, rows = [], [], []
     for seed, one in logits.items():
         sureness, right = confidences(one), one.argmax(axis=1) == labels
         name = f"seed {seed}"
         found[name], error = calibration(sureness, right, edges)
-        gap = float(sureness.mean() - right.mean())
-        sentences.append(
-            f"{f'{name}: expected' if len(logits) > 1 else 'Expected'} calibration error {show(error)} "
-            f"in {BINS} bins; {_surety(gap)}: mean confidence {sureness.mean():.1%}, "
-            f"accuracy {right.mean():.1%}."
-        )
+        errors.append(error)
+        gaps.append((float(sureness.mean()), float(right.mean())))
         rows += [
             (
                 name,
@@ -157,13 +160,28 @@ def _calibration(logits: Mapping[int, Floats], labels: Ints) -> Chart:
     return Chart(
         "reliability",
         figures.reliability(found, edges),
-        " ".join(sentences),
+        _surety(errors, gaps),
         ("seed", "confidence", "images", "mean confidence", "accuracy"),
         rows,
     )
 
 
-def _surety(gap: float) -> str:
-    if abs(gap) < SLIGHT:
-        return "as sure as it is right"
-    return f"{'overconfident' if gap > 0 else 'underconfident'} by {100 * abs(gap):.1f} points"
+def _surety(errors: Sequence[float], means: Sequence[tuple[float, float]]) -> str:
+    """How well confidence tells accuracy, of each seed's error and of its mean confidence and accuracy."""
+    text = f"Expected calibration error {_span(errors)} in {BINS} bins"
+    gaps = [confidence - accuracy for confidence, accuracy in means]
+    if len(means) == 1:
+        confidence, accuracy = means[0]
+        word = "overconfident" if gaps[0] > 0 else "underconfident"
+        told = (
+            "as sure as it is right"
+            if abs(gaps[0]) < SLIGHT
+            else f"{word} by {100 * abs(gaps[0]):.1f} points"
+        )
+        return f"{text}; {told}: mean confidence {confidence:.1%}, accuracy {accuracy:.1%}."
+    over, under = (sum(sign * gap >= SLIGHT for gap in gaps) for sign in (1, -1))
+    largest = max(gaps, key=abs)
+    return (
+        f"{text}; of {len(gaps)} seeds {over} are overconfident and {under} underconfident, "
+        f"at most by {100 * abs(largest):.1f} points."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from harness.criteria import show
 from harness.diagnosis import by_how_much, worst
 from harness.records import Verdict
 from harness.report.head import by_urgency
@@ -73,7 +74,13 @@ def _samples(run: Run) -> Context | str:
 def _measurements(run: Run) -> Context | str:
     if not run.estimates:
         return "The run broke off before anything was measured."
-    return {"estimates": run.estimates}
+    seeds = run.config.seeds
+    if len(seeds) == 1:
+        return {"joint": run.estimates, "seeds": []}
+    alone = {(one.name, one.seed): show(one.estimate) for one in run.estimates}
+    joint = [one for one in run.estimates if one.seed is None]
+    by_seed = [(one.name, *(alone.get((one.name, seed), "–") for seed in seeds)) for one in joint]
+    return {"joint": joint, "seeds": [f"seed {seed}" for seed in seeds], "by_seed": by_seed}
 
 
 @section("provenance", "Where these numbers come from")
