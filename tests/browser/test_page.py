@@ -105,6 +105,14 @@ def test_the_verdict_stands_above_the_fold(visit: Open, finished_run: RunDirecto
     expect(row).to_be_in_viewport(ratio=1)
 
 
+def test_a_red_verdict_stands_above_the_fold(visit: Open, hostile_file: Path) -> None:
+    """With notices and what is red and why, in names longer than anybody's, the red row is still seen."""
+    page = visit(hostile_file).page
+    expect(page.locator("h1")).to_contain_text("FAIL")
+    expect(page.locator("h1")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#criteria tbody tr", has_text="fail").first).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing(visit: Open, page_file: Path, dark: bool) -> None:
     """Axe finds no violation in the page, all folded parts open, in either theme."""
