@@ -13,6 +13,7 @@ from harness.config import Config
 from harness.criteria import show, show_threshold
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
+from harness.samples import confidences
 from harness.text import clean, sure
 
 if TYPE_CHECKING:
@@ -78,6 +79,23 @@ class Run:
         import pandas as pd
 
         return pd.concat([self.directory.seed(seed).read_table("training.csv") for seed in self.config.seeds])
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """The same as records; `accuracy` is None where none was measured."""
+        rows = [
+            row for seed in self.config.seeds for row in self.directory.seed(seed).read_rows("training.csv")
+        ]
+        return [
+            {
+                "seed": int(row["seed"]),
+                "stage": row["stage"],
+                "epoch": int(row["epoch"]),
+                "loss": float(row["loss"]),
+                "accuracy": float(row["accuracy"]) if row["accuracy"] else None,
+                "seconds": float(row["seconds"]),
+            }
+            for row in rows
+        ]
 
     @property
     def place(self) -> Path:
@@ -174,15 +192,14 @@ class Run:
         from harness import figures
 
         evidence = self.evidence(seed)
-        maps, rows = evidence.contributions(), self.samples
-        rows = rows[rows["seed"] == evidence.seed].reset_index(drop=True)
+        maps, sureness = evidence.contributions(), confidences(evidence.logits[evidence.indices])
         return [
             figures.explanation(
                 evidence.images[place],
                 {name: one[place] for name, one in maps.items()},
                 shape=self.shape,
                 title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
-                f"{sure(float(rows.loc[place, 'confidence']))} sure",
+                f"{sure(float(sureness[place]))} sure",
                 reconstruction=evidence.reconstructions[place],
             )
             for place in self.typical(samples_per_class)

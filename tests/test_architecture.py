@@ -51,7 +51,7 @@ JUDGING = (
     "console",
     "cli",
 )
-ONLY_IMPORTER = {"matplotlib": {"figures"}, "seaborn": {"figures"}, "jinja2": {"report"}}
+ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),
     ("integrity", "models"),
@@ -113,7 +113,7 @@ def test_imports_go_downward(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_one_module_draws_and_one_renders(path: Path) -> None:
-    """Matplotlib and seaborn are imported by figures alone, jinja2 by report alone."""
+    """Matplotlib and Pillow are imported by figures alone, jinja2 by report alone."""
     roots = {name.split(".")[0] for name in imports(path)}
     for package, allowed in ONLY_IMPORTER.items():
         assert package not in roots or module_of(path) in allowed

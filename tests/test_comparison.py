@@ -197,6 +197,15 @@ def test_a_changed_verdict_is_told_in_words(tmp_path: Path) -> None:
     row = page.split("<code>agreement</code>")[1].split("</tr>")[0]
     assert "0.7" in row
     assert "-0.2</td>" in row
+    settings = b.read_config()
+    stricter = [
+        one.model_copy(update={"threshold": 0.9}) if one.id == "agreement" else one
+        for one in settings.criteria
+    ]
+    c = a_run(tmp_path / "artifacts")
+    c.write_config(settings.model_copy(update={"criteria": tuple(stricter)}))
+    judging.judge(c)
+    assert "was pass, is fail by another threshold; " in comparison.compare(a, c)[1]
     back, told = comparison.compare(b, a)
     assert told.startswith("FAIL became PASS; Agreement of the attribution methods was fail, is pass; ")
     assert back != path

@@ -6,7 +6,6 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -99,15 +98,13 @@ def test_markup_in_a_title_is_text() -> None:
 
 def test_curves_show_every_seed() -> None:
     """Each seed has its line in each panel, and a legend where there are several."""
-    table = pd.DataFrame(
-        [
-            {"seed": seed, "stage": stage, "epoch": epoch, "loss": 1 / epoch, "accuracy": 0.5}
-            for seed in (0, 1)
-            for stage in ("autoencoder", "classifier")
-            for epoch in (1, 2, 3)
-        ]
-    )
-    figure = figures.training_curves(table)
+    epochs = [
+        {"seed": seed, "stage": stage, "epoch": epoch, "loss": 1 / epoch, "accuracy": 0.5}
+        for seed in (0, 1)
+        for stage in ("autoencoder", "classifier")
+        for epoch in (1, 2, 3)
+    ]
+    figure = figures.training_curves(epochs)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["seed 0", "seed 1"]
 

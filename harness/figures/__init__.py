@@ -1,4 +1,4 @@
-"""Draw: the only importer of matplotlib and seaborn. Figures come from numbers, and leave as SVG text."""
+"""Draw: the only importer of matplotlib. Figures come from numbers, and leave as SVG text."""
 
 from __future__ import annotations
 

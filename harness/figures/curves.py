@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -118,8 +117,13 @@ def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]) -> 
         axes.margins(x=0.08)
 
 
-def training_curves(table: pd.DataFrame) -> Figure:
-    """Loss by epoch of the autoencoder and the classifier, and the classifier's training accuracy."""
+def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss by epoch of the autoencoder and the classifier, and the classifier's training accuracy.
+
+    Args:
+        epochs: Records of `seed`, `stage`, `epoch`, `loss` and `accuracy`, in order.
+    """
+    seeds = list(dict.fromkeys(row["seed"] for row in epochs))
     shown = (
         ("autoencoder", "loss", "autoencoder: squared error a pixel"),
         ("classifier", "loss", "classifier: cross-entropy [nats]"),
@@ -127,11 +131,11 @@ def training_curves(table: pd.DataFrame) -> Figure:
     )
     panels = []
     for stage, column, title in shown:
-        part = table[table["stage"] == stage]
-        found = [
-            Line(f"seed {seed}", rows["epoch"].to_numpy(), rows[column].to_numpy(dtype=float))
-            for seed, rows in part.groupby("seed")
-        ]
+        found = []
+        for seed in seeds:
+            rows = [row for row in epochs if row["stage"] == stage and row["seed"] == seed]
+            along, values = (np.array([row[key] for row in rows], dtype=float) for key in ("epoch", column))
+            found.append(Line(f"seed {seed}", along, values))
         panels.append(Panel(title, "epoch", found, log=column == "loss"))
     return lines(panels)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
@@ -235,6 +234,8 @@ def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
 @measurements.register("agreement_spearman")
 def agreement_spearman(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, of ranks (Spearman)."""
+    from scipy import stats  # takes a second to import, and a report needs none of it
+
     yield sampled(
         evidence,
         "agreement_spearman",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy import ndimage
 
 from harness.measurements.agreement import by_pair, correlations, family_of, incomparable, pairs
 from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
@@ -64,6 +63,8 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
 
 def edges(images: Floats, shape: tuple[int, int]) -> Floats:
     """The Sobel gradient's magnitude of each image: float64 [n, pixels]."""
+    from scipy import ndimage  # a report needs none of it
+
     magnitudes = np.empty(images.shape, dtype=np.float64)
     # one image at a time: on a stack of them the filter would smooth from image to image
     for row, image in zip(magnitudes, images, strict=True):

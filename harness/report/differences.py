@@ -179,6 +179,8 @@ def _criterion(name: str, judged: Sequence[Mapping[str, Any]], a: Side, b: Side,
     told = ""
     if before and after and before != after:
         told = f"was {before}, is {after}"
+        rules = {one.threshold for one in numbers if one}
+        told += " by another threshold" if len(rules) > 1 else ""
     elif before != after:
         told = f"was {before}, is not judged" if before else f"was not judged, is {after}"
     estimate = a.estimates.get(known.measurement) or b.estimates.get(known.measurement)

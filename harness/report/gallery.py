@@ -15,6 +15,7 @@ from harness.measurements.agreement import by_pair, pairs
 from harness.records import Floats, Ints
 from harness.report.page import Context, no_samples, section
 from harness.runs import Run
+from harness.samples import confidences
 from harness.text import clean, sure, words
 
 MOST = 1000
@@ -68,15 +69,14 @@ class Samples:
 
 def explained(run: Run) -> Samples:
     """All that the first seed explained: the judged samples, then, where they were looked at, the others."""
-    evidence, table = run.evidence(), run.samples
-    confidences = table[table["seed"] == evidence.seed].set_index("index")["confidence"]
+    evidence = run.evidence()
     maps = {name: rows.astype(np.float64) for name, rows in evidence.contributions().items()}
     samples = Samples(
         evidence.indices,
         evidence.labels,
         evidence.labels,
         np.full(len(evidence.labels), "right"),
-        confidences.loc[evidence.indices.tolist()].to_numpy(dtype=np.float64),
+        confidences(evidence.logits[evidence.indices]),
         evidence.images,
         maps,
         np.asarray(evidence.reconstructions, dtype=np.float64),

@@ -42,18 +42,19 @@ def _model(run: Run) -> Context | str:
 
 def _training(run: Run) -> Chart | None:
     """Loss and accuracy by epoch; None where nothing was trained."""
-    table = run.training
-    if not len(table):
+    epochs = run.epochs()
+    if not epochs:
         return None
-    last = table.groupby(["seed", "stage"], sort=False).tail(1)
+    last = {(row["stage"], row["seed"]): row for row in epochs}
     ends = "; ".join(
-        f"{stage} {_span(rows['loss'].tolist())} after {rows['epoch'].max()} epochs"
-        for stage, rows in last.groupby("stage", sort=False)
+        f"{stage} {_span([row['loss'] for key, row in last.items() if key[0] == stage])} "
+        f"after {max(row['epoch'] for key, row in last.items() if key[0] == stage)} epochs"
+        for stage in dict.fromkeys(stage for stage, _ in last)
     )
     seeds = f" of {len(run.config.seeds)} seeds" if len(run.config.seeds) > 1 else ""
     return Chart(
         "training",
-        figures.training_curves(table),
+        figures.training_curves(epochs),
         f"Loss by epoch{seeds}: {ends}.",
         ("seed", "stage", "epoch", "loss", "accuracy", "seconds"),
         [
@@ -63,7 +64,7 @@ def _training(run: Run) -> Chart | None:
                 _accuracy(row["accuracy"]),
                 f"{row['seconds']:.2f}",
             )
-            for row in table.to_dict("records")
+            for row in epochs
         ],
     )
 

@@ -108,7 +108,7 @@ def no_samples(run: Run) -> str | None:
     """Why there are no explanations to show."""
     if not run.estimates:
         return "The run broke off before anything was measured."
-    if not len(run.samples):
+    if not len(run.directory.read_arrays("samples.npz")["indices"]):
         agreement = run.estimate("agreement")
         return f"No image was explained: {agreement.reason if agreement else 'none was chosen'}."
     return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from harness.records import Floats, Ints
 from harness.statistics.reductions import (
@@ -68,7 +68,7 @@ def two_way(values: Floats, strata: Ints | None, confidence: float) -> Reduced:
         return Reduced(estimate, estimate, estimate, 0.0)
     degrees = variance**2 / (a**2 / (seeds - 1) + b**2 / freedom + e**2 / ((seeds - 1) * freedom))
     error = math.sqrt(variance)
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * error
     return Reduced(estimate, estimate - half, estimate + half, error)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from harness.records import Floats, Ints
 from harness.statistics.resampling import (
@@ -107,6 +107,8 @@ def _proportion(values: Floats, strata: Ints | None, how: Resampling) -> Reduced
 def _quantile(q: float) -> Reduction:
     def reduce(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
         """The quantile over all images, with the distribution-free interval of order statistics."""
+        from scipy import stats  # takes a second to import, and a report needs none of it
+
         found: Any = stats.quantile_test(values, p=q).confidence_interval(how.confidence)
         bounded = math.isfinite(found.low) and math.isfinite(found.high)
         reason = None if bounded else f"no interval: {len(values)} values do not bound this quantile"

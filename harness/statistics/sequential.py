@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 _NODES = 100
 """Of the rule that integrates over a look; 400 give the same ten digits of a confidence."""
@@ -47,6 +47,8 @@ def look_confidence(sizes: Sequence[int], confidence: float) -> float:
 def _pocock(sizes: tuple[float, ...], confidence: float) -> float:
     """Of two sizes or more, in order. Every measurement of a run asks the same."""
     # the reach of one look is too short; Bonferroni's is long enough
+    from scipy import optimize  # only where looks were planned
+
     shortest, longest = (float(special.ndtri(1 - (1 - confidence) / 2 / n)) for n in (1, len(sizes)))
     reach = optimize.brentq(lambda reach: chance_within(sizes, reach) - confidence, shortest, longest)
     return float(2 * special.ndtr(reach) - 1)
