@@ -176,6 +176,7 @@ class Provenance:
         flags: Determinism settings.
         variables: The few environment variables that are recorded, by an allowlist.
         code: A digest of the harness's own source.
+        gate: The same without the modules that only show what the others found.
     """
 
     run_id: str
@@ -191,3 +192,4 @@ class Provenance:
     flags: Mapping[str, Any]
     variables: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
+    gate: str = ""

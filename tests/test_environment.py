@@ -334,6 +334,24 @@ def test_the_digest_covers_each_module(source: Path) -> None:
     assert environment.code_digest() == whole
 
 
+def test_what_only_shows_has_no_part_in_the_gates_digest(source: Path) -> None:
+    """A change of any other module is another gate; one of the report is not."""
+    gate = environment.gate_digest()
+    assert gate != environment.code_digest()
+    for path in sorted(source.rglob("*.py")):
+        text = path.read_bytes()
+        path.write_bytes(text + b"#")
+        shows = path.relative_to(source).with_suffix("").parts[0] in environment.SHOWING
+        assert (environment.gate_digest() == gate) is shows, path.relative_to(source)
+        path.write_bytes(text)
+
+
+def test_what_shows_is_there(source: Path) -> None:
+    """Every module that is left out of the gate's digest exists."""
+    there = {path.relative_to(source).with_suffix("").parts[0] for path in source.rglob("*.py")}
+    assert set(environment.SHOWING) <= there
+
+
 def test_a_module_inside_a_package_has_a_digest(source: Path) -> None:
     """A module in a package of the harness is named with its package, and counts for the whole."""
     whole = environment.code_digest()

@@ -166,4 +166,5 @@ def _provenance(work: Work, commit: str) -> Provenance:
             flags=flags,
             variables=environment.variables(),
             code=environment.code_digest(),
+            gate=environment.gate_digest(),
         )

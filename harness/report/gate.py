@@ -50,7 +50,7 @@ def _gate_quality(run: Run) -> Context | str:
         "curves": _operating_curves(quality["operating_curves"]),
         "coverage": _coverage(coverage),
         "exceptions": exceptions,
-        "same_code": quality["code"] == run.provenance.code,
+        "same_code": quality["code"] == run.provenance.gate,
     }
 
 

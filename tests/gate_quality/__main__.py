@@ -72,7 +72,7 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     shared = folder / "artifacts"
     shared.mkdir(parents=True, exist_ok=True)
-    key, code = code_key(), environment.code_digest()
+    key, code = code_key(), environment.gate_digest()
 
     def say(text: str) -> None:
         print(f"[{time.perf_counter() - start:5.0f} s] {text}", flush=True)
@@ -147,7 +147,7 @@ def code_key() -> str:
     suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
     return key_of(
         {
-            "harness": environment.code_digest(),
+            "harness": environment.gate_digest(),
             "files": [path.read_text("utf-8") for path in (*here, *suite)],
             "versions": environment.versions(),
             "seeds": [FAULT_SEEDS, CROSSED_SEEDS],
