@@ -15,7 +15,7 @@ from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict
 from harness.samples import confidences
-from harness.text import clean, words
+from harness.text import clean, words_of_pair
 
 WORST = 3
 """How many images are named."""
@@ -142,13 +142,9 @@ def lowest_agreement(run: RunDirectory) -> Lowest | None:
         index=int(chosen["indices"][place]),
         label=clean(run.read_provenance().dataset["classes"][int(chosen["labels"][place])], 40),
         agreement=float(means[place]) if np.isfinite(means[place]) else None,
-        pair=_pair(pair),
+        pair=words_of_pair(pair, run.read_config().attribution.methods),
         of_pair=known.get(pair),
     )
-
-
-def _pair(name: str) -> str:
-    return words(name.replace("-", " – "))
 
 
 _PARTS: Mapping[str, tuple[str, str, Callable[[list[tuple[float, str]]], tuple[float, str]]]] = {
@@ -168,7 +164,7 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
     # the first of a name is that of all seeds together
     known = {one.name: one.estimate for one in reversed(run.read_estimates())}
     found = [
-        (value, _pair(name.removeprefix(f"{base}.")))
+        (value, words_of_pair(name.removeprefix(f"{base}."), run.read_config().attribution.methods))
         for name, value in known.items()
         if name.startswith(f"{base}.") and value is not None
     ]

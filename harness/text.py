@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 
 LONGEST = 300
 
@@ -15,6 +17,11 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 def words(name: str) -> str:
     """A name of the code as readers see it."""
     return name.replace("_", " ")
+
+
+def words_of_pair(name: str, methods: Iterable[str]) -> str:
+    """`a-b`, of two of these methods, as readers see it; a method's own name may hold a hyphen too."""
+    return words({f"{a}-{b}": f"{a} – {b}" for a, b in itertools.combinations(methods, 2)}.get(name, name))
 
 
 def sure(confidence: float) -> str:

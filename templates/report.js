@@ -17,7 +17,7 @@ const gallery = (view) => {
   const form = view.querySelector("form"), list = view.querySelector("ul"), said = form.querySelector("output");
   const cards = [...list.children], style = document.createElement("style");
   const dialog = view.querySelector("dialog");
-  const methods = view.dataset.methods.split("|");
+  const methods = [...Array(Number(view.dataset.methods)).keys()];
   const nameOf = (card) => {
     const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
     return `${name}, test image ${card.id.slice(2)}`;
@@ -47,7 +47,7 @@ const gallery = (view) => {
       shown += !card.hidden;
     }
     list.replaceChildren(...sorted.map(([, card]) => card));
-    methods.forEach((_, place) => view.classList.toggle(`only-${place}`, form.method.selectedIndex === place + 1));
+    for (const place of methods) view.classList.toggle(`only-${place}`, form.method.selectedIndex === place + 1);
     said.textContent = `${shown} of ${cards.length} samples`;
   };
 
@@ -94,11 +94,11 @@ const gallery = (view) => {
   const rescale = async () => {
     const shared = form.shared.checked;
     if (shared && !style.isConnected) {
-      style.textContent = (await Promise.all(methods.map((_, place) => recoloured(place)))).join("\n");
+      style.textContent = (await Promise.all(methods.map(recoloured))).join("\n");
       document.head.append(style);
     }
     view.classList.toggle("on-shared", shared);
-    const common = `±${Number(view.dataset.shared).toPrecision(2)}`;
+    const common = `±${view.dataset.printed}`;
     for (const [card, printed] of limits) {
       card.querySelectorAll("b").forEach((one, place) => { one.textContent = shared ? common : printed[place]; });
     }
@@ -129,11 +129,17 @@ const gallery = (view) => {
       numbers.push(limits.get(card)[place].slice(1));
       numbers.forEach((number, at) => { row.cells[at + 1].textContent = number; });
     });
+    for (const [name, by] of [["previous", -1], ["next", 1]]) {
+      dialog.querySelector(`.${name}`).ariaDisabled = String(!beside(by));
+    }
     if (!dialog.open) dialog.showModal();
   };
-  const step = (by) => {
+  const beside = (by) => {
     const visible = [...list.children].filter((card) => !card.hidden);
-    const next = visible[visible.indexOf(open) + by];
+    return visible[visible.indexOf(open) + by];
+  };
+  const step = (by) => {
+    const next = beside(by);
     if (next) show(next);
   };
 
@@ -151,7 +157,9 @@ const gallery = (view) => {
   });
   dialog.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) { event.preventDefault(); step(by); }
+    // with a modifier they are the browser's, and in a table they scroll it
+    const other = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.matches(".scroll");
+    if (by && !other) { event.preventDefault(); step(by); }
   });
   dialog.addEventListener("close", () => open.querySelector(".open").focus());
 

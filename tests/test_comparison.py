@@ -205,7 +205,7 @@ def test_a_changed_verdict_is_told_in_words(tmp_path: Path) -> None:
     c = a_run(tmp_path / "artifacts")
     c.write_config(settings.model_copy(update={"criteria": tuple(stricter)}))
     judging.judge(c)
-    assert "was pass, is fail by another threshold; " in comparison.compare(a, c)[1]
+    assert "was pass, is fail, and its threshold changed; " in comparison.compare(a, c)[1]
     back, told = comparison.compare(b, a)
     assert told.startswith("FAIL became PASS; Agreement of the attribution methods was fail, is pass; ")
     assert back != path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -219,7 +220,7 @@ def test_a_spread_without_images_or_without_a_spread_is_drawn() -> None:
 def test_the_worst_is_named_in_words() -> None:
     """Beside one another, the worst row says so, and a row without a number too."""
     column = Column("gap", "x", [(0.1, 0.05, 0.2), (0.9, None, None), (None, None, None)], worst=1)
-    (axes,) = figures.beside(["a", "b", "c"], [column]).axes
+    (axes,) = figures.beside(["a", "b", "c"], [column], width=5).axes
     assert [text.get_text() for text in axes.texts] == ["0.1", "0.9, worst", "no number"]
 
 
@@ -260,3 +261,30 @@ def test_interval_charts_draw_what_has_no_interval_too() -> None:
     text = figures.svg(figure, "a")
     assert "threshold 0.6" in text
     assert "−0.20" in text or "-0.20" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["data:image/png;base64,AAAA", f"{figures.INK} x", 'a id="b"', "url(#x)", 'y="1.23456" d="0.12345"'],
+)
+def test_what_is_written_leaves_as_it_was(text: str) -> None:
+    """Text that looks like markup of a drawing is not taken for it (fault 44)."""
+    drawn = figures.svg(figures.explanation(IMAGE, MAPS, title=f"<{text}>"), "a")
+    told = [one.text for one in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert f"<{text}>" in told
+
+
+def test_figures_do_not_depend_on_the_users_settings() -> None:
+    """What a user's matplotlibrc says of lines and ticks changes no byte."""
+    rows = [("a", 0.5, 0.4, 0.6, False)]
+    before = figures.svg(figures.intervals(rows, 0.6, "correlation"), "a")
+    with mpl.rc_context(
+        {"lines.markersize": 20, "xtick.direction": "in", "legend.fontsize": 30, "axes.linewidth": 4}
+    ):
+        assert figures.svg(figures.intervals(rows, 0.6, "correlation"), "a") == before
+
+
+def test_an_interval_is_drawn_to_its_end() -> None:
+    """The axis reaches below the lowest bound."""
+    (axes,) = figures.intervals([("a", 0.1, -0.9, 0.6, False)], None, "correlation").axes
+    assert axes.get_xlim()[0] < -0.9

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import figures, report
+from harness import diagnosis, figures, report
 from harness.artifacts import RunDirectory
 from harness.figures import sprites
 from harness.report import gallery, page
@@ -170,3 +170,20 @@ def test_the_limit_is_a_page_of_under_five_megabytes() -> None:
     limits = np.array([figures.heat_limit(row) for row in noise])
     a_sample = len(figures.heat_sheet(noise, limits, (28, 28)).uri) / 100
     assert 4 * a_sample * gallery.MOST < 5e6
+
+
+def test_the_sample_that_the_head_links_to_is_there(
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over several seeds the lowest mean need not be the lowest of the first seed; it has its card anyway."""
+    index = int(Run(finished).evidence().indices[7])
+    monkeypatch.setattr(gallery, "MOST", 0)
+    lowest = diagnosis.Lowest(index, "x", 0.1, "", None)
+    monkeypatch.setattr(gallery, "lowest_agreement", lambda _: lowest)
+    assert [card["id"] for card in cards_of(finished)] == [f"s-{index}"]
+
+
+@pytest.mark.parametrize(("limit", "printed"), [(0.2, "0.20"), (1.26, "1.3"), (12.4, "12"), (123.0, "123")])
+def test_scales_are_printed_plainly(limit: float, printed: str) -> None:
+    """Two digits, and never an exponent where a number is meant to be read."""
+    assert gallery._limit(limit) == printed

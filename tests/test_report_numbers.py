@@ -111,13 +111,21 @@ def test_the_forests_sentence_names_the_nearest_gate(tmp_path: Path) -> None:
     """The smallest margin among gates is named, and the failed one before all."""
     ends = {"selection": 1.0, "test_overlap": 0.0}
     exact = tuple(an_estimate(name, end, low=end, high=end, standard_error=0.0) for name, end in ends.items())
-    named = "its threshold is 'Agreement of the attribution methods'"
+    named = "Of the gates 'Agreement of the attribution methods' is"
     run = judged(tmp_path / "good", numbers={"agreement": 0.615}, estimates=exact)
     finding = context(run, "forest")["chart"].finding
-    assert f"nearest to {named}, 1.5 standard errors on the good side" in finding
+    assert f"{named} nearest to its threshold, 1.5 standard errors on the good side" in finding
     run = judged(tmp_path / "bad", numbers={"agreement": 0.57, "accuracy": 0.74}, estimates=exact)
     finding = context(run, "forest")["chart"].finding
-    assert f"furthest beyond {named}, 3.0 standard errors on the bad side" in finding
+    assert f"{named} furthest beyond its threshold, 3.0 standard errors on the bad side" in finding
+    watched = {"agreement_spearman": 0.603, "agreement_worst_pair": 0.62}
+    run = judged(tmp_path / "watched", numbers=watched, estimates=exact)
+    told = context(run, "forest")["chart"].finding.split("Of the watched criteria ")[1]
+    assert (
+        told
+        == "'Rank agreement (Spearman)' is nearest to its threshold, 0.3 standard errors on the good side."
+    )
+    run = judged(tmp_path / "bad", numbers={"agreement": 0.57, "accuracy": 0.74}, estimates=exact)
     gates = [one for one in margins_of(run).values() if one.gate]
     assert finding.startswith(f"{len(gates) - 2} of {len(gates)} gates")
 
@@ -177,10 +185,28 @@ def test_the_spread_counts_images_under_the_threshold(finished: RunDirectory) ->
     """How many images lie under the threshold, and over the highest control, is counted."""
     values = np.linspace(0.5, 0.9, 40)[None]
     changed_arrays(finished, "measurements/agreement.npz", agreement=values)
-    changed_arrays(finished, "measurements/control_untrained.npz", control_untrained=np.full((1, 40), 0.55))
+    for name in ("control_untrained", "control_repaired", "control_maps"):
+        arrays = finished.read_arrays(f"measurements/{name}.npz")
+        low = {key: np.full((1, 40), 0.1) for key in arrays if key.startswith("control")}
+        changed_arrays(finished, f"measurements/{name}.npz", **low)
+    family = {"control_untrained.gradient_family": np.full((1, 40), 0.55)}
+    changed_arrays(finished, "measurements/control_untrained.npz", **family)
     chart: Chart = context(finished, "agreement")["spread"]
     assert f"{(values < 0.6).sum()} of 40 are under the threshold of 0.6" in chart.finding
-    assert f"On {(values > 0.55).sum()} of 40 images it is over the highest control" in chart.finding
+    over = f"On {(values > 0.55).sum()} of 40 images it is over the highest control"
+    assert f"{over}, 'Untrained network, gradient family'" in chart.finding
+
+
+def test_what_was_measured_is_shown_though_agreement_was_not(finished: RunDirectory) -> None:
+    """Where one method spoils the mean, the pairs and the controls still stand there."""
+    values = json.loads((finished / "estimates.json").read_text(encoding="utf-8"))
+    for row in values["estimates"]:
+        if row["name"] == "agreement":
+            row |= dict.fromkeys(("estimate", "low", "high", "standard_error")) | {"reason": "constant maps"}
+    (finished / "estimates.json").write_text(json.dumps(values), encoding="utf-8")
+    found = context(finished, "agreement")
+    assert "mean correlation is not measured; the worst pair is" in found["matrix"].finding
+    assert found["controls"].finding.startswith("Agreement is not measured; the highest control is")
 
 
 # the model
@@ -296,7 +322,10 @@ def test_the_dead_and_the_band_are_counted(finished: RunDirectory) -> None:
     found = context(finished, "sparse-code")
     assert found["firing"].finding.startswith("6 of 256 units are dead")
     assert [row[2] for row in found["firing"].rows] == [10, 0, 240, 0, 6]
-    assert "10 of 2,000 have fewer than k = 32" in found["active"].finding
+    assert (
+        "Of 2,000 test images the mean is 31.86 active units, from 3 to 32; 10 have fewer than k = 32"
+        in found["active"].finding
+    )
     assert "1,990 lie in the band" in found["active"].finding
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean
+from harness.text import LONGEST, clean, sure, words_of_pair
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -116,3 +116,14 @@ def test_what_is_removed_does_not_count_towards_the_limit() -> None:
 def test_anything_with_a_text_form_can_be_cleaned() -> None:
     """An exception is cleaned as the message it prints."""
     assert clean(ValueError("\x1b[31mbad\x00 value")) == "bad value"
+
+
+def test_a_pair_is_told_by_its_methods() -> None:
+    """A hyphen inside a method's name parts no pair."""
+    assert words_of_pair("grad-cam-smooth_grad", ["grad-cam", "smooth_grad"]) == "grad-cam – smooth grad"
+    assert words_of_pair("a_b", ["a_b"]) == "a b"
+
+
+def test_only_certainty_is_a_hundred_percent() -> None:
+    """A confidence is rounded down."""
+    assert (sure(0.99999), sure(1.0), sure(0.8)) == ("99.9 %", "100 %", "80 %")

@@ -170,7 +170,7 @@ def intervals(
             )
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.set_ylim(len(rows) - 0.4, -1)
-        axes.set_xlim(min([-0.12, *(row[1] - 0.08 for row in rows)]), 1.02)
+        axes.set_xlim(min([-0.12, *((row[1] if row[2] is None else row[2]) - 0.08 for row in rows)]), 1.02)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(label)

@@ -60,7 +60,6 @@ class Column:
         label: Below it: the unit, and which end is better.
         rows: (value, low, high) of each row; None where there is no number, or no interval.
         log: Whether its axis is logarithmic.
-        marked: An x that a vertical dashed line marks.
         worst: The row that is worst; None where that cannot be said.
     """
 
@@ -68,11 +67,10 @@ class Column:
     label: str
     rows: Sequence[tuple[float | None, float | None, float | None]]
     log: bool = False
-    marked: float | None = None
     worst: int | None = None
 
 
-def beside(names: Sequence[str], columns: Sequence[Column], *, width: float = 5.2) -> Figure:
+def beside(names: Sequence[str], columns: Sequence[Column], *, width: float) -> Figure:
     """Rows of dots with their intervals, a pair of axes for each question; the worst named in words."""
     with themed():
         figure = Figure(figsize=(width, 1.0 + 0.34 * len(names)))
@@ -97,8 +95,6 @@ def beside(names: Sequence[str], columns: Sequence[Column], *, width: float = 5.
                 axes.annotate(
                     text, (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
                 )
-            if column.marked is not None:
-                axes.axvline(column.marked, color=INK, linewidth=1, linestyle="--")
             axes.set_title(column.title, loc="left")
             axes.set_xlabel(column.label)
             axes.margins(x=0.15)

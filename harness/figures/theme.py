@@ -65,10 +65,19 @@ THEME: dict[str, Any] = {
 }
 
 
+_BARE = {
+    key: value
+    for key, value in mpl.rcParamsDefault.items()
+    if key.split(".")[0] in ("axes", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers")
+    or key.split(".")[0] in ("patch", "path", "savefig", "scatter", "svg", "text", "xtick", "ytick")
+}
+"""Matplotlib's own settings of all that a figure shows, whatever the user's are."""
+
+
 @contextmanager
 def themed() -> Iterator[None]:
     """Inside the block figures are made in the theme."""
-    with mpl.rc_context(THEME), warnings.catch_warnings():  # type: ignore[arg-type]
+    with mpl.rc_context(_BARE | THEME), warnings.catch_warnings():  # type: ignore[arg-type]
         # text leaves as text: the reader's fonts draw what the measuring font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
@@ -79,6 +88,9 @@ def svg(figure: Figure, name: str) -> str:
     for the same figure.
     """
     text, box = _drawn(figure)
+    # what is written comes from outside: it is put aside while tags are rewritten
+    written: list[str] = []
+    text = re.sub(r"(<text[^>]*>)([^<]*)", lambda found: found[1] + _aside(found[2], written), text)
     for stand_in, css in _STAND_INS.items():
         text = text.replace(stand_in, css)
     # of the ids only those stay that something refers to: equal pictures bear equal ids
@@ -106,8 +118,14 @@ def svg(figure: Figure, name: str) -> str:
         lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]),
         text,
     )
+    text = re.sub("\0([0-9]+)\0", lambda found: written[int(found[1])], text)
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return re.sub(r"\n\s*", "\n", f'<svg style="{_EVERYWHERE}" viewBox="{box}" {names}>{text.strip()}')
+
+
+def _aside(text: str, written: list[str]) -> str:
+    written.append(text)
+    return f"\0{len(written) - 1}\0"
 
 
 def _drawn(figure: Figure) -> tuple[str, str]:

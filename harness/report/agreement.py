@@ -21,8 +21,6 @@ Pair = tuple[str, str]
 @section("agreement", "Agreement, beside its controls")
 def _agreement(run: Run) -> Context | str:
     agreement = run.estimate("agreement")
-    if agreement is None or agreement.estimate is None:
-        return no_samples(run) or f"Agreement could not be measured: {agreement and agreement.reason}."
     names = tuple(name for name in run.config.attribution.methods if name != CONTROL_METHOD)
     pairs = {
         pair: estimate
@@ -30,6 +28,8 @@ def _agreement(run: Run) -> Context | str:
         if (estimate := run.estimate(f"agreement_pair.{pair[0]}-{pair[1]}")) is not None
         and estimate.estimate is not None
     }
+    if agreement is None or not pairs:
+        return no_samples(run) or f"Agreement could not be measured: {agreement and agreement.reason}."
     criteria: list[Verdict] = (run.verdict or {})["criteria"]
     declared = next((one.threshold for one in criteria if one.measurement == "agreement"), None)
     threshold = declared if isinstance(declared, float) else None
@@ -40,7 +40,30 @@ def _agreement(run: Run) -> Context | str:
         "controls": _controls(run, agreement, threshold),
         "beside": [one for name in _BESIDE if (one := run.estimate(name)) is not None],
         "population": agreement.population,
+        "families": _families(run),
+        "twice": "decoder_weighted" in names,
     }
+
+
+def _families(run: Run) -> str:
+    """How the two families of pairs agree trained and untrained, in a sentence; empty where not measured."""
+    told = []
+    for family, name in (
+        ("gradient", "pairs of gradient methods"),
+        ("decoder", "pairs with a decoder method"),
+    ):
+        trained = run.estimate(f"agreement_{family}_family")
+        untrained = run.estimate(f"control_untrained.{family}_family")
+        if trained and untrained and trained.estimate is not None and untrained.estimate is not None:
+            told.append(
+                f"{name} agree at {show(trained.estimate)}, in an untrained network at "
+                f"{show(untrained.estimate)}"
+            )
+    return "; ".join(told)
+
+
+def _told(agreement: Estimate) -> str:
+    return "not measured" if agreement.estimate is None else show(agreement.estimate)
 
 
 def _named(pair: Pair) -> str:
@@ -55,7 +78,7 @@ def _matrix(names: tuple[str, ...], pairs: dict[Pair, Estimate], agreement: Esti
         figures.agreement_matrix(
             names, {pair: (values[pair], one.low, one.high) for pair, one in pairs.items()}
         ),
-        f"The methods' mean correlation is {show(agreement.estimate)}; the worst pair is "
+        f"The methods' mean correlation is {_told(agreement)}; the worst pair is "
         f"{words(worst[0])} and {words(worst[1])} with {show(values[worst])}.",
         ("pair", "agreement", "interval", "images"),
         [
@@ -131,11 +154,11 @@ def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> C
         return None
     rows = {"mean of the pairs": (agreed, False)}
     rows |= {_named(pair): (_by_image(run, f"agreement_pair.{pair[0]}-{pair[1]}"), False) for pair in pairs}
-    titles = {one.name: one.title for one in run.estimates}
+    titles = {one.name: one.title for one in run.estimates if one.name.split(".")[0] in _CONTROLS}
     controls = {
-        titles[name]: (values, True)
-        for name in _CONTROLS_BY_IMAGE
-        if name in titles and np.isfinite(values := _by_image(run, name)).any()
+        title: (values, True)
+        for name, title in titles.items()
+        if np.isfinite(values := _by_image(run, name)).any()
     }
     finding = (
         f"Half of the images lie between {show(_quantile(agreed, 0.25))} and "
@@ -191,21 +214,13 @@ def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
             threshold,
             "mean correlation of signed contribution maps",
         ),
-        f"Agreement is {show(agreement.estimate)}; {beside}.",
+        f"Agreement is {_told(agreement)}; {beside}.",
         ("what", "mean correlation", "interval", "images"),
         [(one.title, show(one.estimate), interval(one.low, one.high), one.n) for one in shown],
     )
 
 
 _CONTROLS = ("control_untrained", "control_repaired", "control_maps")
-_CONTROLS_BY_IMAGE = (
-    "control_untrained",
-    "control_repaired",
-    "control_maps.image",
-    "control_maps.reconstruction",
-    "control_maps.edges",
-    "control_maps.random",
-)
 _BESIDE = (
     "agreement_worst_pair",
     "agreement_sensitivity",

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from harness import figures
 from harness.artifacts import Folder, RunDirectory, shipped
-from harness.criteria import show
 from harness.errors import OutputError
 from harness.measurements import CONTROL_METHOD, correlations
 from harness.records import Floats
 from harness.report.differences import criteria, method_pairs, moved, provenance, signed
+from harness.report.page import templates
 from harness.report.sides import Common, Side, common_samples
 from harness.text import clean, words
 
@@ -40,22 +39,20 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
     common = common_samples(a, b)
     rows = criteria(a, b, common)
     told = moved(a, b, rows)
-    page = (
-        _templates()
-        .get_template("compare.html.j2")
-        .render(
-            a=a,
-            b=b,
-            moved=told,
-            rows=rows,
-            pairs=method_pairs(a, b, common),
-            differing=provenance(a, b),
-            common=common,
-            maps=_maps(a, b, common),
-            # last: what could not be read is known when all was asked for
-            gaps=[(side.letter, gap) for side in (a, b) for gap in dict.fromkeys(side.gaps)],
-            style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
-        )
+    environment = templates()
+    environment.filters["signed"] = signed
+    page = environment.get_template("compare.html.j2").render(
+        a=a,
+        b=b,
+        moved=told,
+        rows=rows,
+        pairs=method_pairs(a, b, common),
+        differing=provenance(a, b),
+        common=common,
+        maps=_maps(a, b, common),
+        # last: what could not be read is known when all was asked for
+        gaps=[(side.letter, gap) for side in (a, b) for gap in dict.fromkeys(side.gaps)],
+        style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
     )
     path = output or _place(first) / f"compare-{first.path.name}-{second.path.name}.html"
     try:
@@ -69,19 +66,6 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
 
 def _place(run: RunDirectory) -> Path:
     return run.path.parent.parent if run.path.parent.name == "runs" else Path()
-
-
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(shipped("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"clean": clean, "show": show, "signed": signed, "words": words}
-    return environment
 
 
 @dataclass(frozen=True)
@@ -123,7 +107,9 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     with np.errstate(invalid="ignore"):
         kept = {name: correlations(*pair) for name, pair in loaded.items()}
     # no correlation counts as the largest change that there can be
-    changes = np.mean([1 - np.nan_to_num(one, nan=-1.0) for one in kept.values()], axis=0)
+    same = {name: (x == y).all(axis=1) for name, (x, y) in loaded.items()}
+    by_method = [np.where(same[name], 0.0, 1 - np.nan_to_num(one, nan=-1.0)) for name, one in kept.items()]
+    changes = np.mean(by_method, axis=0)
     places = np.lexsort((common.indices, -changes))[:MOST]
     shape = (int(a.dataset["shape"][0]), int(a.dataset["shape"][1]))
     limits = {
@@ -159,8 +145,7 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
                 "class": clean(a.dataset["classes"][common.labels[at]], 40),
                 "change": float(changes[at]),
                 "rows": [
-                    (float(kept[name][at]), float(limits[name][row]), bool((x[at] == y[at]).all()))
-                    for name, (x, y) in loaded.items()
+                    (float(kept[name][at]), float(limits[name][row]), bool(same[name][at])) for name in loaded
                 ],
             }
             for row, at in enumerate(places)
@@ -172,10 +157,8 @@ def _methods(a: Side, b: Side, seeds: Sequence[int]) -> tuple[list[str], list[st
     """The compared methods that both runs have, in A's order; a line for each that only one has."""
     there: list[list[str]] = []
     for side, seed in zip((a, b), seeds, strict=True):
-        table = side.settings.get("attribution")
-        names = table.get("methods", []) if isinstance(table, dict) else []
         folder = side.directory.seed(seed).path / "attributions"
-        there.append([n for n in names if n != CONTROL_METHOD and (folder / f"{n}.npz").is_file()])
+        there.append([n for n in side.methods if n != CONTROL_METHOD and (folder / f"{n}.npz").is_file()])
     notes = [
         f"{words(name)}: only {letter} has its maps."
         for letter, mine, others in ((a.letter, there[0], there[1]), (b.letter, there[1], there[0]))

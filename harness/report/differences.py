@@ -12,7 +12,7 @@ from harness.criteria import show_threshold
 from harness.records import Estimate, Floats, Ints
 from harness.report.sides import Common, Side
 from harness.statistics import INTERVAL, bootstrap_deviations, mean_intervals, stratified_mean
-from harness.text import clean, words
+from harness.text import clean, words_of_pair
 
 RESAMPLES, CONFIDENCE = 2000, 0.95
 """Of the bootstrap of a change: enough for two digits of a bound, and soon done on 10,000 images."""
@@ -180,7 +180,7 @@ def _criterion(name: str, judged: Sequence[Mapping[str, Any]], a: Side, b: Side,
     if before and after and before != after:
         told = f"was {before}, is {after}"
         rules = {one.threshold for one in numbers if one}
-        told += " by another threshold" if len(rules) > 1 else ""
+        told += ", and its threshold changed" if len(rules) > 1 else ""
     elif before != after:
         told = f"was {before}, is not judged" if before else f"was not judged, is {after}"
     estimate = a.estimates.get(known.measurement) or b.estimates.get(known.measurement)
@@ -204,7 +204,7 @@ def method_pairs(a: Side, b: Side, common: Common) -> list[Row]:
     for name in {**a.estimates, **b.estimates}:
         if name.startswith("agreement_pair."):
             numbers = [_number(side.estimates.get(name)) for side in (a, b)]
-            title = " – ".join(words(one) for one in name.removeprefix("agreement_pair.").split("-"))
+            title = words_of_pair(name.removeprefix("agreement_pair."), [*a.methods, *b.methods])
             change, on_same = _change(numbers), paired(a, b, name, common)
             rows.append(Row(name, title, True, numbers[0], numbers[1], change, on_same, True))
     return rows

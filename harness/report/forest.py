@@ -99,21 +99,20 @@ def _in_words(one: Margin, criterion: Verdict) -> str:
 
 
 def _finding(margins: list[Margin]) -> str:
-    gates = [one for one in margins if one.gate]
+    gates = [one for one in margins if one.gate and one.side]
     good = sum(one.side > 0 for one in gates)
-    text = f"{good} of {len(gates)} gates lie on the good side of their thresholds."
-    measured = [(one.value, one) for one in gates if one.value is not None]
-    if measured:
-        value, nearest = min(measured, key=lambda pair: pair[0])
-        how = "The nearest to its threshold" if value >= 0 else "The furthest beyond its threshold"
-        text += f" {how} is '{nearest.title}', {abs(value):.1f} standard errors {_side(value)}."
-    watched = [(one.value, one) for one in margins if not one.gate and one.value is not None]
-    if watched:
-        value, nearest = min(watched, key=lambda pair: pair[0])
-        text += f" Of the watched it is '{nearest.title}', {abs(value):.1f} {_side(value)}."
+    text = f"{good} of {len(gates)} gates with a threshold lie on its good side." if gates else ""
+    for kind, of_kind in (("gates", True), ("watched criteria", False)):
+        measured = [(one.value, one) for one in margins if one.gate is of_kind and one.value is not None]
+        if measured:
+            value, first = min(measured, key=lambda pair: pair[0])
+            how = "nearest to its threshold" if value >= 0 else "furthest beyond its threshold"
+            text += (
+                f" Of the {kind} '{first.title}' is {how}, {abs(value):.1f} standard errors {_side(value)}."
+            )
     if silent := [one.title for one in margins if not one.side]:
         text += f" Without a number: {', '.join(silent)}."
-    return text
+    return text.strip()
 
 
 def _side(value: float) -> str:

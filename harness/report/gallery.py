@@ -10,6 +10,7 @@ import numpy as np
 
 from harness import figures
 from harness.criteria import show
+from harness.diagnosis import lowest_agreement
 from harness.measurements import correlations
 from harness.measurements.agreement import by_pair, pairs
 from harness.records import Floats, Ints
@@ -19,7 +20,7 @@ from harness.samples import confidences
 from harness.text import clean, sure, words
 
 MOST = 1000
-"""Samples that the gallery shows at most: a page of more is slow to open and large to keep."""
+"""Samples of four methods that are shown at most: a page of more is slow to open and over 5 MB."""
 
 KINDS = {
     "right": "right and sure: judged",
@@ -140,7 +141,10 @@ def _gallery(run: Run) -> Context | str:
     agreement = _means(table)
     kinds = {kind: int((samples.kinds == kind).sum()) for kind in KINDS}
     strata = samples.labels + len(evidence.classes) * np.array([list(KINDS).index(k) for k in samples.kinds])
-    places = spread(strata, agreement, MOST)
+    places = spread(strata, agreement, MOST * 4 // max(4, len(samples.maps)))
+    # the page's head links to it, and over several seeds it need not be the lowest of the first
+    if (lowest := lowest_agreement(run.directory)) is not None:
+        places = np.union1d(places, np.flatnonzero(samples.indices == lowest.index))
     whole = len(samples.indices)
     # within a kind the lowest agreement comes first; the others keep their order by confidence
     keys = np.where(samples.kinds[places] == "right", np.nan_to_num(agreement[places], nan=-2.0), 0)
@@ -168,6 +172,7 @@ def _gallery(run: Run) -> Context | str:
         "classes": {int(label): evidence.classes[label] for label in np.unique(samples.labels)},
         "shape": shape,
         "shared": shared,
+        "printed": _limit(shared),
         "levels": " ".join(f"{level:.4g}" for level in figures.LEVELS),
         "palette": " ".join("{:02x}{:02x}{:02x}".format(*colour) for colour in figures.PALETTE),
         "whole": whole,
@@ -243,7 +248,7 @@ def _card(
             " ".join(_number(one) for one in (row.mean(), row.max(), row.std())) for row in rows.values()
         ),
         "maps": [
-            {"name": name, "limit": f"{limits[name][place]:#.2g}", "blank": _blank(row)}
+            {"name": name, "limit": _limit(limits[name][place]), "blank": _blank(row)}
             for name, row in rows.items()
         ],
     }
@@ -252,6 +257,11 @@ def _card(
 def _blank(row: Floats) -> str:
     """What is written on a map that shows nothing."""
     return "not finite" if not np.isfinite(row).all() else "all zero" if not row.any() else ""
+
+
+def _limit(value: float) -> str:
+    """A scale's end in two digits, and never fewer than there are before the point."""
+    return f"{value:.0f}" if value >= 10 else f"{value:#.2g}"
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
 """Render a run as one self-contained page: sections by name, each a function and a template.
 
-The only importer of jinja2. Everything shown is read from the run directory, so a report can be rendered
+Everything shown is read from the run directory, so a report can be rendered
 again anywhere; the same run gives the same bytes.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
 from harness.errors import HarnessError, RunError
 from harness.judging import sentence
+from harness.measurements import CONTROL_METHOD
 from harness.registry import Registry
 from harness.report.head import head
 from harness.runs import Run
@@ -111,6 +112,8 @@ def no_samples(run: Run) -> str | None:
     if not len(run.directory.read_arrays("samples.npz")["indices"]):
         agreement = run.estimate("agreement")
         return f"No image was explained: {agreement.reason if agreement else 'none was chosen'}."
+    if all(name == CONTROL_METHOD for name in run.config.attribution.methods):
+        return f"Only the control, {words(CONTROL_METHOD)}, was asked for maps."
     return None
 
 
@@ -165,9 +168,8 @@ def _ordered() -> list[Section]:
     return sorted(sections.values(), key=lambda one: places.get(one.name, star))
 
 
-def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment:
-    """The templates, which draw charts into `figures/` and tell their names in `drawn`."""
-    others = [one.templates for one in sections.values() if one.templates is not None]
+def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
+    """The templates that ship, and those of other folders; what they are given is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([shipped("templates"), *dict.fromkeys(others)]),
         autoescape=True,
@@ -176,6 +178,19 @@ def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {
+        "clean": clean,
+        "show": show,
+        "sure": sure,
+        "threshold": show_threshold,
+        "words": words,
+    }
+    return environment
+
+
+def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment:
+    """The page's templates, which draw charts into `figures/` and tell their names in `drawn`."""
+    environment = templates(one.templates for one in sections.values() if one.templates is not None)
 
     def draw(chart: Chart) -> Markup:
         drawn.add(chart.name)
@@ -183,14 +198,7 @@ def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment
         directory.write_text(f"figures/{chart.name}.svg", text + "\n")
         return Markup(text)  # noqa: S704 - made by matplotlib, which escapes what it was given
 
-    environment.filters |= {
-        "clean": clean,
-        "show": show,
-        "sure": sure,
-        "threshold": show_threshold,
-        "words": words,
-        "draw": draw,
-    }
+    environment.filters["draw"] = draw
     return environment
 
 

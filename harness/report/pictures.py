@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from harness import figures
 from harness.criteria import show
+from harness.measurements import correlations
+from harness.measurements.agreement import pairs
+from harness.records import Floats
 from harness.report.page import Chart, Context, no_samples, section
 from harness.runs import Run
 from harness.statistics import stratified_mean
@@ -28,8 +32,28 @@ def _explanations(run: Run) -> Context | str:
         finding = f"Test image {index}, rightly named {name}"
         if judged and np.isfinite(values[0][place]):
             finding += f": its maps agree at {show(float(values[0][place]))}"
-        charts.append(Chart(f"sample-{index}", figure, f"{finding}."))
+        maps = {one: rows[place].astype(np.float64) for one, rows in evidence.contributions().items()}
+        charts.append(Chart(f"sample-{index}", figure, f"{finding}.", _COLUMNS, _rows(maps)))
     return {"charts": charts, "seed": evidence.seed}
+
+
+_COLUMNS = ("what", "correlation", "mean", "maximum", "s.d.", "99 % of |map|")
+
+
+def _rows(maps: Mapping[str, Floats]) -> list[tuple[str, ...]]:
+    """What the third row of a sample's figure tells: each pair's correlation, each map's numbers."""
+    rows = [
+        (f"{words(a)} – {words(b)}", _number(correlations(maps[a][None], maps[b][None])[0]), *["–"] * 4)
+        for a, b in pairs(tuple(maps))
+    ]
+    for name, one in maps.items():
+        numbers = (one.mean(), one.max(), one.std(), np.quantile(np.abs(one), 0.99))
+        rows.append((words(name), "–", *map(_number, numbers)))
+    return rows
+
+
+def _number(value: float) -> str:
+    return show(float(value) if np.isfinite(value) else None)
 
 
 @section("class-means", "The mean map of each class")
@@ -67,7 +91,8 @@ def _class_means(run: Run) -> Context | str:
         )
         for name in contributions
     ]
-    columns = ("method", *(words(rule) for rule in _STATISTICS), "mean of |map|")
+    several = f", seed {evidence.seed}" if len(run.config.seeds) > 1 else ""
+    columns = ("method", *(words(rule) for rule in _STATISTICS), f"mean of |map|{several}")
     return {"chart": Chart("class-mean-maps", figure, finding, columns, rows), "seed": evidence.seed}
 
 

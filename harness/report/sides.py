@@ -95,6 +95,13 @@ class Side:
         return found if isinstance(found, Mapping) else {}
 
     @property
+    def methods(self) -> list[str]:
+        """The attribution methods it was asked for."""
+        table = self.settings.get("attribution")
+        names = table.get("methods", []) if isinstance(table, dict) else []
+        return [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
+
+    @property
     def seeds(self) -> list[int]:
         """Its seeds."""
         found = self.settings.get("seeds", [])

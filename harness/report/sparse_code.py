@@ -43,11 +43,12 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     declared = next((one.threshold for one in criteria if one.measurement == "sparsity"), None)
     band = declared if isinstance(declared, tuple) else None
     below = int((values < run.config.model.k).sum())
+    codes = "test images" if len(by_seed) == 1 else f"codes, of {len(by_seed)} seeds,"
     finding = (
-        f"Every one of {len(values):,} test images has {values[0]} active units"
+        f"Each of {len(values):,} {codes} has {values[0]} active units"
         if np.ptp(values) == 0
-        else f"Test images have {show(float(values.mean()))} active units on average, from {values.min()} to "
-        f"{values.max()}; {below:,} of {len(values):,} have fewer than k = {run.config.model.k}"
+        else f"Of {len(values):,} {codes} the mean is {show(float(values.mean()))} active units, from "
+        f"{values.min()} to {values.max()}; {below:,} have fewer than k = {run.config.model.k}"
     )
     if band is not None:
         inside = int(((values >= band[0]) & (values <= band[1])).sum())
@@ -58,7 +59,7 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
         "active-units",
         figures.counts(values, band, "active units (L0)"),
         f"{finding}.",
-        ("active units", "test images"),
+        ("active units", "test images" if len(by_seed) == 1 else "codes of all seeds"),
         [(int(units[place]), int(images[place])) for place in np.sort(shown)],
     )
 
@@ -74,9 +75,10 @@ def _firing(by_seed: dict[int, Floats]) -> Chart:
     alive = np.concatenate([values[values > 0] for values in by_seed.values()])
     finding = f"{counted} of {width:,} units are dead: they never fire on a training image."
     if len(alive):
+        pooled = ", over all seeds," if len(by_seed) > 1 else ""
         finding += (
-            f" Of the others half fire on more than {100 * np.median(alive):.2g} % of the training images, "
-            f"the most frequent on {100 * alive.max():.3g} %."
+            f" Of the others{pooled} half fire on more than {100 * np.median(alive):.2g} % of the training "
+            f"images, the most frequent on {100 * alive.max():.3g} %."
         )
     rows = []
     for seed, values in by_seed.items():

@@ -44,7 +44,8 @@ def _validity(run: Run) -> Context | str:
     several = len(run.config.seeds) > 1
     joint = {one.name: one for one in run.estimates if one.seed is None or not several}
     names = tuple(name for name in run.config.attribution.methods if name != CONTROL_METHOD)
-    gaps = completeness(run.evidence())
+    by_seed = [completeness(run.evidence(seed)) for seed in run.config.seeds]
+    gaps = {name: np.concatenate([one[name] for one in by_seed]) for name in names}
     charts = _charts(run, names, joint, gaps) if names else {}
     questions = [
         {
@@ -253,8 +254,8 @@ def _randomisation(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estim
     most = max(sizes, key=lambda name: sizes[name])
     told = worst_of(list(kept.values()), higher_is_better=False) is not None
     finding = (
-        f"With new weights from the output backwards no map keeps a correlation of more than "
-        f"{show(sizes[most])} in absolute value ({words(most)}"
+        f"With new weights from the output backwards no method's maps keep, on average, a correlation of "
+        f"more than {show(sizes[most])} in absolute value ({words(most)}"
         f"{', worst' if told else '; none can be told apart as worst'}); 1 were a map that knows no weights."
     )
     return Chart("randomisation", figures.lines(panels), finding, ("correlation kept", *layers), rows)

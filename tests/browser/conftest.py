@@ -30,7 +30,7 @@ HOSTILE = (
     "\x1b[31mred\x07\x00\x9b",
     "W" * 10_000,
     "--><svg/onload=\"document.title='owned'\">",
-    "&lt;b&gt; ]]> ` | * $1",
+    "&lt;b&gt; ]]> ` | * $1 url(#x)",
 )
 """Names of classes such as nobody should have."""
 

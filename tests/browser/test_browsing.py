@@ -247,7 +247,10 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#gallery-controls")).to_be_in_viewport()
     tab_to("#gallery-controls select", 2)
-    tab_to("button.open", 12)
+    tab_to(".gallery a.skip", 8)
+    expect(page.locator(".gallery a.skip")).to_be_in_viewport()
+    expect(page.locator("#gallery-controls")).to_be_in_viewport()  # it stands where it is, not at the top
+    tab_to("button.open", 4)
     ids = shown(page)
     expect(page.locator(f"#{ids[0]} button.open")).to_be_focused()
     page.keyboard.press("Enter")
@@ -262,6 +265,9 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     for _ in range(2):
         page.keyboard.press("ArrowRight")
     expect(heading(page)).to_have_text(naming(ids[2]))
+    page.keyboard.press("Control+ArrowRight")  # the browser's
+    expect(heading(page)).to_have_text(naming(ids[2]))
+    expect(large.locator(".finding[aria-live]")).to_contain_text("Test image")
     page.keyboard.press("Escape")
     expect(large).to_be_hidden()
     expect(page.locator(f"#{ids[2]} button.open")).to_be_focused()

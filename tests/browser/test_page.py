@@ -139,6 +139,10 @@ def test_print_expands_everything(visit: Open, page_file: Path) -> None:
     )
     assert hidden == []
     assert page.locator("details").count() > 3
+    scripted = visit(page_file).page
+    scripted.emulate_media(media="print")
+    cards = "#gallery-cards > li.card"
+    assert scripted.locator(f"{cards}:visible").count() == page.locator(cards).count()
 
     def sheets() -> int:
         printed = page.pdf(format="A4")
