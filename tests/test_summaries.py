@@ -94,11 +94,16 @@ def test_the_worst_image_is_that_of_least_agreement(tmp_path: Path) -> None:
     """Its index in the test set, class, value and worst pair; an image without a value is worse than all."""
     run = a_run(tmp_path / "artifacts")
     values = [0.7] * 5 + [0.2] + [0.6] * 6
-    pairs = {"one-two": [0.7] * 12, "one-three_x": [0.5] * 5 + [-0.3] + [0.1] * 6}
+    pairs = {
+        "integrated_gradients-gradients": [0.7] * 12,
+        "integrated_gradients-decoder_weighted": [0.5] * 5 + [-0.3] + [0.1] * 6,
+    }
     with_agreement(run, values, pairs)
-    text = "test image **15** (boot), agreement 0.2, worst pair one – three x -0.3; in the report "
-    assert worst_sample(run) == f"{text}`report.html#s-15`"
-    with_agreement(run, [*values[:-1], np.nan], {"one-two": [np.nan] * 12})
+    text = (
+        "test image **15** (boot), agreement 0.2, worst pair integrated gradients – decoder weighted -0.3; "
+    )
+    assert worst_sample(run) == f"{text}in the report `report.html#s-15`"
+    with_agreement(run, [*values[:-1], np.nan], {"integrated_gradients-gradients": [np.nan] * 12})
     assert (
         worst_sample(run) == "test image **21** (bag), has no correlation; in the report `report.html#s-21`"
     )

@@ -56,17 +56,26 @@ def _training(run: Run) -> Chart | None:
         "training",
         figures.training_curves(epochs),
         f"Loss by epoch{seeds}: {ends}.",
-        ("seed", "stage", "epoch", "loss", "accuracy", "seconds"),
-        [
-            (
-                *(row[key] for key in ("seed", "stage", "epoch")),
-                show(row["loss"]),
-                _accuracy(row["accuracy"]),
-                f"{row['seconds']:.2f}",
-            )
-            for row in epochs
-        ],
+        ("stage", "epoch", *(f"{what}{seed}" for what in ("loss", "accuracy") for seed in _named(run))),
+        _by_epoch(epochs, run.config.seeds),
     )
+
+
+def _named(run: Run) -> list[str]:
+    """What tells the seeds apart in a table's head; nothing where there is one."""
+    seeds = run.config.seeds
+    return [""] if len(seeds) == 1 else [f", seed {seed}" for seed in seeds]
+
+
+def _by_epoch(epochs: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[tuple[object, ...]]:
+    """A row for each stage's epoch: every seed's loss, then every seed's accuracy."""
+    known = {(row["stage"], row["epoch"], row["seed"]): row for row in epochs}
+    rows: list[tuple[object, ...]] = []
+    for stage, epoch in dict.fromkeys((row["stage"], row["epoch"]) for row in epochs):
+        there = [known.get((stage, epoch, seed)) for seed in seeds]
+        losses = (show(row["loss"]) if row else "–" for row in there)
+        rows.append((stage, epoch, *losses, *(_accuracy(row and row["accuracy"]) for row in there)))
+    return rows
 
 
 def _span(values: Sequence[float]) -> str:
