@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def rendered(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) ->
     run = RunDirectory.open(target)
     report.render(run)
     return run
+
+
+Only = Callable[..., None]
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Leaves these sections of the page alone: a whole one takes seconds to draw."""
+
+    def keep(*names: str) -> None:
+        kept = {name: one for name, one in report.sections.items() if name in names}
+        monkeypatch.setattr(report.sections, "_entries", kept)
+
+    return keep
 
 
 def page_of(run: RunDirectory) -> str:
@@ -123,8 +138,9 @@ def test_every_chart_says_what_it_shows(rendered: RunDirectory) -> None:
         assert "<summary>The numbers</summary>" in chart[0]
 
 
-def test_a_page_without_full_data_says_so_at_the_top(finished: RunDirectory) -> None:
+def test_a_page_without_full_data_says_so_at_the_top(finished: RunDirectory, only: Only) -> None:
     """The notice about substituted data stands in the head of the page."""
+    only()
     values = json.loads((finished / "verdict.json").read_text())
     (finished / "verdict.json").write_text(
         json.dumps(values | {"notice": "This run judges the small excerpt."})
@@ -156,9 +172,10 @@ def test_a_broken_off_run_is_reported(finished: RunDirectory) -> None:
 
 
 def test_a_section_that_fails_leaves_the_verdict(
-    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch, only: Only
 ) -> None:
     """A section that fails says so in its place, the page stands, and the failure is raised (fault 48)."""
+    only("model", "provenance")
 
     def fail(_: Run) -> str:
         raise ZeroDivisionError("no figure today")
@@ -172,14 +189,18 @@ def test_a_section_that_fails_leaves_the_verdict(
     assert 'id="provenance"' in page
 
 
-def test_a_section_without_data_is_a_line(finished: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_section_without_data_is_a_line(
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch, only: Only
+) -> None:
     """A section that has nothing to show says why, in a line."""
+    only("model")
     monkeypatch.setitem(report.sections._entries, "model", Section("model", "M", lambda _: "Nothing yet."))
     assert '<p class="absent">Nothing yet.</p>' in page_of(finished)
 
 
-def test_a_pair_that_was_not_measured_is_not_drawn(finished: RunDirectory) -> None:
+def test_a_pair_that_was_not_measured_is_not_drawn(finished: RunDirectory, only: Only) -> None:
     """The control among the methods has no cell in the matrix: it is not compared."""
+    only("agreement")
     text = (finished / "config.toml").read_text()
     (finished / "config.toml").write_text(
         text.replace('"smoothgrad",\n    "decoder_weighted"', '"decoder_reconstruction"')
@@ -191,8 +212,9 @@ def test_a_pair_that_was_not_measured_is_not_drawn(finished: RunDirectory) -> No
     assert "0.00" not in (finished / "figures/agreement-matrix.svg").read_text()
 
 
-def test_red_is_said_in_words(finished: RunDirectory) -> None:
+def test_red_is_said_in_words(finished: RunDirectory, only: Only) -> None:
     """A failed gate stands in the headline with its number and threshold, and in its row with the reason."""
+    only("failures")
     values = json.loads((finished / "estimates.json").read_text())
     for row in values["estimates"]:
         if row["name"] == "agreement":
@@ -211,8 +233,11 @@ def test_red_is_said_in_words(finished: RunDirectory) -> None:
     assert f"harness judge {place}</pre>" in failures
 
 
-def test_a_red_run_renders_to_the_same_bytes_elsewhere(finished: RunDirectory, tmp_path: Path) -> None:
+def test_a_red_run_renders_to_the_same_bytes_elsewhere(
+    finished: RunDirectory, tmp_path: Path, only: Only
+) -> None:
     """What a page says of how to repeat the run does not depend on where the folder lies."""
+    only("failures", "provenance")
     finished.write_json("failure.json", {"stage": "training", "kind": "OSError", "message": "x", "trace": ""})
     judging.judge(finished)
     shutil.copytree(finished.path, tmp_path / "elsewhere" / "copy")
@@ -220,8 +245,9 @@ def test_a_red_run_renders_to_the_same_bytes_elsewhere(finished: RunDirectory, t
     assert str(tmp_path / "elsewhere") not in (tmp_path / "elsewhere/copy/report.html").read_text()
 
 
-def test_figures_of_an_earlier_page_are_gone(finished: RunDirectory) -> None:
+def test_figures_of_an_earlier_page_are_gone(finished: RunDirectory, only: Only) -> None:
     """`figures/` holds what the page shows, and nothing that an older page showed."""
+    only("model")
     finished.write_text("figures/old.svg", "<svg/>")
     page_of(finished)
     names = {path.stem for path in (finished / "figures").iterdir()}
@@ -246,8 +272,9 @@ def test_the_shipped_measurement_of_the_gate_is_whole() -> None:
     assert quality["mutation"]["survivors"] == []
 
 
-def test_the_report_tells_how_good_the_gate_is(finished: RunDirectory) -> None:
+def test_the_report_tells_how_good_the_gate_is(finished: RunDirectory, only: Only) -> None:
     """What stands beside the runs goes before what ships, and is kept in the run directory."""
+    only("gate-quality")
     shipped = json.loads((Path(report.__file__).parents[1] / "data/gate-quality.json").read_text("utf-8"))
     beside = finished.path.parent.parent / "gate-quality.json"
     beside.write_text(json.dumps(shipped | {"commit": "of<mine>"}), encoding="utf-8")

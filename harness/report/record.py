@@ -87,6 +87,8 @@ def _measurements(run: Run) -> Context | str:
 def _provenance(run: Run) -> Context | str:
     return {
         "provenance": run.provenance,
+        # what python -m harness is called from inside
+        "command": run.provenance.command.replace("__main__.py", "python -m harness", 1),
         "config": (run.directory / "config.toml").read_text(encoding="utf-8"),
         "durations": (run.verdict or {})["duration_s"],
         "repeat": _again(run),
