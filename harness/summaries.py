@@ -116,7 +116,8 @@ def _row(one: Verdict) -> str:
         f"{one.n:,}",
     ]
     if not one.holds:
-        cells[0] += f": {_text(one.why, 600)}"
+        # the sentence of a number begins with the title, which stands there already
+        cells[0] += f": {_text(one.why.removeprefix(f'{one.title}: '), 600)}"
     return f"| {' | '.join(cells)} |"
 
 

@@ -74,7 +74,7 @@ def test_a_red_summary_tells_its_five_lines(tmp_path: Path) -> None:
         "",
         "| criterion |",
         "|---|",
-        "| Test accuracy (accuracy): Test accuracy: 0.7",
+        r"| Test accuracy (accuracy): 0.7 \[0.68, 0.72\] is under 0.75 |",
     )
     assert [line.startswith(start) for line, start in zip(lines, starts, strict=False)] == [True] * 11
 
