@@ -8,7 +8,7 @@ addEventListener("beforeprint", unfold);
 
 // a link to something inside a folded part opens it
 const openAround = () => {
-  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
   for (let one = target && target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
   return target;
 };

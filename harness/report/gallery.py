@@ -232,7 +232,7 @@ def _card(
             f"Its maps agree at {show(float(agreement[place]))}, "
             f"least {words(lowest[0])} and {words(lowest[1])}, at {show(float(table[place].min()))}."
         )
-    else:
+    elif len(names) > 1:
         finding += "Its maps have no correlation."
     return {
         "index": index,
@@ -242,7 +242,7 @@ def _card(
         "named": named if true != named else "",
         "confidence": confidence,
         "agreement": _number(agreement[place]),
-        "finding": clean(finding, 400),
+        "finding": clean(finding.strip(), 400),
         "pairs": " ".join(_number(value) for value in table[place]),
         "numbers": ";".join(
             " ".join(_number(one) for one in (row.mean(), row.max(), row.std())) for row in rows.values()
