@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.artifacts import RunDirectory
+from harness.artifacts import Array, RunDirectory
 from harness.config import Config
 from harness.criteria import show, show_threshold
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
@@ -32,6 +32,7 @@ class Run:
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self._evidence: dict[int, Evidence] = {}
+        self._measured: dict[str, dict[str, Array]] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -115,8 +116,10 @@ class Run:
 
     def per_sample(self, name: str) -> Floats:
         """A measurement's values: float64 [seeds, n]; empty where it could not be measured."""
-        arrays = self.directory.read_arrays(f"measurements/{name.split('.')[0]}.npz")
-        return arrays.get(name, np.empty((len(self.config.seeds), 0)))
+        base = name.split(".")[0]
+        if base not in self._measured:
+            self._measured[base] = self.directory.read_arrays(f"measurements/{base}.npz")
+        return self._measured[base].get(name, np.empty((len(self.config.seeds), 0)))
 
     def evidence(self, seed: int | None = None) -> Evidence:
         """What one seed (the first by default) left behind, as arrays; read once."""

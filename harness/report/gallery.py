@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -160,9 +161,10 @@ def _gallery(run: Run) -> Context | str:
     if rebuilt:
         sheets["reconstruction"] = figures.grey_sheet(samples.reconstructions, shape)
     names = tuple(maps)
+    told = {name: _told(rows, limits[name]) for name, rows in samples.maps.items()}
     return {
         "cards": [
-            _card(place, samples, names, limits, table, agreement, run) | {"mark": marks.get(place, "")}
+            _card(place, samples, told, table, agreement, run) | {"mark": marks.get(place, "")}
             for place in range(len(order))
         ],
         "sheets": sheets,
@@ -210,17 +212,34 @@ def _marks(samples: Samples, agreement: Floats) -> dict[int, str]:
     return marks
 
 
+def _told(rows: Floats, limits: Floats) -> list[dict[str, str]]:
+    """What is written of each of a method's maps: its scale, its numbers, and what it is where blank."""
+    finite: Any = np.isfinite(rows).all(axis=1)
+    zero: Any = (rows == 0).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        numbers = np.stack([rows.mean(axis=1), rows.max(axis=1), rows.std(axis=1)], axis=1)
+    return [
+        {
+            "limit": _limit(limit),
+            "numbers": " ".join(map(_number, three)),
+            "blank": "" if shown and not empty else "all zero" if shown else "not finite",
+        }
+        for limit, three, shown, empty in zip(
+            limits.tolist(), numbers.tolist(), finite.tolist(), zero.tolist(), strict=True
+        )
+    ]
+
+
 def _card(
     place: int,
     samples: Samples,
-    names: tuple[str, ...],
-    limits: Mapping[str, Floats],
+    told: Mapping[str, list[dict[str, str]]],
     table: Floats,
     agreement: Floats,
     run: Run,
 ) -> dict[str, Any]:
     """What the template says of one sample."""
-    rows = {name: samples.maps[name][place] for name in names}
+    names = tuple(told)
     true, named = run.classes[samples.labels[place]], run.classes[samples.targets[place]]
     index, confidence = int(samples.indices[place]), float(samples.confidences[place])
     finding = f"Test image {index}, {true}"
@@ -243,20 +262,10 @@ def _card(
         "confidence": confidence,
         "agreement": _number(agreement[place]),
         "finding": clean(finding.strip(), 400),
-        "pairs": " ".join(_number(value) for value in table[place]),
-        "numbers": ";".join(
-            " ".join(_number(one) for one in (row.mean(), row.max(), row.std())) for row in rows.values()
-        ),
-        "maps": [
-            {"name": name, "limit": _limit(limits[name][place]), "blank": _blank(row)}
-            for name, row in rows.items()
-        ],
+        "pairs": " ".join(map(_number, table[place].tolist())),
+        "numbers": ";".join(rows[place]["numbers"] for rows in told.values()),
+        "maps": [{"name": name} | rows[place] for name, rows in told.items()],
     }
-
-
-def _blank(row: Floats) -> str:
-    """What is written on a map that shows nothing."""
-    return "not finite" if not np.isfinite(row).all() else "all zero" if not row.any() else ""
 
 
 def _limit(value: float) -> str:
@@ -265,4 +274,4 @@ def _limit(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}" if np.isfinite(value) else "–"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}" if math.isfinite(value) else "–"
