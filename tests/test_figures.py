@@ -203,7 +203,7 @@ def test_firing_counts_the_dead() -> None:
 @pytest.mark.parametrize("values", [np.array([50, 50]), np.arange(1000)], ids=["all the same", "many"])
 def test_counts_lose_no_image(values: np.ndarray) -> None:
     """The bars hold every image, however few or many different numbers there are."""
-    (axes,) = figures.counts(values, (45.0, 55.0), "active units").axes
+    (axes,) = figures.counts(values, (45.0, 55.0), "active units", "images").axes
     stairs = axes.patches[0]
     assert stairs.get_data().values.sum() == len(values)  # type: ignore[attr-defined]
 

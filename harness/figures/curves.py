@@ -166,8 +166,8 @@ def reliability(by_seed: Mapping[str, Mapping[str, Floats]], edges: Floats) -> F
     return figure
 
 
-def counts(values: Floats, band: tuple[float, float] | None, label: str) -> Figure:
-    """How many images have each number (int [n]) of active units, with the band it should lie in."""
+def counts(values: Floats, band: tuple[float, float] | None, label: str, counted: str) -> Figure:
+    """How many of what is counted have each number (int [n]), with the band it should lie in."""
     low, high = int(values.min()), int(values.max())
     step = max(1, (high - low + 1) // 40)
     edges = np.arange(low, high + step + 1, step) - 0.5
@@ -185,7 +185,7 @@ def counts(values: Floats, band: tuple[float, float] | None, label: str) -> Figu
             ends += list(band)
         margin = 0.06 * (max(ends) - min(ends))
         axes.set_xlim(min(ends) - margin, max(ends) + margin)
-        axes.set(xlabel=label, ylabel="test images")
+        axes.set(xlabel=label, ylabel=counted)
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
     return figure
 

@@ -53,13 +53,14 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     if band is not None:
         inside = int(((values >= band[0]) & (values <= band[1])).sum())
         finding += f", and {inside:,} lie in the band from {band[0]:g} to {band[1]:g}"
+    counted = "test images" if len(by_seed) == 1 else "codes of all seeds"
     units, images = np.unique(values, return_counts=True)
     shown = np.argsort(-images, kind="stable")[:20]
     return Chart(
         "active-units",
-        figures.counts(values, band, "active units (L0)"),
+        figures.counts(values, band, "active units (L0)", counted),
         f"{finding}.",
-        ("active units", "test images" if len(by_seed) == 1 else "codes of all seeds"),
+        ("active units", counted),
         [(int(units[place]), int(images[place])) for place in np.sort(shown)],
     )
 
