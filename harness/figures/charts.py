@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.figures.theme import INK, LINE, PAGE, SERIES, themed
+from harness.figures.theme import LINE, PAGE, SERIES, list_rows, mark_threshold, themed
 from harness.records import Floats
 from harness.text import words
 
@@ -163,15 +163,8 @@ def intervals(
                 fontsize=8,
             )
         axes.axvline(0, color=LINE, linewidth=1)
-        if threshold is not None:
-            axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
-            axes.annotate(
-                f"threshold {threshold:g}", (threshold, -0.75), (3, 0), textcoords="offset points", fontsize=8
-            )
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -1)
+        mark_threshold(axes, threshold)
+        list_rows(axes, [row[0] for row in rows], top=-1)
         axes.set_xlim(min([-0.12, *((row[1] if row[2] is None else row[2]) - 0.08 for row in rows)]), 1.02)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
         axes.set_xlabel(label)
     return figure

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.figures.theme import INK, LINE, SERIES, themed
+from harness.figures.theme import INK, LINE, SERIES, list_rows, themed
 
 LINEAR = 3.0
 """The axis is linear as far as this many standard errors to either side of 0, and logarithmic beyond."""
@@ -58,7 +58,7 @@ def forest(rows: Sequence[Margin]) -> Figure:
         figure = Figure(figsize=(10.5, 0.9 + 0.3 * len(rows)))
         axes = figure.subplots()
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.8)
-        axes.set(xlim=(lowest, highest), ylim=(len(rows) - 0.4, -0.9))
+        axes.set_xlim(lowest, highest)
         axes.axvspan(lowest, 0, facecolor=SERIES[5], alpha=0.1, linewidth=0)
         axes.axvline(0, color=INK, linewidth=1, linestyle="--")
         for place, row in enumerate(rows):
@@ -69,9 +69,7 @@ def forest(rows: Sequence[Margin]) -> Figure:
         ticks = sorted(tick for tick in ticks if lowest < tick < highest)
         axes.set_xticks(ticks, [f"{tick:+g}" if tick else "0" for tick in ticks])
         axes.minorticks_off()
-        axes.set_yticks(range(len(rows)), [row.title for row in rows])
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
+        list_rows(axes, [row.title for row in rows], top=-0.9)
         axes.set_xlabel("distance from the threshold in standard errors")
         for colour, (marker, word) in zip(SERIES, (("o", "gate"), ("D", "watched")), strict=False):
             axes.plot([], [], marker, color=colour, label=word)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import mlab
 from matplotlib.figure import Figure
 
-from harness.figures.theme import INK, SERIES, themed
+from harness.figures.theme import INK, SERIES, list_rows, mark_threshold, themed
 from harness.records import Floats
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -38,15 +38,8 @@ def distributions(values: Mapping[str, tuple[Floats, bool]], threshold: float | 
                 axes.fill_between(along, place - half, place + half, color=colour, linewidth=0)
             if len(there):
                 axes.plot(np.median(there), place, "D" if control else "o", color=INK, markersize=4, zorder=3)
-        if threshold is not None:
-            axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
-            axes.annotate(
-                f"threshold {threshold:g}", (threshold, -0.75), (3, 0), textcoords="offset points", fontsize=8
-            )
-        axes.set_yticks(range(len(values)), list(values))
-        axes.set_ylim(len(values) - 0.4, -1)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
+        mark_threshold(axes, threshold)
+        list_rows(axes, list(values), top=-1)
         axes.set(xlabel=label, ylabel="")
     return figure
 
@@ -98,10 +91,7 @@ def beside(names: Sequence[str], columns: Sequence[Column], *, width: float) -> 
             axes.set_title(column.title, loc="left")
             axes.set_xlabel(column.label)
             axes.margins(x=0.15)
-            axes.grid(visible=False, axis="y")
-            axes.tick_params(axis="y", length=0)
-        all_axes[0].set_yticks(range(len(names)), list(names))
-        all_axes[0].set_ylim(len(names) - 0.4, -0.8)
+            list_rows(axes, names, top=-0.8)
         figure.subplots_adjust(left=0, right=1, wspace=0.12)
     return figure
 
@@ -139,10 +129,7 @@ def ranges(
         )
         axes.plot(nominal, np.arange(len(rows)), "|", color=INK, markersize=10, label="nominal")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5 / figure.get_figheight()), ncol=3)
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        list_rows(axes, [row[0] for row in rows], top=-0.6)
         axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
         axes.set_xlabel(label)
     return figure

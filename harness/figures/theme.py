@@ -10,12 +10,13 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
 from PIL import Image
@@ -65,12 +66,11 @@ THEME: dict[str, Any] = {
 }
 
 
-_BARE = {
-    key: value
-    for key, value in mpl.rcParamsDefault.items()
-    if key.split(".")[0] in ("axes", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers")
-    or key.split(".")[0] in ("patch", "path", "savefig", "scatter", "svg", "text", "xtick", "ytick")
+_SHOWN = {
+    *("axes", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers", "patch", "path"),
+    *("savefig", "scatter", "svg", "text", "xtick", "ytick"),
 }
+_BARE = {key: value for key, value in mpl.rcParamsDefault.items() if key.split(".")[0] in _SHOWN}
 """Matplotlib's own settings of all that a figure shows, whatever the user's are."""
 
 
@@ -81,6 +81,23 @@ def themed() -> Iterator[None]:
         # text leaves as text: the reader's fonts draw what the measuring font lacks
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
+
+
+def list_rows(axes: Axes, names: Sequence[str], *, top: float) -> None:
+    """Named rows one under another, the first at 0; above it there is room from `top`."""
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.4, top)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def mark_threshold(axes: Axes, threshold: float | None) -> None:
+    """A dashed line above the rows' first, with its number; nothing where there is none."""
+    if threshold is not None:
+        axes.axvline(threshold, color=INK, linewidth=1, linestyle="--")
+        axes.annotate(
+            f"threshold {threshold:g}", (threshold, -0.75), (3, 0), textcoords="offset points", fontsize=8
+        )
 
 
 def svg(figure: Figure, name: str) -> str:

@@ -11,7 +11,7 @@ from harness import figures
 from harness.criteria import show
 from harness.measurements import CONTROL_METHOD
 from harness.records import Estimate, Floats, Verdict
-from harness.report.page import Chart, Context, interval, no_samples, section
+from harness.report.page import Chart, Context, interval, no_samples, section, show_finite
 from harness.runs import Run
 from harness.text import words
 
@@ -126,14 +126,10 @@ def _by_class(run: Run, pairs: dict[Pair, Estimate]) -> Chart | None:
         finding,
         ("class", *columns, "images"),
         [
-            (name, *map(_show, values), int((labels == label).sum()))
+            (name, *map(show_finite, values), int((labels == label).sum()))
             for name, values, label in zip(rows, table, present, strict=True)
         ],
     )
-
-
-def _show(value: float) -> str:
-    return show(float(value) if np.isfinite(value) else None)
 
 
 def _mean(values: Floats) -> float:

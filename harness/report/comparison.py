@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from harness import figures
-from harness.artifacts import Folder, RunDirectory, shipped
+from harness.artifacts import Folder, RunDirectory
 from harness.errors import OutputError
 from harness.measurements import CONTROL_METHOD, correlations
 from harness.records import Floats
@@ -52,7 +51,6 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
         maps=_maps(a, b, common),
         # last: what could not be read is known when all was asked for
         gaps=[(side.letter, gap) for side in (a, b) for gap in dict.fromkeys(side.gaps)],
-        style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
     )
     path = output or _place(first) / f"compare-{first.path.name}-{second.path.name}.html"
     try:

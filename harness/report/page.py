@@ -6,6 +6,7 @@ again anywhere; the same run gives the same bytes.
 
 from __future__ import annotations
 
+import math
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,6 +123,11 @@ def interval(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None else f"{show(low)} to {show(high)}"
 
 
+def show_finite(value: float) -> str:
+    """A number as readers see it; a dash where it is none."""
+    return show(float(value) if math.isfinite(value) else None)
+
+
 def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 
@@ -149,7 +155,6 @@ def render(directory: RunDirectory | str | Path) -> Path:
         sentence=sentence(run.verdict),
         **head(run),
         parts=parts,
-        style=Markup((shipped("templates") / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
@@ -169,7 +174,7 @@ def _ordered() -> list[Section]:
 
 
 def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
-    """The templates that ship, and those of other folders; what they are given is escaped."""
+    """The templates that ship with their style, and those of other folders; what they get is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([shipped("templates"), *dict.fromkeys(others)]),
         autoescape=True,
@@ -185,6 +190,8 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
         "threshold": show_threshold,
         "words": words,
     }
+    style = (shipped("templates") / "style.css").read_text(encoding="utf-8")
+    environment.globals["style"] = Markup(style)  # noqa: S704 - ours
     return environment
 
 

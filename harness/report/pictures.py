@@ -12,7 +12,7 @@ from harness.criteria import show
 from harness.measurements import correlations
 from harness.measurements.agreement import pairs
 from harness.records import Floats
-from harness.report.page import Chart, Context, no_samples, section
+from harness.report.page import Chart, Context, no_samples, section, show_finite
 from harness.runs import Run
 from harness.statistics import stratified_mean
 from harness.text import words
@@ -43,17 +43,13 @@ _COLUMNS = ("what", "correlation", "mean", "maximum", "s.d.", "99 % of |map|")
 def _rows(maps: Mapping[str, Floats]) -> list[tuple[str, ...]]:
     """What the third row of a sample's figure tells: each pair's correlation, each map's numbers."""
     rows = [
-        (f"{words(a)} – {words(b)}", _number(correlations(maps[a][None], maps[b][None])[0]), *["–"] * 4)
+        (f"{words(a)} – {words(b)}", show_finite(correlations(maps[a][None], maps[b][None])[0]), *["–"] * 4)
         for a, b in pairs(tuple(maps))
     ]
     for name, one in maps.items():
         numbers = (one.mean(), one.max(), one.std(), np.quantile(np.abs(one), 0.99))
-        rows.append((words(name), "–", *map(_number, numbers)))
+        rows.append((words(name), "–", *map(show_finite, numbers)))
     return rows
-
-
-def _number(value: float) -> str:
-    return show(float(value) if np.isfinite(value) else None)
 
 
 @section("class-means", "The mean map of each class")
