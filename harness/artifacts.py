@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -149,8 +149,8 @@ class Folder:
             )
         return dict(values)
 
-    def read_arrays(self, name: str) -> dict[str, Array]:
-        """Read an .npz file of plain arrays.
+    def read_arrays(self, name: str, only: Collection[str] | None = None) -> dict[str, Array]:
+        """Read an .npz file of plain arrays; of `only` those that are there, and no other is unpacked.
 
         Raises:
             RunError: missing or damaged.
@@ -158,7 +158,7 @@ class Folder:
         path = self._existing(name)
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                return dict(arrays)
+                return {key: arrays[key] for key in arrays if only is None or key in only}
         except Exception as error:  # numpy and zipfile raise errors of many kinds for a damaged archive
             raise RunError(f"{path}: damaged ({error}); compute the run again") from None
 

@@ -167,10 +167,18 @@ def gate_digest() -> str:
 def code_digest(*modules: str) -> str:
     """SHA-256 over the source of these modules of the harness (`package/module` where they are in one).
 
-    Of all modules if none is named.
+    A package is all its modules; all modules count if none is named.
     """
     folder = Path(__file__).parent
-    paths = [folder / f"{module}.py" for module in modules] or sorted(folder.rglob("*.py"))
+    paths = [
+        path
+        for module in modules or ("",)
+        for path in (
+            sorted((folder / module).rglob("*.py"))
+            if (folder / module).is_dir()
+            else [folder / f"{module}.py"]
+        )
+    ]
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

@@ -38,6 +38,14 @@ class OutputError(Refused):
     """The output folder cannot be written to. Name another one with `--output`, or free the place."""
 
 
+class InputError(Refused, ValueError):
+    """What a caller handed over cannot be meant. Hand over what the message says was expected."""
+
+
+class SeedsAlike(HarnessError):
+    """Several seeds gave one network, so their spread says nothing. Look at what is to draw by seed."""
+
+
 class TrainingDiverged(HarnessError):
     """A loss was NaN or infinite; training stopped there. Lower the learning rate, look at the data."""
 

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written
+from harness.models import PixelClassifier
+from harness.sparse.structure import few, structure_of
 
 STEP = 1e-7
 """The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
@@ -104,15 +105,14 @@ class _Split:
     it is the identity. The function is the same.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        """It is believed to be a k-sparse network where it gives the model's own logits of a few images."""
         self.model: Any = model
-        self.linear = (
-            type(model) is PixelClassifier
-            and type(model.autoencoder) is KSparseAutoencoder
-            and is_as_written(model)
-            and isinstance(model.classifier, nn.Sequential)
-            and isinstance(model.classifier[0], nn.Linear)
-        )
+        self.linear = structure_of(model) is not None
+        if self.linear and len(images):
+            some = images[few(len(images))]
+            ours, true = self._rest(self.of(some) + self.offset), model(some)
+            self.linear = torch.allclose(ours, true, rtol=1e-9, atol=1e-9, equal_nan=True)
 
     def of(self, points: Tensor) -> Tensor:
         """L applied to points [..., pixels]."""
@@ -206,7 +206,7 @@ def _mean_slope(
 
     Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
     """
-    split = _Split(model)
+    split = _Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
     ahead = ahead.expand(-1, len(images), -1)
     total = images.new_zeros(len(images), len(steps))

@@ -24,6 +24,7 @@ from harness.criteria import announcements, overall
 from harness.diagnosis import details
 from harness.errors import ConfigurationError, RunError
 from harness.records import Verdict
+from harness.state import clean as clean_state
 from harness.summaries import summary
 from harness.text import clean
 
@@ -33,6 +34,7 @@ EXIT_CODES = {"pass": 0, "fail": 1, "error": 3, "interrupted": 3}
 SUITE_SECONDS = 600
 
 
+@clean_state()
 def judge(
     run: RunDirectory | str | Path,
     *,
@@ -82,6 +84,7 @@ def judge(
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
         "announcements": announcements(config),
+        "unrepeatable": _unrepeatable(run, config),
         "seeds": list(config.seeds),
         "duration_s": stages | {"judging": seconds},
         "failure": failure,
@@ -96,6 +99,19 @@ def judge(
     if run.path.parent.name == "runs":
         run.link_latest()
     return values
+
+
+def _unrepeatable(run: RunDirectory, config: Config) -> list[str]:
+    """The methods that gave other maps when asked twice, of any seed; none where that is not known."""
+    found: dict[str, None] = {}
+    for seed in config.seeds:
+        for name in config.attribution.methods:
+            path = f"attributions/{name}.npz"
+            if (run.seed(seed) / path).is_file():
+                asked = run.seed(seed).read_arrays(path, only=("repeatable",))
+                if not asked.get("repeatable", True):
+                    found[name] = None
+    return list(found)
 
 
 def _own_tests(run: RunDirectory, config: Config) -> list[Verdict]:
@@ -200,9 +216,13 @@ def diagnosis(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool |
 
 
 def sentence(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence: on which data, and by which rules that are looser than shipped."""
+    """The verdict in one sentence: on which data, by which rules that are looser than shipped, and by which
+    methods that are not repeatable.
+    """
     looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
-    return _sentence(verdict) + (f" (looser than shipped: {looser})" if looser else "")
+    moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
+    told = {"looser than shipped": looser, "not repeatable": moving}
+    return _sentence(verdict) + "".join(f" ({what}: {names})" for what, names in told.items() if names)
 
 
 def _sentence(verdict: Mapping[str, Any]) -> str:

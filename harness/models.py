@@ -7,16 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def is_as_written(model: nn.Module) -> bool:
-    """Whether nothing in it is hooked or overridden, so that its weights alone say what it computes."""
-    return not any(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or not {"forward", "encode", "decode"}.isdisjoint(vars(module))
-        for module in model.modules()
-    )
-
-
 class KSparseAutoencoder(nn.Module):
     """A k-sparse autoencoder (Makhzani and Frey 2014) with a ReLU before the choice of the k units.
 

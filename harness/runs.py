@@ -14,6 +14,7 @@ from harness.criteria import show, show_threshold
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
 from harness.samples import confidences
+from harness.state import clean as clean_state
 from harness.text import clean, sure
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Run:
         rows, columns = self.provenance.dataset["shape"]
         return rows, columns
 
+    @clean_state()
     def per_sample(self, name: str) -> Floats:
         """A measurement's values: float64 [seeds, n]; empty where it could not be measured."""
         base = name.split(".")[0]
@@ -121,6 +123,7 @@ class Run:
             self._measured[base] = self.directory.read_arrays(f"measurements/{base}.npz")
         return self._measured[base].get(name, np.empty((len(self.config.seeds), 0)))
 
+    @clean_state()
     def evidence(self, seed: int | None = None) -> Evidence:
         """What one seed (the first by default) left behind, as arrays; read once."""
         seed = self.config.seeds[0] if seed is None else seed
@@ -172,6 +175,7 @@ class Run:
             },
         )
 
+    @clean_state()
     def typical(self, samples_per_class: int = 1) -> Ints:
         """Positions of samples that show each class from its worst agreement to its best.
 
@@ -190,6 +194,7 @@ class Run:
             taken += [ranked[int(place)] for place in np.unique(places.astype(int))]
         return np.array(taken, dtype=np.int64)
 
+    @clean_state()
     def explanations(self, samples_per_class: int = 1, seed: int | None = None) -> list[Figure]:
         """The three-row figure of a few samples of each class, of one seed."""
         from harness import figures

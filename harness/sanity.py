@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import environment
-from harness.models import KSparseAutoencoder, PixelClassifier
 from harness.sparse import gradients as sparse
+from harness.sparse.structure import Structure
 
 STEPS = 40
 """A curve's steps: 2.5 % of all pixels each, rounded to whole pixels."""
@@ -57,6 +57,7 @@ def curves(
         Softmax of y after 0, 1, ..., 40 steps, of deletion and of insertion: float32 [orders, n, 41] each.
     """
     model = copy.deepcopy(model).eval()
+    structure = sparse.believed(model, images, targets)
     n, pixels = images.shape
     counts = (torch.arange(STEPS + 1, device=images.device) * pixels / STEPS).round().long()
     found = images.new_empty(2, len(orders), n, STEPS + 1)
@@ -67,13 +68,15 @@ def curves(
             for start in range(0, n, size):
                 part = slice(start, start + size)
                 ranked = order[part].argsort(dim=1, descending=True, stable=True)
-                shares = _shares(model, images[part], ranked, counts)
+                shares = _shares(model, structure, images[part], ranked, counts)
                 chosen = targets[part][None, :, None, None].expand(2, -1, STEPS + 1, 1)
                 found[:, number, part] = shares.gather(3, chosen)[..., 0]
     return found[0], found[1]
 
 
-def _shares(model: nn.Module, images: Tensor, ranked: Tensor, counts: Tensor) -> Tensor:
+def _shares(
+    model: nn.Module, structure: Structure | None, images: Tensor, ranked: Tensor, counts: Tensor
+) -> Tensor:
     """The softmax without, and then with nothing but, the first pixels: float32 [2, n, points, classes].
 
     A step over pixels that are the baseline already changes nothing, and is not computed again.
@@ -81,10 +84,9 @@ def _shares(model: nn.Module, images: Tensor, ranked: Tensor, counts: Tensor) ->
     before = F.pad((images.gather(1, ranked) != 0).cumsum(dim=1), (1, 0))  # pixels that count, up to a place
     before = before[:, counts]
     differs = F.pad(before.diff(dim=1) > 0, (1, 0), value=True)  # [n, points]
-    layers = sparse.layers_of(model)
-    if layers is not None and isinstance(model, PixelClassifier):
-        h = _pre_activations(model.autoencoder, images, ranked, before, differs)
-        logits = _logits_of(h, model.autoencoder.k, layers)
+    if structure is not None:
+        h = _pre_activations(structure.encoder, images, ranked, before, differs)
+        logits = _logits_of(h, structure.k, structure.layers)
     else:
         logits = model(_occluded(images, ranked, counts, differs))
     place = differs.flatten().cumsum(dim=0).sub_(1).unflatten(0, differs.shape)
@@ -99,7 +101,7 @@ def _occluded(images: Tensor, ranked: Tensor, counts: Tensor, differs: Tensor) -
 
 
 def _pre_activations(
-    autoencoder: KSparseAutoencoder, images: Tensor, ranked: Tensor, before: Tensor, differs: Tensor
+    encoder: nn.Linear, images: Tensor, ranked: Tensor, before: Tensor, differs: Tensor
 ) -> Tensor:
     """The same images' h, without making the images: float32 [2 x points, code width]."""
     values = images.gather(1, ranked)
@@ -107,7 +109,7 @@ def _pre_activations(
     totals = before[:, -1].cumsum(dim=0) - before[:, -1]
     steps = F.embedding_bag(
         ranked[there],
-        autoencoder.encoder.weight.T.contiguous(),
+        encoder.weight.T.contiguous(),
         (totals[:, None] + before[:, :-1]).flatten(),
         mode="sum",
         per_sample_weights=values[there],
@@ -116,7 +118,7 @@ def _pre_activations(
     for point in range(steps.shape[1]):
         torch.add(removed[:, point], steps[:, point], out=removed[:, point + 1])
     left = (removed[:, -1:] - removed)[differs]
-    return torch.cat([left, removed[differs]]).add_(autoencoder.encoder.bias)
+    return torch.cat([left, removed[differs]]).add_(encoder.bias)
 
 
 def _logits_of(h: Tensor, k: int, layers: list[nn.Linear]) -> Tensor:

@@ -1,7 +1,7 @@
 """Train the autoencoder, and the classifier on its codes, as fast as the device allows.
 
 On a CPU the sparsity of the codes is used (`sparse`), on a GPU a recorded step (`stacked`); the recipe and
-its gradients are the same.
+its gradients are the same. A network that is not as the harness wrote it is trained by autograd as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import stacked
+from harness import inputs, stacked
 from harness.errors import CheckpointError, TrainingDiverged
-from harness.models import KSparseAutoencoder, is_as_written
+from harness.models import KSparseAutoencoder
 from harness.records import Epoch, Training
 from harness.sparse import training as sparse
+from harness.sparse.proof import classifies_like, reconstructs_like
+from harness.sparse.structure import is_rectifier_network, is_sparse_autoencoder
+from harness.state import clean, evaluation, stepwise
 
 PART = sparse.PART
 """Rows that are evaluated at once outside training."""
@@ -40,8 +44,9 @@ def train_autoencoder(
     After each epoch the model holds its weights.
 
     Args:
-        model: On the images' device.
-        images: float32 [n, pixels], in [0, 1].
+        model: Trained where it is. One that is not as the harness wrote it - a subclass, hooked, partly
+            frozen, parametrised - is trained as it says, by autograd.
+        images: float32 [n, pixels], in [0, 1]; `inputs.images_of` says what else is taken.
         epochs: Passes over the images, each in a new order.
         batch_size: Images a step; the last step of an epoch takes what is left.
         learning_rate: Adam's.
@@ -49,18 +54,31 @@ def train_autoencoder(
         bfloat16: Whether the encoder's product is rounded to bfloat16 while training on a CPU.
 
     Raises:
+        InputError: images that cannot be meant, or nothing to train.
         TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    as_written = type(model) is KSparseAutoencoder and is_as_written(model)
-    if images.device.type != "cpu" or not as_written:
-        stack = stacked.train_autoencoders([model], images, [generator], **recipe)
-        return (epoch for (epoch,) in stack)
-    state = sparse.AutoencoderTraining(model, images, learning_rate, bfloat16=bfloat16)
-    batches = _batches(len(images), batch_size, generator)
-    return _epochs(
-        "autoencoder", model, epochs, batches, lambda batch: (state.step(batch), 0), state.store, state.rest
-    )
+
+    @clean()
+    def begin() -> Iterator[Epoch]:
+        inputs.refuse_untrainable(model)
+        x = inputs.images_of(images, model)
+        batches = _batches(len(x), batch_size, generator)
+        if is_sparse_autoencoder(model):
+            if x.device.type != "cpu":
+                stack = stacked.train_autoencoders([model], x, [generator], **recipe)
+                return (epoch for (epoch,) in stack)
+            if reconstructs_like(model, x):
+                state = sparse.AutoencoderTraining(model, x, learning_rate, bfloat16=bfloat16)
+                step = lambda batch: (state.step(batch), 0)  # noqa: E731
+                return _epochs("autoencoder", model, epochs, batches, step, state.store, state.rest)
+
+        def losses(batch: Tensor) -> tuple[Tensor, int]:
+            return F.mse_loss(model(x[batch]), x[batch]), 0
+
+        return _epochs("autoencoder", model, epochs, batches, _plain_step(model, losses, learning_rate))
+
+    return stepwise(begin())
 
 
 def train_classifier(
@@ -75,15 +93,63 @@ def train_classifier(
 ) -> Iterator[Epoch]:
     """Minimise the cross-entropy of the labels given codes (float32 [n, code_width]) with Adam.
 
-    Arguments, records and errors as in `train_autoencoder`; labels are int64 [n].
+    Arguments, records and errors as in `train_autoencoder`; labels are one class a code, in any
+    whole-number type.
     """
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    if codes.device.type != "cpu" or not sparse.is_rectifier_network(model):
-        stack = stacked.train_classifiers([model], codes[None], labels, [generator], **recipe)
-        return (epoch for (epoch,) in stack)
-    state = sparse.ClassifierTraining(model, codes, labels, learning_rate)
-    batches = _batches(len(labels), batch_size, generator)
-    return _epochs("classifier", model, epochs, batches, state.step, state.store)
+
+    @clean()
+    def begin() -> Iterator[Epoch]:
+        inputs.refuse_untrainable(model)
+        z = inputs.codes_of(codes, model)
+        with evaluation(model):
+            y = inputs.classes_of(labels, z, inputs.count_classes(model, z), "labels")
+        batches = _batches(len(y), batch_size, generator)
+        if is_rectifier_network(model):
+            if z.device.type != "cpu":
+                stack = stacked.train_classifiers([model], z[None], y, [generator], **recipe)
+                return (epoch for (epoch,) in stack)
+            if classifies_like(model, z, y):
+                state = sparse.ClassifierTraining(model, z, y, learning_rate)
+                return _epochs("classifier", model, epochs, batches, state.step, state.store)
+
+        def losses(batch: Tensor) -> tuple[Tensor, int]:
+            logits = model(z[batch])
+            return F.cross_entropy(logits, y[batch]), int((logits.argmax(dim=1) == y[batch]).sum())
+
+        return _epochs("classifier", model, epochs, batches, _plain_step(model, losses, learning_rate))
+
+    return stepwise(begin())
+
+
+def _plain_step(
+    model: nn.Module, losses: Callable[[Tensor], tuple[Tensor, int]], learning_rate: float
+) -> Callable[[Tensor], tuple[float, int]]:
+    """A step of any module by autograd: what requires a gradient is trained, and buffers follow.
+
+    Args:
+        model: In training mode when a step is taken.
+        losses: A batch's loss, and how many of its images are named rightly.
+        learning_rate: Adam's.
+    """
+    optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=learning_rate)
+
+    @torch.enable_grad()
+    def step(batch: Tensor) -> tuple[float, int]:
+        before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+        loss, right = losses(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):  # the step is not taken, by a running mean neither
+            for buffer, content in before:
+                buffer.copy_(content)
+            return value, right
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return value, right
+
+    return step
 
 
 @torch.no_grad()
@@ -93,7 +159,7 @@ def _epochs(
     epochs: int,
     batches: Callable[[], tuple[Tensor, ...]],
     step: Callable[[Tensor], tuple[float, int]],
-    store: Callable[[], None],
+    store: Callable[[], None] = lambda: None,
     rest: Callable[[], None] = lambda: None,
 ) -> Iterator[Epoch]:
     """Epochs of steps that each tell their loss, and how many images they named rightly.

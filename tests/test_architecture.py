@@ -14,7 +14,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("registry", "records", "text", "tables"),
+    ("registry", "records", "text", "tables", "state"),
     ("config",),
     (
         "datasets",
@@ -22,6 +22,7 @@ FLOORS = (
         "sparse",
         "stacked",
         "integrity",
+        "inputs",
         "attributions",
         "statistics",
         "environment",
@@ -55,6 +56,9 @@ ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"repo
 SAME_FLOOR = {
     ("sparse", "models"),
     ("integrity", "models"),
+    ("integrity", "sparse"),
+    ("attributions", "environment"),
+    ("attributions", "inputs"),
     ("attributions", "integrity"),
     ("attributions", "models"),
     ("attributions", "sparse"),

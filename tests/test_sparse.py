@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from harness import datasets, environment
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.sparse import gradients, training
-from harness.sparse.training import AutoencoderTraining, ClassifierTraining, is_rectifier_network, kept
+from harness.sparse.structure import is_rectifier_network, structure_of
+from harness.sparse.training import AutoencoderTraining, ClassifierTraining, kept
 
 RATE = 0.01
 
@@ -328,9 +329,13 @@ def test_a_classifier_trains_like_one_on_all_units(codes: Tensor) -> None:
 def test_only_rectifier_networks_are_taken() -> None:
     """A classifier of another kind is trained whole, by autograd."""
     linear, relu, dropout = nn.Linear(3, 3), nn.ReLU(), nn.Dropout(0.1)
-    block: list[nn.Module] = [linear, relu, dropout]
-    taken: list[list[nn.Module]] = [[linear], [*block, linear], [*block, *block, linear]]
+
+    def block() -> list[nn.Module]:
+        return [nn.Linear(3, 3), relu, dropout]
+
+    taken: list[list[nn.Module]] = [[linear], [*block(), linear], [*block(), *block(), linear]]
     left: list[list[nn.Module]] = [
+        [linear, relu, dropout, linear],
         [relu, linear],
         [linear, relu, linear],
         [linear, nn.Tanh(), dropout, linear],
@@ -399,9 +404,9 @@ def test_mean_gradients_are_those_of_autograd(
     scales = torch.linspace(-0.5, 1.5, points, dtype=torch.float64)
     shifts = torch.randn(points, 30, generator=seed(5), dtype=torch.float64) if shifted else None
     weights = torch.rand(points, generator=seed(6), dtype=torch.float64)
-    layers = gradients.layers_of(network)
-    assert layers is not None
-    ours = gradients.mean_gradient(network.autoencoder, layers, images, targets, scales, shifts, weights)
+    structure = structure_of(network)
+    assert structure is not None
+    ours = gradients.mean_gradient(structure, images, targets, scales, shifts, weights)
     expected = summed(network, images, targets, scales, shifts, weights)
     torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
 
@@ -413,9 +418,9 @@ def test_few_and_many_units_above_zero(network: PixelClassifier, bias: float) ->
         network.autoencoder.encoder.bias[4:] += bias
     images, targets = torch.rand(9, 30, generator=seed(4), dtype=torch.float64), torch.arange(9) % 4
     scales, weights = torch.linspace(0.1, 1, 6).double(), torch.full((6,), 1 / 6, dtype=torch.float64)
-    layers = gradients.layers_of(network)
-    assert layers is not None
-    ours = gradients.mean_gradient(network.autoencoder, layers, images, targets, scales, None, weights)
+    structure = structure_of(network)
+    assert structure is not None
+    ours = gradients.mean_gradient(structure, images, targets, scales, None, weights)
     torch.testing.assert_close(ours, summed(network, images, targets, scales, None, weights))
 
 
@@ -435,29 +440,27 @@ def test_whoever_is_active_was_a_candidate(network: PixelClassifier) -> None:
 def test_images_keep_their_order(network: PixelClassifier) -> None:
     """Images are grouped by class inside, and come back where they stood."""
     images, targets = torch.rand(12, 30, generator=seed(4), dtype=torch.float64), torch.arange(12) % 4
-    layers = gradients.layers_of(network)
-    assert layers is not None
+    structure = structure_of(network)
+    assert structure is not None
     one = torch.ones(1, dtype=torch.float64)
-    together = gradients.mean_gradient(network.autoencoder, layers, images, targets, one, None, one)
+    together = gradients.mean_gradient(structure, images, targets, one, None, one)
     for row in range(12):
         alone = images[row, None], targets[row, None], one, None, one
-        torch.testing.assert_close(
-            together[row, None], gradients.mean_gradient(network.autoencoder, layers, *alone)
-        )
+        torch.testing.assert_close(together[row, None], gradients.mean_gradient(structure, *alone))
 
 
 def test_only_a_network_of_this_kind_is_taken(network: PixelClassifier) -> None:
     """A module that is overridden, hooked or of another kind leaves the network to autograd."""
-    layers = gradients.layers_of(network)
-    assert layers is not None
-    assert [layer.out_features for layer in layers] == [9, 8, 6, 4]
-    assert gradients.layers_of(nn.Linear(30, 4)) is None
+    structure = structure_of(network)
+    assert structure is not None
+    assert [layer.out_features for layer in structure.layers] == [9, 8, 6, 4]
+    assert structure_of(nn.Linear(30, 4)) is None
     autoencoder, head = network.autoencoder, list(network.classifier.children())
 
     def given(classifier: nn.Module) -> PixelClassifier:
         return PixelClassifier(autoencoder, classifier)
 
-    assert gradients.layers_of(given(nn.Sequential(*head))) is not None
+    assert structure_of(given(nn.Sequential(*head))) is not None
     others = (
         nn.Sequential(head[0], nn.Sigmoid(), head[-1]),
         nn.Sequential(head[0], Bent(), head[-1]),
@@ -468,16 +471,16 @@ def test_only_a_network_of_this_kind_is_taken(network: PixelClassifier) -> None:
         nn.Sequential(),
         head[0],
     )
-    assert [gradients.layers_of(given(other)) for other in others] == [None] * len(others)
+    assert [structure_of(given(other)) for other in others] == [None] * len(others)
     handle = head[0].register_forward_hook(lambda *_: None)
-    assert gradients.layers_of(network) is None
+    assert structure_of(network) is None
     handle.remove()
-    assert gradients.layers_of(network) is not None
+    assert structure_of(network) is not None
     autoencoder.encode = lambda images: images[:, :1].expand(-1, 40)  # type: ignore[method-assign]
-    assert gradients.layers_of(network) is None
+    assert structure_of(network) is None
     del autoencoder.encode
     autoencoder.encoder = nn.Sequential(autoencoder.encoder)  # type: ignore[assignment]
-    assert gradients.layers_of(network) is None
+    assert structure_of(network) is None
 
 
 def test_dropout_that_keeps_nothing_stops_the_gradient(codes: Tensor) -> None:

@@ -15,6 +15,7 @@ from harness.figures.sprites import GREYS
 from harness.figures.theme import themed
 from harness.measurements import correlations
 from harness.records import Floats
+from harness.state import clean
 from harness.text import words
 
 
@@ -86,6 +87,7 @@ def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Float
     _show(sheet, place, colours)
 
 
+@clean()
 def explanation(
     image: Floats,
     maps: Mapping[str, Floats],

@@ -27,9 +27,10 @@ from harness.pipeline.looks import decide
 from harness.pipeline.networks import engine, inspect, train
 from harness.pipeline.numbers import measure
 from harness.pipeline.probes import probe
-from harness.pipeline.work import Progress, Silence
+from harness.pipeline.work import Progress, Silence, stream
 from harness.pipeline.work import Work as Work
 from harness.records import Provenance
+from harness.state import clean
 
 Stage = tuple[str, Callable[[Work], None]]
 
@@ -45,6 +46,7 @@ STAGES: tuple[Stage, ...] = (
 """The computing stages by name, in order; the run directory is then judged and rendered without torch."""
 
 
+@clean()
 def run(config: Config, progress: Progress | None = None) -> Path:
     """All computing stages of a configuration; the run directory."""
     work = prepare(config, progress or Silence())
@@ -52,6 +54,7 @@ def run(config: Config, progress: Progress | None = None) -> Path:
     return work.run.path
 
 
+@clean()
 def prepare(config: Config, progress: Progress) -> Work:
     """Refuse what can be refused before any work; then make the run directory.
 
@@ -67,7 +70,9 @@ def prepare(config: Config, progress: Progress) -> Work:
         measurements.measurements[criterion.measurement.split(".")[0]]
     device = environment.choose_device(config.device)
     engine(config, device)
-    dataset = datasets.load(config.data.dataset, config.data.data_dir)
+    # every seed's networks are judged on the same images, so what a loader draws follows none of them
+    with environment.seeded(stream(0, "data")):
+        dataset = datasets.load(config.data.dataset, config.data.data_dir)
     pixels = dataset.train_images.shape[1]
     if pixels != int(np.prod(dataset.shape)):
         raise ConfigurationError(f"dataset {dataset.name!r}: {pixels} pixels do not fill {dataset.shape}")
@@ -92,6 +97,7 @@ def prepare(config: Config, progress: Progress) -> Work:
     return work
 
 
+@clean()
 def execute(work: Work, stages: tuple[Stage, ...] = STAGES) -> None:
     """Run the stages on a prepared work; how long each took goes to `stages.json`.
 

@@ -98,6 +98,11 @@ def attribute(work: Work) -> None:
         for name in named:
             entry = _maps(work, network, seed, name, images, targets, selection)
             share(entry, folder / "attributions")
+            if not entry.read_arrays(f"{name}.npz", only=("repeatable",))["repeatable"]:
+                work.progress.warn(
+                    f"seed {seed}: {name} is not repeatable: asked twice it gives other maps, so it draws "
+                    "from a generator of its own; let it draw from torch's or numpy's global one"
+                )
         for name in work.config.attribution.methods:
             share(_maps(work, blank, seed, name, images, targets, selection), folder / "untrained")
         codes = folder.read_arrays("codes.npz")
@@ -153,7 +158,7 @@ def _maps(
             "targets": targets.tolist(),
             "indices": selection.indices.tolist(),
             "code": environment.code_digest(
-                "models", "attributions", "sparse/gradients", "pipeline/explanations"
+                "models", "attributions", "inputs", "environment", "sparse", "pipeline/explanations"
             ),
             "functions": [
                 (one.__qualname__, environment.source_digest(one))
@@ -174,6 +179,9 @@ def _maps(
             "space": np.array(maps.space),
             "targets": to_numpy(targets),
             "indices": selection.indices,
+            "repeatable": np.array(
+                attributions.is_repeatable(network, images, targets, name, settings), dtype=np.bool_
+            ),
         }
         if maps.sensitivity is not None:
             arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)

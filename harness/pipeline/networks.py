@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal
@@ -13,7 +14,7 @@ import torch
 from harness import environment, stacked, training
 from harness.artifacts import Folder, key_of, share
 from harness.config import Config
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, SeedsAlike
 from harness.models import PixelClassifier
 from harness.pipeline.work import Work, network_digest, stream, to_numpy, untrained
 from harness.records import Epoch, Training
@@ -200,6 +201,29 @@ def inspect(work: Work) -> None:
                 made.write_arrays(name, inner)
 
         share(work.cache.found_or_made("inspection", key, fill), work.run.seed(seed).path)
+    _refuse_twins(work)
+
+
+def _refuse_twins(work: Work) -> None:
+    """Refuse seeds that are one network: they have no spread, and an interval for the recipe would be void.
+
+    Raises:
+        SeedsAlike: two seeds have the same weights, or the same predictions of every test image.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for seed, network in work.networks.items():
+        logits = work.run.seed(seed).read_arrays("predictions.npz", only=("logits",))["logits"]
+        alike = {
+            "weights": network_digest(network),
+            "predictions": hashlib.sha256(logits.tobytes()).hexdigest(),
+        }
+        for what, digest in alike.items():
+            if (what, digest) in found:
+                raise SeedsAlike(
+                    f"seeds {found[what, digest]} and {seed} have the same {what}: they are one network, and "
+                    "say nothing of the recipe; look at what draws by seed, or name one seed"
+                )
+            found[what, digest] = seed
 
 
 def _in_training(work: Work) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness import environment, measurements, statistics
 from harness.artifacts import Folder, RunDirectory, digest_of, key_of, share
+from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work, stream
 from harness.records import Estimate, Measurement
 from harness.runs import Run
@@ -55,7 +56,7 @@ def _measure(work: Work, made: RunDirectory) -> None:
     by_seed = [Run(run).evidence(seed) for seed in config.seeds]
     estimates: list[Estimate] = []
     for base, function in measurements.measurements.items():
-        measured = [list(function(one)) for one in by_seed]
+        measured = [_measured(base, function, one) for one in by_seed]
         for same in zip(*measured, strict=True):
             estimates += _estimates(work, same)
         arrays = {
@@ -67,6 +68,12 @@ def _measure(work: Work, made: RunDirectory) -> None:
         strata = {"strata": by_seed[0].labels} if by_class else {}
         made.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
     made.write_estimates(estimates)
+
+
+def _measured(base: str, function: Measure, evidence: Evidence) -> list[Measurement]:
+    """What a measurement finds of one seed; where it draws, it draws by that seed."""
+    with environment.seeded(stream(evidence.seed, f"measurement {base}")):
+        return list(function(evidence))
 
 
 def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:

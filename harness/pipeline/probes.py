@@ -97,7 +97,7 @@ def _found_or_asked(
             "model": work.config.model.model_dump(),
             "data": work.dataset.sha256,
             "code": environment.code_digest(
-                "models", "attributions", "environment", "sparse/gradients", "pipeline/probes", *modules
+                "models", "attributions", "inputs", "environment", "sparse", "pipeline/probes", *modules
             ),
             "functions": [
                 [
@@ -112,10 +112,12 @@ def _found_or_asked(
         }
     )
 
+    def answer(used: Mapping[str, Any]) -> Arrays:
+        with environment.seeded(stream(asked.seed, f"probe {subject}")):
+            return ask(asked.under(used))
+
     def fill(made: Folder) -> None:
-        arrays = within_memory(
-            work, f"the probe {subject}", asked.settings, lambda used: ask(asked.under(used))
-        )
+        arrays = within_memory(work, f"the probe {subject}", asked.settings, answer)
         made.write_arrays(f"{subject}.npz", arrays)
 
     return work.cache.found_or_made("probe", key, fill)

@@ -17,12 +17,14 @@ from harness.records import Floats
 from harness.report.differences import criteria, method_pairs, moved, provenance, signed
 from harness.report.page import templates
 from harness.report.sides import Common, Side, common_samples
+from harness.state import clean as clean_state
 from harness.text import clean, words
 
 MOST = 60
 """Images whose maps are shown."""
 
 
+@clean_state()
 def compare(first: RunDirectory, second: RunDirectory, output: Path | None = None) -> tuple[Path, str]:
     """Write the page that compares two runs; its path, and what moved in a sentence.
 

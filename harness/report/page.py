@@ -27,6 +27,7 @@ from harness.measurements import CONTROL_METHOD
 from harness.registry import Registry
 from harness.report.head import head
 from harness.runs import Run
+from harness.state import clean as clean_state
 from harness.text import clean, sure, words
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def show_finite(value: float) -> str:
     return show(float(value) if math.isfinite(value) else None)
 
 
+@clean_state()
 def render(directory: RunDirectory | str | Path) -> Path:
     """Write `report.html` and `figures/`; the page's path.
 

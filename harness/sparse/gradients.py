@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written
+from harness.sparse.structure import Structure, agree, few, holds, slope, structure_of
 
 POINTS = {"cpu": 1024, "cuda": 65536}
 """Points that are computed at once: what fits the caches of a core, what fills a GPU."""
@@ -31,30 +31,30 @@ SLACK = 1e-5
 """By how much, relative, a bound is widened, so that rounding never excludes a candidate."""
 
 
-def layers_of(model: nn.Module) -> list[nn.Linear] | None:
-    """The classifier's linear layers, if the savings hold for this model; None if it is of another kind.
+def believed(model: nn.Module, images: Tensor, targets: Tensor) -> Structure | None:
+    """The structure of a model that it was held against at a few of the images; None of any other model.
 
-    It must be a `PixelClassifier` of a k-sparse autoencoder and at least two linear layers with relu between
-    them, of which nothing is overridden or hooked.
+    Args:
+        model: Images to logits, in evaluation mode.
+        images: float [n, pixels].
+        targets: int64 [n], the classes y.
     """
-    if type(model) is not PixelClassifier or type(model.autoencoder) is not KSparseAutoencoder:
+    structure = structure_of(model)
+    if structure is None or not len(images):
+        return structure
+    places = few(len(images))
+    images, targets = images[places], targets[places]
+    plain = slope(model, images, targets)
+    if not bool(plain.isfinite().all()):  # of weights that are no numbers, autograd shows every one
         return None
-    if not is_as_written(model) or type(model.autoencoder.encoder) is not nn.Linear:
-        return None
-    if not isinstance(model.classifier, nn.Sequential):
-        return None
-    parts = [part for part in model.classifier if not isinstance(part, nn.Dropout)]
-    kinds = [type(part) for part in parts]
-    if len(kinds) < 3 or kinds != [nn.Linear, nn.ReLU] * (len(kinds) // 2) + [nn.Linear]:
-        return None
-    layers = [part for part in parts if isinstance(part, nn.Linear)]
-    return layers if all(layer.bias is not None for layer in layers) else None
+    one = images.new_ones(1)
+    fast = mean_gradient(structure, images, targets, one, None, one)
+    return structure if holds(agree(fast, plain), lambda: structure.undecided(images)) else None
 
 
 @torch.no_grad()
 def mean_gradient(
-    autoencoder: KSparseAutoencoder,
-    layers: list[nn.Linear],
+    structure: Structure,
     images: Tensor,
     targets: Tensor,
     scales: Tensor,
@@ -64,8 +64,7 @@ def mean_gradient(
     """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float [n, pixels].
 
     Args:
-        autoencoder: Whose encoder and k make the codes.
-        layers: The classifier's linear layers, relu between them.
+        structure: The network's.
         images: float [n, pixels].
         targets: int64 [n], the classes y.
         scales: float [points].
@@ -74,10 +73,10 @@ def mean_gradient(
     """
     order = torch.argsort(targets, stable=True)
     images, targets = images[order], targets[order]
-    encoder, bias = autoencoder.encoder.weight, autoencoder.encoder.bias
+    encoder, bias, k, layers = structure.encoder.weight, structure.encoder.bias, structure.k, structure.layers
     along = images @ encoder.T  # W x, [n, width]
     offsets = bias[None] if shifts is None else torch.addmm(bias, shifts, encoder.T)  # W e + b
-    candidates = _candidates(along, scales, offsets, autoencoder.k)
+    candidates = _candidates(along, scales, offsets, k)
     first = layers[0].weight.T.contiguous()
     rest = [layer.weight.T.contiguous() for layer in layers[1:-1]]
     biases = [layer.bias[:, None] for layer in layers]
@@ -89,7 +88,7 @@ def mean_gradient(
         units = candidates[block].any(dim=0).nonzero()[:, 0]
         part = along[block].index_select(1, units)[:, None]
         h = torch.addcmul(offsets.index_select(1, units), scales[:, None], part)  # [images, points, units]
-        codes = _codes(h.flatten(0, 1), autoencoder.k)  # [units, images x points]
+        codes = _codes(h.flatten(0, 1), k)  # [units, images x points]
         active = codes.amax(dim=1).nonzero()[:, 0]
         units, codes = units[active], codes.index_select(0, active)
         slope = _slope(codes, [first.index_select(0, units), *rest], biases, last[:, block])

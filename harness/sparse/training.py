@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -36,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from harness.models import KSparseAutoencoder, is_as_written
+from harness.models import KSparseAutoencoder
 
 PATIENCE = 200
 """Steps without a gradient after which a unit sleeps."""
@@ -284,16 +283,6 @@ class ClassifierTraining:
             layer.weight.copy_(weight)
         for layer, bias in zip(self.layers, self.weights[depth:], strict=True):
             layer.bias.copy_(bias)
-
-
-def is_rectifier_network(classifier: nn.Module) -> TypeGuard[nn.Sequential]:
-    """Whether a classifier is linear layers with relu and dropout between them, as written."""
-    if not isinstance(classifier, nn.Sequential) or not is_as_written(classifier):
-        return False
-    *hidden, last = [type(layer) for layer in classifier] or [nn.Identity]
-    pattern = [nn.Linear, nn.ReLU, nn.Dropout]
-    biased = all(layer.bias is not None for layer in classifier if isinstance(layer, nn.Linear))
-    return biased and last is nn.Linear and hidden == pattern * (len(hidden) // 3)
 
 
 def kept(values: Tensor, p: float) -> Tensor:

@@ -25,6 +25,7 @@ from harness.config import Config
 from harness.models import KSparseAutoencoder, PixelClassifier
 from harness.pipeline.networks import train
 from harness.pipeline.work import Silence, Work, attribution_settings, stream, untrained
+from harness.sparse.structure import slope
 
 Act = Callable[[Work], None]
 Plant = Callable[[], AbstractContextManager[object]]
@@ -229,8 +230,8 @@ def _dropout_on() -> Iterator[None]:
 
     with (
         _between("attribution", act),
-        mock.patch("harness.attributions._inference", return_value=nullcontext()),
-        mock.patch("harness.sparse.gradients.layers_of", return_value=None),
+        mock.patch("harness.state.evaluation", return_value=nullcontext()),
+        mock.patch("harness.sparse.gradients.structure_of", return_value=None),
     ):
         yield
 
@@ -262,7 +263,7 @@ def _path(baseline: Callable[[Tensor], Tensor]) -> attributions.MapFunction:
         for step in range(attribution_steps):
             share = (step + 0.5) / attribution_steps
             points = start + share * (images - start)
-            total += attributions._slope(model, points, targets) / attribution_steps
+            total += slope(model, points, targets) / attribution_steps
         return (images - start) * total
 
     return maps

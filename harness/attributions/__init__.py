@@ -1,0 +1,38 @@
+"""Explain a model's logit down to pixels: one function a method, registered by name."""
+
+from __future__ import annotations
+
+from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
+from harness.attributions.explaining import Maps, attribute, explain, identity_errors, is_repeatable
+from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, methods, register
+from harness.attributions.points import (
+    gradients,
+    integrated_gradients,
+    midpoints,
+    noise_images,
+    path_gradients,
+    smoothgrad,
+)
+
+__all__ = [
+    "CHUNK_SIZE",
+    "MapFunction",
+    "Maps",
+    "Method",
+    "Space",
+    "attribute",
+    "decoder_reconstruction",
+    "decoder_sensitivity",
+    "decoder_weighted",
+    "explain",
+    "gradients",
+    "identity_errors",
+    "integrated_gradients",
+    "is_repeatable",
+    "methods",
+    "midpoints",
+    "noise_images",
+    "path_gradients",
+    "register",
+    "smoothgrad",
+]

@@ -1,0 +1,89 @@
+"""Methods that go through the decoder: what an active unit adds to the logit, painted by its atom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from harness import integrity, state
+from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.points import chunks_of
+from harness.errors import InputError
+from harness.models import PixelClassifier
+from harness.sparse.structure import few, slope
+
+
+def decoder_sensitivity(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
+) -> Tensor:
+    """The sum over active units j of (df_y/dz_j) d_j, float32 [n, pixels]: decoder_weighted without z_j."""
+    return _through_decoder(model, images, targets, lambda z, slope: (z > 0) * slope, chunk_size)
+
+
+@register(
+    "decoder_weighted",
+    space="sensitivity",
+    sensitivity=decoder_sensitivity,
+    identity=integrity.of_decoder_weighted,
+)
+def decoder_weighted(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
+) -> Tensor:
+    """The sum over active units j of z_j (df_y/dz_j) d_j, with d_j the unit's decoder atom.
+
+    float32 [n, pixels]. z_j (df_y/dz_j) is the unit's contribution (gradient times input, in code space);
+    the atom says which pixels the unit stands for.
+    """
+    return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
+
+
+@register("decoder_reconstruction", space="sensitivity")
+def decoder_reconstruction(
+    model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
+) -> Tensor:
+    """The sum over active units j of z_j d_j, float32 [n, pixels]: a control, not an explanation.
+
+    It is the reconstruction without its bias, and knows neither class nor classifier.
+    """
+    return _through_decoder(model, images, targets, lambda z, _slope: z, chunk_size)
+
+
+def _through_decoder(
+    model: PixelClassifier,
+    images: Tensor,
+    targets: Tensor,
+    weigh: Callable[[Tensor, Tensor], Tensor],
+    chunk_size: int,
+) -> Tensor:
+    """The sum over units j of weigh(z, df_y/dz)_j d_j, float32 [n, pixels]."""
+    total = torch.zeros_like(images)
+    with state.evaluation(model):
+        _refuse_unless_of_codes(model, images)
+        for chunk in chunks_of(images, targets, chunk_size):
+            codes = model.autoencoder.encode(images[chunk]).detach()
+            slopes = slope(model.classifier, codes, targets[chunk])
+            total[chunk] = weigh(codes, slopes) @ model.autoencoder.atoms.detach()
+    return total
+
+
+def _refuse_unless_of_codes(model: PixelClassifier, images: Tensor) -> None:
+    """Refuse a model that is not its classifier on its codes: what is said in codes is not said of it.
+
+    Raises:
+        InputError: it has no autoencoder and classifier, or gives other logits than they.
+    """
+    if not all(hasattr(model, name) for name in ("autoencoder", "classifier")):
+        raise InputError(
+            f"the decoder's methods need a PixelClassifier, an autoencoder and a classifier on its codes "
+            f"(got {type(model).__name__}); name other methods"
+        )
+    some = images[few(len(images))]
+    with torch.no_grad():
+        given, parts = model(some), model.classifier(model.autoencoder.encode(some))
+    if not torch.allclose(given, parts, rtol=1e-4, atol=1e-5 * float(parts.abs().max() if len(some) else 0)):
+        raise InputError(
+            "the decoder's methods explain the classifier on the codes, and this model computes something "
+            "else (a forward or a hook of its own); name other methods"
+        )

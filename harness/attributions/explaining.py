@@ -1,0 +1,180 @@
+"""Explain a batch of decisions with a method: the doors, and what holds for every method alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness import environment, inputs, integrity, state
+from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, known_to
+from harness.attributions.method import methods as registered
+from harness.config import ATTRIBUTION_METHODS
+from harness.sparse.structure import few
+from harness.state import clean
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """One method's maps of n images.
+
+    Attributes:
+        own: float32 [n, pixels], in the method's own space.
+        sensitivity: float32 [n, pixels]; None where the method has no sensitivity form.
+        space: The space of `own`.
+    """
+
+    own: Tensor
+    sensitivity: Tensor | None
+    space: Space
+
+
+@clean()
+def attribute(
+    model: nn.Module, images: Tensor, targets: Tensor, name: str, settings: Mapping[str, Any] | None = None
+) -> Maps:
+    """One method's maps in its own space and in sensitivity space.
+
+    A method's random draws, from torch's, numpy's or Python's global generators, start from the setting
+    `noise_seed` at each call, so the same call gives the same maps.
+
+    Args:
+        model: Images to logits.
+        images: float32 [n, pixels]; `inputs.images_of` says what else is taken.
+        targets: int64 [n], the class explained of each image; likewise `inputs.classes_of`.
+        name: A registered method.
+        settings: The method's settings by name; those it does not know are not for it.
+
+    Returns:
+        Maps where the images were.
+
+    Raises:
+        ConfigurationError: no method of that name.
+        InputError: images, targets or the method's maps are not what they must be.
+    """
+    method, place, model = registered[name], _place_of(images), inputs.outside_inference(model)
+    with state.evaluation(model):
+        images, targets = _batch(model, images, targets)
+        maps = _attributed(method, model, images, targets, settings or {})
+    sensitivity = None if maps.sensitivity is None else maps.sensitivity.to(place)
+    return Maps(maps.own.to(place), sensitivity, maps.space)
+
+
+def _batch(model: nn.Module, images: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Images and targets as the model, in evaluation mode, takes them; the predicted classes where None."""
+    images = inputs.images_of(images, model)
+    classes = inputs.count_classes(model, images)
+    if targets is None:
+        with torch.no_grad():
+            return images, model(images).argmax(dim=1)
+    return images, inputs.classes_of(targets, images, classes)
+
+
+def _place_of(images: Any) -> torch.device:
+    """Where the caller's images are."""
+    return images.device if isinstance(images, Tensor) else torch.device("cpu")
+
+
+def _attributed(
+    method: Method, model: nn.Module, images: Tensor, targets: Tensor, settings: Mapping[str, Any]
+) -> Maps:
+    """`attribute` past the door."""
+
+    def maps(function: MapFunction) -> Tensor:
+        # whatever a method does to its inputs, to global settings or to generators, is its own
+        with clean(), environment.seeded(int(settings.get("noise_seed", 0))):
+            found = function(model, images.clone(), targets.clone(), **known_to(function, settings))
+        return inputs.maps_of(found, images, method.name)
+
+    if method.sensitivity is None:
+        own = maps(method.maps)
+        return Maps(own, own if method.space == "sensitivity" else None, method.space)
+    sensitivity = maps(method.sensitivity)
+    if method.space == "contribution":
+        return Maps(images * sensitivity, sensitivity, method.space)
+    return Maps(maps(method.maps), sensitivity, method.space)
+
+
+@clean()
+def is_repeatable(
+    model: nn.Module, images: Tensor, targets: Tensor, name: str, settings: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether a method gives the same maps when it is asked twice, of a few of the images.
+
+    Arguments as in `attribute`. A method that draws from a generator of its own making is not.
+    """
+    chosen = few(len(images))
+    first, second = (attribute(model, images[chosen], targets[chosen], name, settings) for _ in range(2))
+    return all(
+        one is other or (one is not None and other is not None and torch.equal(_bits(one), _bits(other)))
+        for one, other in ((first.own, second.own), (first.sensitivity, second.sensitivity))
+    )
+
+
+def _bits(maps: Tensor) -> Tensor:
+    """The maps with every NaN alike, so that equal maps compare equal."""
+    return maps.nan_to_num(nan=torch.finfo(maps.dtype).max)
+
+
+def identity_errors(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    maps: Tensor,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int,
+) -> Tensor | None:
+    """How far each of a method's own maps is from its definition (`integrity.errors`); None if unknown.
+
+    Arguments as in `attribute`; maps are float32 [n, pixels], and the seed draws the check's directions.
+    """
+    identity = registered[name].identity
+    if identity is None:
+        return None
+    settings = settings or {}
+    known = known_to(identity, settings) | {"chunk_size": settings.get("chunk_size", CHUNK_SIZE)}
+    return integrity.errors(model, images, targets, maps, identity, seed=seed, **known)
+
+
+@clean()
+def explain(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor | None = None,
+    methods: str | Sequence[str] = ATTRIBUTION_METHODS,
+    **settings: Any,
+) -> dict[str, Tensor]:
+    """Signed contribution maps of a batch, by method: what the harness compares.
+
+    Args:
+        model: Images to logits; the decoder's methods need a `PixelClassifier`.
+        images: float32 [n, pixels], in [0, 1]; also bytes, an array, one image, or images with rows and
+            columns (`inputs.images_of`).
+        targets: int64 [n], the classes explained, in any whole-number type; the predicted ones by default.
+        methods: Names of registered methods, or one name.
+        settings: Of the methods, such as `attribution_steps=50` or `smoothgrad_sigma=0.1`.
+
+    Returns:
+        float32 [n, pixels] by method, without a graph, where the images were.
+
+    Raises:
+        ConfigurationError: no method of that name.
+        InputError: images outside [0, 1], targets that are no classes, a model that is not one.
+    """
+    if isinstance(methods, str):
+        methods = [methods]
+    named, place = [registered[name] for name in methods], _place_of(images)
+    model = inputs.outside_inference(model)
+    with state.evaluation(model):
+        images, targets = _batch(model, images, targets)
+        inputs.refuse_unscaled(images)
+        maps = {one.name: _attributed(one, model, images, targets, settings) for one in named}
+    return {
+        name: (one.own if one.space == "contribution" else one.own * images).to(place)
+        for name, one in maps.items()
+    }

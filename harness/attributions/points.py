@@ -1,0 +1,151 @@
+"""Methods whose maps are means of gradients over points: at the image, along a path, at noisy copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness import integrity, state
+from harness.attributions.method import CHUNK_SIZE, register
+from harness.sparse import gradients as sparse
+from harness.sparse.structure import slope
+
+
+def midpoints(steps: int) -> tuple[Tensor, Tensor]:
+    """Positions (float32 [steps], in (0, 1)) and weights of the midpoint rule; the weights sum to 1."""
+    positions = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    return positions.float(), torch.full((steps,), 1.0 / steps)
+
+
+def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
+    """SmoothGrad's noise (float32 [samples, pixels]), drawn once from the seed: it serves every image."""
+    generator = torch.Generator().manual_seed(seed)
+    return sigma * torch.randn(samples, pixels, generator=generator)
+
+
+@register("gradients", space="sensitivity", identity=integrity.of_gradients)
+def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
+    """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
+    return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
+
+
+def path_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    attribution_steps: int = 50,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tensor:
+    """The mean of df_y/dx over midpoints of the straight path from 0 to the image, float32 [n, pixels].
+
+    The sensitivity form of integrated gradients.
+    """
+    positions, weights = midpoints(attribution_steps)
+    return _mean_gradient(model, images, targets, positions, None, weights, chunk_size)
+
+
+@register(
+    "integrated_gradients",
+    space="contribution",
+    sensitivity=path_gradients,
+    identity=integrity.of_integrated_gradients,
+)
+def integrated_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    attribution_steps: int = 50,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tensor:
+    """Integrated gradients from the baseline 0 (Sundararajan, Taly and Yan 2017, equation 1).
+
+    (x - x0) times the mean of df_y/dx over midpoints of the straight path from x0 = 0, float32
+    [n, pixels].
+    """
+    return images * path_gradients(
+        model, images, targets, attribution_steps=attribution_steps, chunk_size=chunk_size
+    )
+
+
+@register("smoothgrad", space="sensitivity", identity=integrity.of_smoothgrad)
+def smoothgrad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    smoothgrad_samples: int = 25,
+    smoothgrad_sigma: float = 0.1,
+    noise_seed: int = 0,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tensor:
+    """SmoothGrad (Smilkov et al. 2017): the mean of df_y/dx over noisy copies, float32 [n, pixels].
+
+    sigma is absolute, on pixels in [0, 1]. The noise images serve every sample, so neither batch nor
+    order changes a map.
+    """
+    noise = noise_images(smoothgrad_samples, smoothgrad_sigma, images.shape[1], noise_seed)
+    weights = torch.full((smoothgrad_samples,), 1.0 / smoothgrad_samples)
+    return _mean_gradient(model, images, targets, torch.ones(smoothgrad_samples), noise, weights, chunk_size)
+
+
+def _mean_gradient(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    scales: Tensor,
+    shifts: Tensor | None,
+    weights: Tensor,
+    chunk_size: int,
+) -> Tensor:
+    """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float32 [n, pixels].
+
+    Through `sparse.gradients` where the model has that structure, and is held against it; otherwise by
+    autograd point by point.
+    """
+    total = torch.zeros_like(images)
+    scales, weights = scales.to(images), weights.to(images)
+    shifts = None if shifts is None else shifts.to(images)
+    with state.evaluation(model):
+        chunks = chunks_of(images, targets, chunk_size)
+        structure = sparse.believed(model, images, targets)
+        for chunk in chunks:
+            part = images[chunk], targets[chunk], scales, shifts, weights
+            if structure is not None:
+                total[chunk] = sparse.mean_gradient(structure, *part)
+            else:
+                total[chunk] = _by_autograd(model, *part)
+    return total
+
+
+def _by_autograd(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    scales: Tensor,
+    shifts: Tensor | None,
+    weights: Tensor,
+) -> Tensor:
+    """The same of any model, point by point."""
+    total = torch.zeros_like(images)
+    for step, (scale, weight) in enumerate(zip(scales.tolist(), weights.tolist(), strict=True)):
+        points = scale * images if shifts is None else scale * images + shifts[step]
+        total += weight * slope(model, points, targets)
+    return total
+
+
+def chunks_of(images: Tensor, targets: Tensor, size: int) -> Iterator[slice]:
+    """Slices of at most `size` images.
+
+    Raises:
+        ValueError: no target, or more than one, for each image; a chunk of no image.
+    """
+    n = len(images)
+    if targets.shape != (n,):
+        raise ValueError(f"targets must be one class an image, shape ({n},) (got {tuple(targets.shape)})")
+    if size < 1:
+        raise ValueError(f"chunk_size must be 1 or more (got {size})")
+    return (slice(start, start + size) for start in range(0, n, size))
