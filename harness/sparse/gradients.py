@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written
+from harness.models import KSparseAutoencoder, PixelClassifier, is_as_written, largest
 
 POINTS = {"cpu": 1024, "cuda": 65536}
 """Points that are computed at once: what fits the caches of a core, what fills a GPU."""
@@ -112,7 +112,10 @@ def _candidates(along: Tensor, scales: Tensor, offsets: Tensor, k: int) -> Tenso
 
 def _codes(h: Tensor, k: int) -> Tensor:
     """The codes of pre-activations [points, units], units first: float [units, points]."""
-    values, units = h.topk(min(k, h.shape[1]), dim=1, sorted=False)
+    k = min(k, h.shape[1])
+    if h.device.type != "cpu":
+        return largest(h, k).mul_(h.relu()).T.contiguous()
+    values, units = h.topk(k, dim=1, sorted=False)  # a CPU scatters values 3 % of integrated gradients faster
     return torch.zeros_like(h).scatter_(1, units, values.relu_()).T.contiguous()
 
 
