@@ -13,12 +13,7 @@ from torch import Tensor
 from harness.adam import Adam
 
 SHAPES, RATE = ((5, 3), (5,), (2, 4)), 0.01
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-    ),
-]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def tensors(seed: int, dtype: torch.dtype = torch.float64, device: str = "cpu") -> list[Tensor]:

@@ -14,8 +14,8 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("adam", "registry", "records", "text", "tables"),
-    ("config",),
+    ("adam", "precision", "registry", "records", "text", "tables"),
+    ("config", "gpus"),
     (
         "datasets",
         "models",
@@ -54,6 +54,7 @@ JUDGING = (
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),
+    ("stacked", "models"),
     ("integrity", "models"),
     ("attributions", "integrity"),
     ("attributions", "models"),

@@ -65,7 +65,7 @@ def prepare(config: Config, progress: Progress) -> Work:
         attributions.methods[name]
     for criterion in config.criteria:
         measurements.measurements[criterion.measurement.split(".")[0]]
-    device = environment.choose_device(config.device)
+    device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
     dataset = datasets.load(config.data.dataset, config.data.data_dir)
     pixels = dataset.train_images.shape[1]
