@@ -5,7 +5,6 @@ Run as a process of its own: `python -m tests.played.pipeline FOLDER` prints wha
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from harness import config, environment, integrity, judging, pipeline, stacked
 from harness.artifacts import RunDirectory
+from tests.gpu import numbers_of
 from tests.played import device as played
 from tests.played.tape import CUDA
 
@@ -36,9 +36,6 @@ SETTINGS: dict[str, Any] = dict(
 )
 """A network just good enough that every criterion can be judged."""
 
-OF_A_TIME = {"config.toml", "environment.json", "stages.json", "training.csv"}
-"""Files of a run that hold a time or a place."""
-
 
 def recorded(step: stacked.Step, device: torch.device) -> stacked.Step:
     """As on a GPU."""
@@ -49,12 +46,6 @@ def run(output: Path, **flags: Any) -> RunDirectory:
     """The computing stages, on whatever device is chosen."""
     settings = config.load(flags=SETTINGS | flags | {"output": output}, folder=output.parent)
     return RunDirectory.open(pipeline.run(settings))
-
-
-def digests(run: RunDirectory) -> dict[str, str]:
-    """SHA-256 of a run's files by name."""
-    files = [path for path in sorted(run.path.rglob("*")) if path.is_file() and path.name not in OF_A_TIME]
-    return {str(path.relative_to(run.path)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def main(folder: Path) -> dict[str, Any]:
@@ -72,7 +63,7 @@ def main(folder: Path) -> dict[str, Any]:
                 run(folder / "second", samples_per_class=4)  # what was asked already is not asked again
             except RuntimeError as error:
                 found["blocked"] = str(error)
-    found["digests"] = [digests(one) for one in runs]
+    found["digests"] = [numbers_of(one.path) for one in runs]
     judging.judge(runs[0])
     found["criteria"] = {
         one["id"]: one["estimate"]

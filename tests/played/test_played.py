@@ -46,7 +46,7 @@ def test_every_stage_runs_on_another_device(runs: Found) -> None:
 
 
 def test_two_runs_on_another_device_are_equal_to_the_bit(runs: Found) -> None:
-    """Every file of a run that holds no time is the same in a second run that computes all again."""
+    """Every computed file of a run is the same in a second run that computes all again."""
     first, second = runs["digests"]
     assert len(first) > 50
     assert first == second
