@@ -46,6 +46,20 @@ def bench(session: nox.Session) -> None:
         session.run("python", "-m", "tests.benchmarks.page", *session.posargs, env=threads)
 
 
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Every test that needs a GPU, then the main job on one, into `artifacts/gpu.json`.
+
+    Without a GPU it skips, with the reason; where the environment says HARNESS_GPU=required it is red.
+    """
+    session.install("-e", ".[test]")
+    reason = str(session.run("python", "-m", "tests.gpu", silent=True)).strip()
+    if reason and os.environ.get("HARNESS_GPU") != "required":
+        session.skip(reason)
+    session.run("python", "-m", "pytest", "-m", "gpu")
+    session.run("python", "-m", "tests.benchmarks.gpu", *session.posargs)
+
+
 @nox.session(name="gate-quality")
 def gate_quality(session: nox.Session) -> None:
     """Judge the gate itself: coverage, false alarms, planted faults, mutants; `-- --quick` for a sample."""

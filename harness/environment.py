@@ -6,9 +6,11 @@ import hashlib
 import inspect
 import os
 import platform
+import random
 import subprocess
 import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -17,7 +19,9 @@ from typing import Any
 
 import torch
 
+from harness import gpus
 from harness.errors import DeviceError
+from harness.precision import full_precision
 from harness.text import clean
 
 VARIABLES = ("CI", "GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_SHA", "GITLAB_CI", "HARNESS_DATA_DIR")
@@ -26,54 +30,125 @@ VARIABLES = ("CI", "GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_SHA", "GITLAB_CI",
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "interpretability-harness")
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, tell: Callable[[str], object] = warnings.warn) -> torch.device:
     """The device of that name; `auto` is the GPU where there is one.
 
+    A GPU is believed to be usable once it has multiplied, under the settings of a run.
+
+    Args:
+        name: `auto`, `cpu` or `cuda`.
+        tell: Whom to tell what must not be overlooked: why `auto` became the CPU where there may well be a
+            GPU, and what torch says against the GPU that is taken.
+
     Raises:
-        DeviceError: `cuda` was asked for and there is none. The CPU never steps in for it in silence.
+        DeviceError: `cuda` was asked for and there is none, or there is a GPU and it does not compute. The
+            CPU never steps in for it in silence.
     """
-    present = torch.cuda.is_available()
-    if name == "cuda" and not present:
-        build = "built without CUDA" if torch.version.cuda is None else f"built for CUDA {torch.version.cuda}"
+    import torch
+
+    if name == "cpu":
+        return torch.device("cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        absent = gpus.why_absent()
+        broken = "" if absent else _why_broken(torch.device("cuda"))
+    reason = absent or broken
+    said = [gpus.in_one_line(one.message) for one in caught]
+    said = [one for one in dict.fromkeys(said) if not reason or reason not in one]
+    build = f"torch {torch.__version__}, built for CUDA {torch.version.cuda}"
+    if torch.version.cuda is None:
+        build = f"torch {torch.__version__}, built without CUDA"
+    found = f"({build}): {'; '.join([reason, *said])}"
+    if broken or (absent and name == "cuda"):
         raise DeviceError(
-            f"--device cuda: no CUDA device is usable (torch {torch.__version__}, {build}); "
-            "use --device cpu, or install a torch build that fits the driver (see the README)"
+            f"--device {name}: no CUDA device is usable {found}; use --device cpu, free the GPU, "
+            "or install a torch build that fits it and its driver (see the README)"
         )
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and present) else "cpu")
+    if absent:
+        if not any(words in absent for words in gpus.NOTHING_THERE):
+            tell(f"--device auto: the CPU computes, as no CUDA device is usable {found}")
+        return torch.device("cpu")
+    for one in said:
+        tell(f"--device {name}: the GPU is taken, and torch says: {one}")
+    return torch.device("cuda")
+
+
+def _why_broken(device: torch.device) -> str:
+    """Why the device does not multiply under the settings of a run, in torch's words; empty where it does."""
+    import torch
+
+    size = 64
+    try:
+        with deterministic():
+            ones = torch.ones(size, size, device=device)
+            total = float((ones @ ones).sum())  # waits for it
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
+        return gpus.in_one_line(error)
+    return "" if total == size**3 else f"a product of ones summed to {total:g}, not {size**3}"
 
 
 @contextmanager
 def deterministic() -> Iterator[dict[str, Any]]:
     """Deterministic algorithms and full float32 precision inside; what was set is given back after.
 
-    Yields the settings, to be written down. On CUDA, cuBLAS is deterministic only with a workspace
-    configuration that must stand in the environment before its first use (NVIDIA cuBLAS documentation).
+    Yields the settings, to be written down. Memory is not filled before it is used: nothing is read that was
+    not written, and on a GPU the filling is a kernel for each new tensor.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
-    # the debug mode sets the same switch as use_deterministic_algorithms, which imports the compiler (6 s)
-    torch.set_deterministic_debug_mode("error")
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield {"deterministic_algorithms": True, "float32_matmul_precision": "highest"}
-    finally:
-        torch.set_deterministic_debug_mode(before[0])
-        torch.set_float32_matmul_precision(before[1])
+    import torch
+
+    filling: Any = torch.utils.deterministic
+    before = torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
+    with gpus.workspace(), full_precision():
+        try:
+            # the debug mode sets the same switch as use_deterministic_algorithms, which imports the compiler
+            torch.set_deterministic_debug_mode("error")
+            filling.fill_uninitialized_memory = False
+            yield {"deterministic_algorithms": True, "float32_matmul_precision": "highest"}
+        finally:
+            torch.set_deterministic_debug_mode(before[0])
+            filling.fill_uninitialized_memory = before[1]
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """The global generators of torch start from `seed` inside, and are given back after."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+    """The global generators of torch, numpy and `random` start from `seed` inside, and are given back after.
+
+    Those of GPUs where torch has begun to use them: no GPU is woken, and no seed left for one, where it is
+    not computed on.
+    """
+    import numpy as np
+    import torch
+
+    on_gpus = torch.cuda.is_initialized()
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    of_gpus = torch.cuda.get_rng_state_all() if on_gpus else []
+    try:
+        torch.default_generator.manual_seed(seed)
+        if on_gpus:
+            torch.cuda.manual_seed_all(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+        if on_gpus:
+            torch.cuda.set_rng_state_all(of_gpus)
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:
     """`kind`, `name` and `threads` of what computes."""
+    import torch
+
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {"kind": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def device_key(device: torch.device) -> dict[str, Any]:
+    """What numbers depend on of what computes: the threads that share a sum count on a CPU alone."""
+    described = describe_device(device)
+    return described if device.type == "cpu" else {key: described[key] for key in ("kind", "name")}
 
 
 def versions() -> dict[str, str]:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.models import PixelClassifier
+from harness.models import PixelClassifier, largest
 from harness.sparse.structure import few, structure_of
 
 STEP = 1e-7
@@ -82,7 +82,16 @@ def _relative(maps: Tensor, directions: Tensor, asked: Tensor) -> Tensor:
     scale = torch.maximum(maps.norm(dim=1, keepdim=True), asked.abs())
     # where both are 0 they are equal; NaN stays NaN
     error = (maps @ directions.T - asked).abs() / torch.where(scale == 0, 1.0, scale)
-    return error.median(dim=1).values
+    return _median(error)
+
+
+def _median(values: Tensor) -> Tensor:
+    """The lower median of each row [n, count]; NaN where the row holds one.
+
+    Torch's own gives the place with it, and has no deterministic way to on a GPU.
+    """
+    middle = values.sort(dim=1).values[:, (values.shape[1] - 1) // 2]  # NaN is sorted to the end
+    return torch.where(values.isnan().any(dim=1), torch.nan, middle)
 
 
 def prediction_errors(model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
@@ -129,8 +138,7 @@ class _Split:
         return _logit(self._rest if self.linear else self.model, targets)
 
     def _rest(self, h: Tensor) -> Tensor:
-        values, units = h.topk(self.model.autoencoder.k, dim=1, sorted=False)
-        codes = torch.zeros_like(h).scatter_(1, units, values.relu())
+        codes = largest(h, self.model.autoencoder.k).mul_(h.relu())
         active = codes.any(dim=0).nonzero()[:, 0]  # the others add nothing
         first, *others = self.model.classifier
         hidden = F.linear(codes[:, active], first.weight[:, active], first.bias)

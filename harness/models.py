@@ -7,6 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def largest(values: Tensor, k: int) -> Tensor:
+    """1 where a value is among the k largest of its row, 0 elsewhere, in the values' type; never a gradient.
+
+    Ones are scattered, not the values: a GPU has to sort what it scatters to be deterministic.
+    """
+    places = values.detach().topk(k, dim=-1, sorted=False).indices
+    return torch.zeros_like(values).scatter_(-1, places, 1.0)
+
+
 class KSparseAutoencoder(nn.Module):
     """A k-sparse autoencoder (Makhzani and Frey 2014) with a ReLU before the choice of the k units.
 
@@ -29,8 +38,7 @@ class KSparseAutoencoder(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """The codes z (float32 [batch, code_width], at most k positive) of images [batch, pixels]."""
         activations = F.relu(self.encoder(images))
-        units = activations.detach().topk(self.k, dim=-1, sorted=False).indices
-        return activations * torch.zeros_like(activations).scatter(-1, units, 1.0)
+        return activations * largest(activations, self.k)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The reconstructions x_hat (float32 [batch, pixels]) of codes [batch, code_width]."""

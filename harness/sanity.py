@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import environment
+from harness.models import largest
 from harness.sparse import gradients as sparse
 from harness.sparse.structure import Structure
 
@@ -125,8 +126,7 @@ def _logits_of(h: Tensor, k: int, layers: list[nn.Linear]) -> Tensor:
     """The logits (float32 [rows, classes]) of pre-activations [rows, code width], over units in use alone."""
     used = (~(h.amax(dim=0) <= 0)).nonzero()[:, 0]  # NaN is in use, so that it shows
     h = h.index_select(1, used).relu_()
-    values, units = h.topk(min(k, len(used)), dim=1, sorted=False)
-    result = torch.zeros_like(h).scatter_(1, units, values)
+    result = largest(h, min(k, len(used))).mul_(h)
     for number, layer in enumerate(layers):
         weight = layer.weight.index_select(1, used) if number == 0 else layer.weight
         result = F.linear(result if number == 0 else result.relu_(), weight, layer.bias)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from harness.precision import full_precision
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -62,35 +64,6 @@ def _give_back(device: torch.device, threads: int) -> None:
         torch.set_default_device(None if device.type == "cpu" else device)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Products of float32 in float32: no TF32, no bfloat16 inside; what was set is given back after.
-
-    Torch has an older setting and newer ones by backend, which may contradict each other; the older one
-    cannot be read then.
-    """
-    import torch
-
-    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        older = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        older = None
-    if older == "highest" and all(one in ("none", "ieee") for one in before):
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        if older is not None:
-            torch.set_float32_matmul_precision(older)
-        for backend, value in zip(backends, before, strict=True):
-            if backend.fp32_precision != value:
-                backend.fp32_precision = value
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from harness import config, datasets, judging, pipeline
 from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from tests import gpu
 
 SMALL: dict[str, Any] = dict(
     dataset="fashion-mnist-mini",
@@ -41,6 +42,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test downloads data, wherever the suite runs."""
     monkeypatch.setattr(datasets, "_download", lambda folder: f"no download to {folder} in tests.")
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _gpu(request: pytest.FixtureRequest) -> None:
+    """A test marked `gpu` is skipped where there is none, with the reason; it fails where one is promised."""
+    if request.node.get_closest_marker("gpu") is not None and gpu.missing():
+        (pytest.fail if gpu.required() else pytest.skip)(gpu.missing())
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("registry", "records", "text", "tables", "state"),
-    ("config",),
+    ("adam", "precision", "registry", "records", "text", "tables", "state"),
+    ("config", "gpus"),
     (
         "datasets",
         "models",
@@ -55,6 +55,9 @@ JUDGING = (
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}}
 SAME_FLOOR = {
     ("sparse", "models"),
+    ("state", "precision"),
+    ("stacked", "models"),
+    ("stacked", "sparse"),
     ("integrity", "models"),
     ("integrity", "sparse"),
     ("attributions", "environment"),

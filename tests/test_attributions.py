@@ -427,7 +427,7 @@ def test_maps_are_the_same_in_any_company_and_order(real: Explainable, name: str
         assert_same_but_for_ties(maps, whole[chosen], model, points)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_are_the_same_on_the_gpu(real: Explainable, name: str) -> None:
     """A GPU gives the maps of the CPU, but for ties: noise is drawn on the CPU for both."""

@@ -15,7 +15,7 @@ from harness.attributions import attribute
 from harness.datasets import Dataset
 from harness.measurements.location import gini
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests.benchmarks import peers, ratios
+from tests.benchmarks import gpu, peers, ratios
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +140,23 @@ def test_a_point_of_a_curve_has_time_and_memory(
     assert point["value"] == value
     assert point["seconds"] > 0
     assert point["peak_mb"] > 0
+
+
+def test_a_gpus_targets_are_told_met_or_not() -> None:
+    """One seed's time is the better of its two runs'; five seeds are held against it."""
+
+    def ran(seconds: float, training: float) -> dict[str, object]:
+        return {"seconds": seconds, "stages": {"training": training}}
+
+    def told(*seconds: float, different: list[str]) -> dict[str, dict[str, float]]:
+        jobs = {name: ran(one, one / 2) for name, one in zip(gpu.SEEDS, seconds, strict=True)}
+        found = gpu.told(jobs, different)
+        assert found["equal_to_the_bit"] == (not different)
+        targets: dict[str, dict[str, float]] = found["targets"]
+        return targets
+
+    targets = told(25.0, 20.0, 39.0, different=[])
+    assert [one["got"] for one in targets.values()] == [20.0, 39 / 20]
+    assert all(one["met"] for one in targets.values())
+    targets = told(40.0, 31.0, 63.0, different=["estimates.json"])
+    assert not any(one["met"] for one in targets.values())

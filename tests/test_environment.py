@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import shutil
 import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +21,57 @@ from harness import environment
 from harness.errors import DeviceError, Refused
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs the program git")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without a usable CUDA device."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+class Product:
+    """A tensor whose product with another sums to what a function tells, or raises."""
+
+    def __init__(self, told: Callable[[], float]) -> None:
+        self.told = told
+
+    def __matmul__(self, other: Product) -> Product:
+        return self
+
+    def sum(self) -> float:
+        return self.told()
+
+
+Machine = Callable[..., None]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Makes a machine of what torch tells of it: whether a GPU is there, how it begins, and its product."""
+
+    def make(
+        *, available: bool, begins: str = "", warns: str = "", product: Callable[[], float] = lambda: 64.0**3
+    ) -> None:
+        def is_available() -> bool:
+            if warns:
+                warnings.warn(warns, stacklevel=1)
+            return available
+
+        def init() -> None:
+            if begins:
+                raise RuntimeError(begins)
+
+        def ones(*size: int, device: torch.device) -> Product:
+            assert device.type == "cuda"
+            assert torch.are_deterministic_algorithms_enabled()
+            return Product(product)
+
+        monkeypatch.setattr(torch.cuda, "is_available", is_available)
+        monkeypatch.setattr(torch.cuda, "init", init)
+        monkeypatch.setattr(torch.version, "cuda", "13.2")
+        monkeypatch.setattr(torch, "ones", ones)
+
+    return make
 
 
 @pytest.fixture
@@ -93,11 +141,110 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(no_gpu: None) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("auto", "cuda"), ("cuda", "cuda"), ("cpu", "cpu")])
 def test_the_gpu_is_taken_where_there_is_one_unless_the_cpu_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+    machine: Machine, name: str, kind: str
 ) -> None:
-    """`auto` takes a CUDA device that is there; `cpu` stays the CPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    """`auto` takes a CUDA device that is there and computes; `cpu` stays the CPU."""
+    machine(available=True)
     assert environment.choose_device(name).type == kind
+
+
+FAULTS = {
+    "unsupported": (
+        "CUDA error: no kernel image is available for execution on the device\n"
+        "Search for `cudaErrorNoKernelImageForDevice' in https://docs.nvidia.com for more information.\n"
+        "CUDA kernel errors might be asynchronously reported at some other API call\n"
+    ),
+    "busy": "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might be",
+    "full": "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 1.00 MiB free.",
+    "no handle": "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+}
+"""What torch says of a GPU that is there and does not compute."""
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_gpu_that_does_not_compute_is_refused(machine: Machine, fault: str, name: str) -> None:
+    """One line before any work: what torch says is wrong with it, and how to go on without it."""
+
+    def fails() -> float:
+        raise RuntimeError(FAULTS[fault])
+
+    machine(available=True, product=fails)
+    with pytest.raises(DeviceError) as caught:
+        environment.choose_device(name)
+    text = str(caught.value)
+    assert caught.value.exit_code == 2
+    for part in (f"--device {name}", FAULTS[fault].splitlines()[0].rstrip("."), "use --device cpu"):
+        assert part in text
+    for part in ("\n", "Search for", "asynchronously"):
+        assert part not in text
+
+
+def test_a_gpu_that_computes_wrongly_is_refused(machine: Machine) -> None:
+    """What gives another product than the product is nothing to compute on."""
+    machine(available=True, product=lambda: 0.0)
+    with pytest.raises(DeviceError, match="summed to 0, not 262144"):
+        environment.choose_device("auto")
+
+
+OLD = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver."
+
+
+@pytest.mark.parametrize("action", ["error", "ignore", "once"])
+def test_a_driver_too_old_is_said(machine: Machine, action: Any) -> None:
+    """`cuda` is refused with torch's reason, `auto` tells it and takes the CPU, whatever filters warnings."""
+    machine(available=False, begins=OLD, warns=f"CUDA initialization: {OLD}")
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter(action)
+        assert environment.choose_device("auto", told.append) == torch.device("cpu")
+        with pytest.raises(DeviceError, match=r"too old \(found version 11040"):
+            environment.choose_device("cuda")
+    (line,) = told
+    assert line.startswith("--device auto: the CPU computes")
+    assert line.count("too old (found version 11040)") == 1
+    assert "\n" not in line
+
+
+def test_without_anybody_to_tell_it_is_a_warning(machine: Machine) -> None:
+    """Called by itself, `auto` warns where it takes the CPU though there may be a GPU."""
+    machine(available=False, begins=OLD)
+    with pytest.warns(UserWarning, match="too old"):
+        environment.choose_device("auto")
+
+
+@pytest.mark.parametrize(
+    "reason", ["Found no NVIDIA driver on your system. Please check", "No CUDA GPUs are available"]
+)
+def test_nothing_is_told_where_there_is_no_gpu(machine: Machine, reason: str) -> None:
+    """`auto` takes the CPU without a word where there is nothing else to take."""
+    machine(available=False, begins=reason)
+    told: list[str] = []
+    assert environment.choose_device("auto", told.append) == torch.device("cpu")
+    assert told == []
+
+
+def test_what_torch_says_of_a_gpu_that_computes_is_told(machine: Machine) -> None:
+    """A warning of torch's about a GPU that is taken reaches the user as one line."""
+    machine(available=True, warns="Found GPU0 which is\nof an old kind.")
+    told: list[str] = []
+    assert environment.choose_device("auto", told.append).type == "cuda"
+    assert told == ["--device auto: the GPU is taken, and torch says: Found GPU0 which is of an old kind"]
+
+
+@pytest.mark.gpu
+def test_the_gpu_of_this_machine_computes() -> None:
+    """Where there is one, `auto` and `cuda` are it."""
+    assert environment.choose_device("auto").type == environment.choose_device("cuda").type == "cuda"
+
+
+def test_threads_are_no_part_of_a_gpus_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers depend on a CPU's threads, and of a GPU on its name alone; both are written down."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert environment.device_key(cpu) == environment.describe_device(cpu)
+    assert environment.device_key(gpu) == {"kind": "cuda", "name": "a GPU"}
+    assert environment.describe_device(gpu)["threads"] == torch.get_num_threads()
 
 
 def test_the_cpu_is_described_by_kind_name_and_threads() -> None:
@@ -108,7 +255,7 @@ def test_the_cpu_is_described_by_kind_name_and_threads() -> None:
     assert described["threads"] == torch.get_num_threads()
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_the_gpu_is_described_by_its_name() -> None:
     """What is written down of a GPU is its kind and the name its driver gives."""
     described = environment.describe_device(environment.choose_device("cuda"))
@@ -119,38 +266,60 @@ def test_the_gpu_is_described_by_its_name() -> None:
 # seeds and determinism
 
 
-def test_draws_inside_seeded_come_from_the_seed() -> None:
+GENERATORS: dict[str, tuple[Callable[[], float], Callable[[], object]]] = {
+    "torch": (lambda: float(torch.rand(())), lambda: torch.get_rng_state().tolist()),
+    "numpy": (
+        lambda: float(np.random.rand()),  # noqa: NPY002
+        lambda: [np.asarray(one).tolist() for one in np.random.get_state()],  # noqa: NPY002
+    ),
+    "random": (random.random, random.getstate),
+}
+"""The global generators: a draw, and the state."""
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_draws_inside_seeded_come_from_the_seed(name: str) -> None:
     """The same seed gives the same draws, whatever was drawn before, and another seed gives others."""
+    draw, _ = GENERATORS[name]
 
     def draws(seed: int) -> list[float]:
         with environment.seeded(seed):
-            values: list[float] = torch.rand(5).tolist()
-            return values
+            return [draw() for _ in range(5)]
 
-    first = draws(1)
-    torch.rand(3)
-    assert draws(1) == first
+    first = draws(2**55)
+    draw()
+    assert draws(2**55) == first
     assert draws(2) != first
 
 
-def test_seeded_gives_the_global_generator_back() -> None:
-    """Draws after the block go on as if it had not been there."""
-    before = torch.random.get_rng_state()
+@pytest.mark.parametrize("name", GENERATORS)
+def test_seeded_gives_the_global_generator_back(name: str) -> None:
+    """Draws after the block go on as if it had not been there, also where an error left it."""
+    draw, state = GENERATORS[name]
+    before = state()
     with environment.seeded(7):
-        torch.rand(100)
-        assert not torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_seeded_gives_the_global_generator_back_after_an_error() -> None:
-    """An error that leaves the block leaves no other seed behind."""
-    before = torch.random.get_rng_state()
+        draw()
+        assert state() != before
+    assert state() == before
     with pytest.raises(KeyError), environment.seeded(7):
         raise KeyError("any")
-    assert torch.equal(torch.random.get_rng_state(), before)
+    assert state() == before
 
 
-@needs_gpu
+def test_seeded_leaves_a_gpu_asleep() -> None:
+    """Where torch has not begun to use CUDA, it is neither begun nor is a seed kept for when it will be."""
+    code = (
+        "import torch; from harness import environment\n"
+        "torch.cuda.is_available = lambda: True\n"
+        "with environment.seeded(3): torch.rand(2)\n"
+        "kept = [one for one in torch.cuda._lazy_seed_tracker.get_calls() if one]\n"
+        "print(torch.cuda.is_initialized(), kept)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False []"
+
+
+@pytest.mark.gpu
 def test_seeded_gives_the_gpus_generator_back() -> None:
     """The generator of the GPU is seeded inside and given back after, too."""
     before = torch.cuda.get_rng_state()
@@ -187,15 +356,13 @@ def test_deterministic_gives_the_settings_back_after_an_error(global_state: None
     assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == (1, "medium")
 
 
-@pytest.mark.parametrize(("set_before", "inside"), [(None, ":4096:8"), (":16:8", ":16:8")])
-def test_the_workspace_of_cublas_is_set_unless_the_user_did(
-    global_state: None, monkeypatch: pytest.MonkeyPatch, set_before: str | None, inside: str
-) -> None:
-    """The workspace configuration is deterministic: the user's, else the larger of the two there are."""
-    if set_before is not None:
-        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", set_before)
+def test_deterministic_fills_no_memory(global_state: None) -> None:
+    """Memory that was not written is not filled inside; whether it was before comes back."""
+    settings: Any = torch.utils.deterministic
+    before = settings.fill_uninitialized_memory
     with environment.deterministic():
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == inside
+        assert not settings.fill_uninitialized_memory
+    assert settings.fill_uninitialized_memory == before
 
 
 # what is written down

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -68,6 +70,51 @@ def test_the_three_rows_show_image_maps_and_numbers() -> None:
     text = figures.svg(figure, "a")
     for values in MAPS.values():
         assert f"max  {values.max(): .3f}" in text.replace("&#160;", " ")
+
+
+class OnAnotherDevice:
+    """A tensor that is no array before it is on the CPU."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def detach(self) -> OnAnotherDevice:
+        return self
+
+    def cpu(self) -> torch.Tensor:
+        return self.values
+
+
+TENSORS: dict[str, Callable[[torch.Tensor], object]] = {
+    "float64": lambda values: values,
+    "with a gradient": lambda values: values.clone().requires_grad_(),
+    "of a graph": lambda values: values.clone().requires_grad_() * 1,
+    "on another device": OnAnotherDevice,
+    "a row of a batch": lambda values: values[None],
+    "a picture": lambda values: values.view(28, 28),
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_tensors_are_drawn_like_arrays(kind: str) -> None:
+    """A tensor's figure is that of its numbers, wherever they are and whatever hangs on them."""
+    given = {name: TENSORS[kind](torch.from_numpy(values)) for name, values in MAPS.items()}
+    image = TENSORS[kind](torch.from_numpy(IMAGE))
+    drawn = figures.svg(figures.explanation(image, given, reconstruction=image), "a")
+    assert drawn == figures.svg(figures.explanation(IMAGE, MAPS, reconstruction=IMAGE), "a")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_tensors_of_few_digits_are_drawn(dtype: torch.dtype) -> None:
+    """A type that numpy does not know is drawn by its values."""
+    rounded = {name: torch.from_numpy(values).to(dtype) for name, values in MAPS.items()}
+    arrays = {name: values.float().numpy() for name, values in rounded.items()}
+    image = torch.from_numpy(IMAGE).to(dtype)
+    drawn = figures.svg(figures.explanation(image, rounded), "a")
+    assert drawn == figures.svg(figures.explanation(image.float().numpy(), arrays), "a")
 
 
 def test_heat_is_centred_at_zero() -> None:

@@ -129,6 +129,19 @@ def test_maps_of_another_k_are_found_out(network: PixelClassifier, images: Tenso
     assert share(network, images, targets, "gradients", own(other, images, targets, "gradients")) <= 0.1
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_the_median_is_torchs(count: int) -> None:
+    """Of each row it is the same number as torch's, to the bit, ties, infinities and NaN among it."""
+    generator = torch.Generator().manual_seed(count)
+    values = torch.randn(400, count, generator=generator, dtype=torch.float64)
+    special = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, -0.0, 1.0], dtype=torch.float64)
+    drawn = special[torch.randint(len(special), values.shape, generator=generator)]
+    values = torch.where(torch.rand(values.shape, generator=generator) < 0.3, drawn, values)
+    expected = values.median(dim=1).values
+    assert expected.isnan().any()
+    torch.testing.assert_close(integrity._median(values), expected, rtol=0, atol=0, equal_nan=True)
+
+
 def test_a_linear_model_has_exact_identities() -> None:
     """For f = A x the inner product of v with the map of class y is that with row y of A."""
     weight = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])

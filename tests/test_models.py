@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness import models
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 Doubles = npt.NDArray[np.float64]
@@ -215,6 +216,18 @@ def test_dropout_acts_in_training_alone(tiny_model: PixelClassifier) -> None:
     logits = tiny_model.eval()(images)
     assert torch.equal(logits, tiny_model(images))
     torch.testing.assert_close(logits, logits[:1].expand_as(logits))
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_the_largest_are_marked(k: int) -> None:
+    """Each row has k ones, at values none of which is under any other value of the row."""
+    values = torch.randn(20, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    marks = models.largest(values.requires_grad_(), k)
+    assert not marks.requires_grad
+    assert marks.dtype == values.dtype
+    assert torch.equal(marks.sum(dim=1), torch.full((20,), float(k), dtype=torch.float64))
+    least = values.where(marks == 1, torch.inf).amin(dim=1)
+    assert (values.where(marks == 0, -torch.inf).amax(dim=1) < least).all()
 
 
 def test_weights_of_both_parts_are_named_by_part(tiny_model: PixelClassifier) -> None:

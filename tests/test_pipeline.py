@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from harness.errors import ConfigurationError, DeviceError, MemoryExhausted, Out
 from harness.measurements import correlations
 from harness.models import PixelClassifier
 from harness.pipeline.networks import engine
-from harness.pipeline.work import Epochs, Silence, Work, stream
+from harness.pipeline.work import Epochs, Silence, Work, stream, within_memory
 from harness.records import Estimate
 from harness.runs import Run
 
@@ -506,6 +507,9 @@ def test_a_stack_of_seeds_is_trained_once_and_kept_apart(small_config: Callable[
     assert first[1][0] != first[1][1]
     assert trained(seeds="0,1", engine="stacked") == ([], first[1])
     assert trained(seeds="0", engine="stacked")[0] == ["seed 0: autoencoder", "seed 0: classifier"]
+    for others in ("1,2", "1,0"):
+        trained(seeds=others, engine="stacked")  # the same seeds beside others, and in another order
+    assert trained(seeds="0,1", engine="stacked") == ([], first[1])
     lone, _ = trained(seeds="0,1", engine="sparse")
     assert lone == [f"seed {seed}: {stage}" for seed in (0, 1) for stage in ("autoencoder", "classifier")]
 
@@ -597,6 +601,37 @@ def test_exhausted_memory_is_tried_once_more_with_smaller_chunks(
     work, notes = compute(small_config(chunk_size=511))
     pd.testing.assert_frame_equal(Run(work.run).metrics, Run(whole.run).metrics, rtol=1e-5, atol=1e-7)
     assert any("memory ran out with --chunk-size 511; once more with 63" in line for line in notes.warned)
+
+
+SAID = {
+    "CPU": OUT_OF_MEMORY + ": you tried to allocate 9 bytes. Error code 12 (Cannot allocate memory)",
+    "CPU on Windows": "[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory",
+    "C++": "std::bad_alloc",
+    "GPU": "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB",
+    "CUDA": "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+    "driver": "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
+    "cuBLAS": "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN 8": "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "cuDNN 9": "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "cuSOLVER": "cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`",
+    "cuRAND": "CURAND_STATUS_ALLOCATION_FAILED",
+}
+
+
+@pytest.mark.parametrize("who", SAID)
+def test_whoever_runs_out_of_memory_is_understood(who: str) -> None:
+    """Each allocator's and library's way to say that memory ran out leads to a smaller chunk."""
+    notes, sizes = Notes(), []
+
+    def call(settings: Mapping[str, Any]) -> int:
+        sizes.append(settings["chunk_size"])
+        if len(sizes) == 1:
+            raise RuntimeError(SAID[who])
+        return len(sizes)
+
+    work: Any = SimpleNamespace(progress=notes, device=torch.device("cpu"))
+    assert within_memory(work, "x", {"chunk_size": 80}, call) == 2
+    assert sizes == [80, 10]
 
 
 def test_memory_that_is_exhausted_again_is_an_error(

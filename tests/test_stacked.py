@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,7 +125,135 @@ def test_images_that_are_no_numbers_stop_at_their_step() -> None:
         list(stacked.train_autoencoders([autoencoder(3)], inputs, generators()[:1], **RECIPE))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_step_that_diverges_is_not_taken(make: Callable[[int], nn.Module]) -> None:
+    """All models hold the weights of the steps before it, also those whose own losses go on."""
+    orders = [torch.randperm(N, generator=one).tolist() for one in generators()]
+    first, image = max((min(order.index(image) for order in orders), image) for image in range(N))
+    steps = first // RECIPE["batch_size"]
+    assert steps > 1
+    inputs = INPUTS.clone()
+    inputs[image] = torch.inf
+    models = [make(seed) for seed in SEEDS]
+    with pytest.raises(TrainingDiverged, match=rf"epoch 1, step {steps + 1}\b"):
+        list(stack(models, inputs))
+    # the same steps by themselves: the images of the first batches, in their order
+    for model, seed, order in zip(models, SEEDS, orders, strict=True):
+        before, count = make(seed), steps * RECIPE["batch_size"]
+        optimizer = torch.optim.Adam(before.parameters(), lr=RECIPE["learning_rate"], foreach=False)
+        for batch in torch.tensor(order[:count]).split(RECIPE["batch_size"]):
+            optimizer.zero_grad()
+            if isinstance(before, KSparseAutoencoder):
+                loss = (before(inputs[batch]) - inputs[batch]).square().mean()
+            else:
+                loss = nn.functional.cross_entropy(before(inputs[batch]), LABELS[batch])
+            loss.backward()
+            optimizer.step()
+        for mine, theirs in zip(model.parameters(), before.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_are_written_back_when_training_is_broken_off(
+    make: Callable[[int], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error or an interrupt inside an epoch leaves the steps taken so far in the models."""
+    true = stacked.recorded
+
+    def interrupted(step: stacked.Step, device: torch.device) -> stacked.Step:
+        take, taken = true(step, device), []
+
+        def third_fails(batch: Tensor) -> Tensor:
+            taken.append(batch)
+            if len(taken) == 3:
+                raise KeyboardInterrupt
+            return take(batch)
+
+        return third_fails
+
+    monkeypatch.setattr(stacked, "recorded", interrupted)
+    models = [make(seed) for seed in SEEDS]
+    before = [next(model.parameters()).detach().clone() for model in models]
+    with pytest.raises(KeyboardInterrupt):
+        list(stack(models))
+    assert not any(torch.equal(next(m.parameters()), b) for m, b in zip(models, before, strict=True))
+
+
+class Wrapped(nn.Module):
+    """A network around another."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+
+def frozen() -> nn.Module:
+    model = autoencoder(3)
+    model.decoder.weight.requires_grad_(False)
+    return model
+
+
+def replaced() -> nn.Module:
+    model = autoencoder(3)
+    model.encoder = nn.Sequential(model.encoder)  # type: ignore[assignment]
+    return model
+
+
+def overridden() -> nn.Module:
+    model = autoencoder(3)
+    model.encode = lambda images: images  # type: ignore[method-assign]
+    return model
+
+
+@pytest.mark.parametrize("other", [frozen, replaced, overridden, lambda: Wrapped(autoencoder(3))])
+def test_an_autoencoder_of_another_kind_is_refused(other: Callable[[], nn.Module]) -> None:
+    """What the batched step does not compute is not trained as something else; the error says what it got."""
+    with pytest.raises(TypeError, match=r"k-sparse ones as written \(got \w+ of "):
+        stacked.train_autoencoders([other()], INPUTS, generators()[:1], **RECIPE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: nn.Sequential(nn.Linear(12, 3), nn.Tanh()),
+        lambda: nn.Sequential(nn.BatchNorm1d(12), nn.Linear(12, 3)),
+        lambda: nn.Linear(12, 3),
+        lambda: Wrapped(classifier(3)),
+    ],
+)
+def test_a_classifier_of_another_kind_is_refused(other: Callable[[], nn.Module]) -> None:
+    """Likewise, before any step."""
+    with pytest.raises(TypeError, match="linear layers, relu and dropout in a row"):
+        stacked.train_classifiers([other()], INPUTS[None], LABELS, generators()[:1], **RECIPE)
+
+
+@pytest.mark.parametrize(
+    "other", [KSparseAutoencoder(k=2, pixels=12, code_width=8), KSparseAutoencoder(3, 12, 9)]
+)
+def test_models_of_a_stack_are_alike(other: nn.Module) -> None:
+    """Another k or another width does not fit beside the rest."""
+    with pytest.raises(ValueError, match="differ in nothing but their weights"):
+        stacked.train_autoencoders([autoencoder(3), other.double()], INPUTS, generators()[:2], **RECIPE)
+
+
+def test_layers_in_any_order_are_trained() -> None:
+    """A row of layers that is not the shipped one - no bias, a layer twice - trains as it does alone."""
+    with environment.seeded(0):
+        twice = nn.Linear(6, 6)
+        model = nn.Sequential(
+            nn.Linear(12, 6, bias=False), twice, nn.ReLU(), twice, nn.Dropout(0.0), nn.Linear(6, 3)
+        ).double()
+    other = copy.deepcopy(model)
+    list(stacked.train_classifiers([model], INPUTS[None], LABELS, generators()[:1], **RECIPE))
+    order, optimizer = generators()[0], torch.optim.Adam(other.parameters(), lr=0.01, foreach=False)
+    for _ in range(RECIPE["epochs"]):
+        for batch in torch.randperm(N, generator=order).split(RECIPE["batch_size"]):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(other(INPUTS[batch]), LABELS[batch]).backward()
+            optimizer.step()
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.gpu
 def test_recorded_steps_train_like_those_taken_one_by_one(make: Callable[[int], nn.Module]) -> None:
     """On a GPU the recorded graph, with a short last batch in each epoch, gives the CPU's training."""
     there, here = ([make(seed) for seed in SEEDS] for _ in range(2))

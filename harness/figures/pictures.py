@@ -87,14 +87,23 @@ def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Float
     _show(sheet, place, colours)
 
 
+def array_of(values: Any) -> Floats:
+    """Numbers as an array; those of a tensor on any device, of any float type, and with a gradient, too."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.dtype.itemsize < 4:  # bfloat16, which numpy does not know, among them
+            values = values.float()
+    return np.asarray(values)
+
+
 @clean()
 def explanation(
-    image: Floats,
-    maps: Mapping[str, Floats],
+    image: Any,
+    maps: Mapping[str, Any],
     *,
     shape: tuple[int, int] = (28, 28),
     title: str = "",
-    reconstruction: Floats | None = None,
+    reconstruction: Any = None,
 ) -> Figure:
     """The three-row figure of one sample.
 
@@ -103,14 +112,15 @@ def explanation(
     methods' correlations, and each map's mean, maximum, standard deviation and 99th percentile.
 
     Args:
-        image: float [pixels], in [0, 1].
+        image: float [pixels], in [0, 1]; arrays or tensors, here and below.
         maps: Each method's signed map, float [pixels].
         shape: Rows and columns of the image.
         title: The figure's title.
         reconstruction: float [pixels].
     """
     names = list(maps)
-    picture = np.asarray(image).reshape(shape)
+    picture = array_of(image).reshape(shape)
+    flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
     with themed():
         figure = Figure(figsize=(1.62 * (len(names) + 1), 5.0))
         columns, height = len(names) + 1, 3.05
@@ -120,10 +130,9 @@ def explanation(
         _picture(sheet, (0, 0), picture)
         _label(sheet, (0, 0), "original", **bold)
         if reconstruction is not None:
-            _picture(sheet, (0, 1.2), np.asarray(reconstruction).reshape(shape))
+            _picture(sheet, (0, 1.2), array_of(reconstruction).reshape(shape))
             _label(sheet, (0, 1.2), "reconstruction", below=True)
-        for column, name in enumerate(names, start=1):
-            flat = np.asarray(maps[name], dtype=np.float64)
+        for column, (name, flat) in enumerate(flats.items(), start=1):
             limit = heat_limit(flat)
             _heat(sheet, (column, 0), flat.reshape(shape), limit)
             _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
@@ -136,13 +145,13 @@ def explanation(
             )
             _label(sheet, (column, 1.3), text, below=True, family="monospace", fontsize=9)
         corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
-        _small_matrix(corner, names, maps)
+        _small_matrix(corner, names, flats)
     return figure
 
 
 def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) -> None:
     """The correlations of one sample's maps, as a small lower triangle of numbers."""
-    rows = [np.asarray(maps[name], dtype=np.float64)[None] for name in names]
+    rows = [maps[name][None] for name in names]
     table = [[float(correlations(a, b)[0]) for b in rows] for a in rows]
     short = ["".join(part[0].upper() for part in name.split("_")) for name in names]
     matrix(axes, np.array(table), short, size=7)

@@ -68,7 +68,7 @@ def prepare(config: Config, progress: Progress) -> Work:
         attributions.methods[name]
     for criterion in config.criteria:
         measurements.measurements[criterion.measurement.split(".")[0]]
-    device = environment.choose_device(config.device)
+    device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
     # every seed's networks are judged on the same images, so what a loader draws follows none of them
     with environment.seeded(stream(0, "data")):

@@ -166,7 +166,7 @@ def _maps(
                 if one is not None
             ],
             "torch": torch.__version__,
-            "device": environment.describe_device(work.device),
+            "device": environment.device_key(work.device),
         }
     )
 

@@ -59,27 +59,31 @@ def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]
 
 
 def _dependencies(work: Work, seed: int) -> dict[str, Any]:
-    """What both trainings of a seed depend on: with others in a stack, it rounds otherwise than alone."""
+    """What both trainings of a seed depend on; the others of its stack too, for they change how it rounds."""
     how = engine(work.config, work.device)
     return {
         "seed": seed,
         "engine": how,
-        "stack": len(work.config.seeds) if how == "stacked" else 1,
+        "stack": work.config.seeds if how == "stacked" else [seed],
         "model": work.config.model.model_dump(),
         "recipe": work.config.recipe,
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
         "data": work.dataset.sha256,
         "code": environment.code_digest(
             "models",
-            "sparse/training",
+            "adam",
+            "inputs",
+            "sparse",
             "stacked",
             "training",
             "environment",
+            "gpus",
+            "precision",
             "pipeline/work",
             "pipeline/networks",
         ),
         "torch": torch.__version__,
-        "device": environment.describe_device(work.device),
+        "device": environment.device_key(work.device),
     }
 
 
@@ -190,7 +194,7 @@ def inspect(work: Work) -> None:
                 "data": work.dataset.sha256,
                 "code": environment.code_digest("models", "pipeline/networks"),
                 "torch": torch.__version__,
-                "device": environment.describe_device(work.device),
+                "device": environment.device_key(work.device),
             }
         )
 

@@ -108,7 +108,7 @@ def _found_or_asked(
                 for method in map(attributions.methods.__getitem__, asked.methods)
             ],
             "torch": torch.__version__,
-            "device": environment.describe_device(work.device),
+            "device": environment.device_key(work.device),
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -21,6 +22,12 @@ from harness.samples import Selection
 
 Epochs = tuple[Epoch, ...]
 T = TypeVar("T")
+
+NO_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|not enough memory|(can't|cannot) allocate memory|bad_alloc|_ALLOC(ATION)?_FAILED",
+    re.IGNORECASE,
+)
+"""How torch on a CPU, CUDA's runtime and driver, and cuBLAS, cuDNN and their like say that memory ran out."""
 
 SMALLER = 8
 """By what a chunk is divided when memory was exhausted."""
@@ -130,8 +137,8 @@ def within_memory(
 
 
 def _memory_ran_out(error: BaseException) -> bool:
-    """Torch raises a class of its own on a GPU, and a bare RuntimeError on a CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether it says so by its class or, as torch's allocators and NVIDIA's libraries do, in words."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClassifier:

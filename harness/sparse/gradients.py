@@ -22,6 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from harness.models import largest
 from harness.sparse.structure import Structure, agree, few, holds, slope, structure_of
 
 POINTS = {"cpu": 1024, "cuda": 65536}
@@ -111,7 +112,10 @@ def _candidates(along: Tensor, scales: Tensor, offsets: Tensor, k: int) -> Tenso
 
 def _codes(h: Tensor, k: int) -> Tensor:
     """The codes of pre-activations [points, units], units first: float [units, points]."""
-    values, units = h.topk(min(k, h.shape[1]), dim=1, sorted=False)
+    k = min(k, h.shape[1])
+    if h.device.type != "cpu":
+        return largest(h, k).mul_(h.relu()).T.contiguous()
+    values, units = h.topk(k, dim=1, sorted=False)  # a CPU scatters values 3 % of integrated gradients faster
     return torch.zeros_like(h).scatter_(1, units, values.relu_()).T.contiguous()
 
 

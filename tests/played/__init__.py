@@ -1,0 +1,1 @@
+"""What a run on a GPU needs, held on a machine that has none."""
