@@ -11,61 +11,23 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness import integrity
 from harness.config import ATTRIBUTION_METHODS
+from harness.methods import MapFunction as MapFunction
+from harness.methods import Method as Method
+from harness.methods import Space as Space
+from harness.methods import methods as methods
+from harness.methods import register as register
 from harness.models import PixelClassifier
-from harness.registry import Registry
 from harness.sparse import gradients as sparse
-
-Space = Literal["sensitivity", "contribution"]
-MapFunction = Callable[..., Tensor]
 
 CHUNK_SIZE = 512
 """Images that are explained in one pass; bounds the memory, changes no map."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """An attribution method.
-
-    Attributes:
-        name: The word of the field for it.
-        space: The space of its own maps.
-        maps: `(model, images, targets, **settings) -> maps`, in its own space.
-        sensitivity: The same as a sensitivity map, where that is another one: for a method of the
-            contribution space, the factor that (x - x0) multiplies.
-        identity: What its own maps' inner products with directions must be, from forward passes; None
-            where no such check is known.
-    """
-
-    name: str
-    space: Space
-    maps: MapFunction
-    sensitivity: MapFunction | None = None
-    identity: integrity.Identity | None = None
-
-
-methods: Registry[Method] = Registry("attribution")
-
-
-def register(
-    name: str,
-    space: Space,
-    sensitivity: MapFunction | None = None,
-    identity: integrity.Identity | None = None,
-) -> Callable[[MapFunction], MapFunction]:
-    """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
-
-    def decorate(function: MapFunction) -> MapFunction:
-        methods.add(name, Method(name, space, function, sensitivity, identity))
-        return function
-
-    return decorate
 
 
 @dataclass(frozen=True, eq=False)

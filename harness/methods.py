@@ -1,0 +1,90 @@
+"""What an attribution method is, and the registry that methods are found in by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from harness.errors import ConfigurationError
+from harness.registry import Registry, suggestion
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.integrity import Identity
+
+Space = Literal["sensitivity", "contribution"]
+MapFunction: TypeAlias = "Callable[..., Tensor]"
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method.
+
+    Attributes:
+        name: The word of the field for it.
+        space: The space of its own maps.
+        maps: `(model, images, targets, **settings) -> maps`, in its own space.
+        sensitivity: The same as a sensitivity map, where that is another one: for a method of the
+            contribution space, the factor that (x - x0) multiplies.
+        identity: What its own maps' inner products with directions must be, from forward passes; None
+            where no such check is known.
+
+    Raises:
+        ConfigurationError: a space that there is not, or something that cannot be called as it will be.
+    """
+
+    name: str
+    space: Space
+    maps: MapFunction
+    sensitivity: MapFunction | None = None
+    identity: Identity | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unknown_space(self.name, self.space)
+        for part in ("maps", "sensitivity", "identity"):
+            function = getattr(self, part)
+            if (function is not None or part == "maps") and not _takes_three(function):
+                raise ConfigurationError(
+                    f"attribution {self.name!r}: {part} must be a function of (model, images, targets) and "
+                    f"settings by name (got {f'{function!r:.60}'}); write it as the shipped ones are"
+                )
+
+
+def _refuse_unknown_space(name: str, space: str) -> None:
+    if space not in (known := get_args(Space)):
+        raise ConfigurationError(f"attribution {name!r}: unknown space {space!r}: {suggestion(space, known)}")
+
+
+def _takes_three(function: object) -> bool:
+    """Whether it can be called with three arguments and more by name; also where nobody can tell."""
+    try:
+        inspect.signature(function).bind_partial(None, None, None)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    except ValueError:
+        return callable(function)
+    return True
+
+
+methods: Registry[Method] = Registry("attribution", reserved=("image", "random", "predictions"))
+"""By name; those reserved are of the controls beside which the methods are measured."""
+
+
+def register(
+    name: str,
+    space: Space,
+    sensitivity: MapFunction | None = None,
+    identity: Identity | None = None,
+) -> Callable[[MapFunction], MapFunction]:
+    """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
+    methods.refuse_unnameable(name)
+    _refuse_unknown_space(name, space)
+
+    def decorate(function: MapFunction) -> MapFunction:
+        methods.add(name, Method(name, space, function, sensitivity, identity), function)
+        return function
+
+    return decorate
