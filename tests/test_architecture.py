@@ -15,7 +15,7 @@ PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
     ("registry", "records", "text", "tables", "values"),
-    ("config", "methods"),
+    ("config", "data_checks", "methods"),
     (
         "datasets",
         "models",
