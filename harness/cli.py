@@ -255,9 +255,9 @@ def datasets(
 
     console = Shown().console
     damaged: list[str] = []
-    for name, loader in data.datasets.items():
+    for name in data.datasets:
         try:
-            found = loader(data_dir)
+            found = data.load(name, data_dir)
         except data.Absent as absent:
             console.print(f"[yellow]absent[/]    {safe(name)}")
             console.print(f"          {safe(str(absent))}", soft_wrap=True)

@@ -7,78 +7,37 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Any, Literal, get_origin
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 from harness.tables import read, table_of
+from harness.values import Count, Folders, MaybePath, Names, Natural, Real, Seeds, plain
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
 
-def _split(value: object) -> object:
-    """A flag's `a,b` is a file's `["a", "b"]`; a single number is a list of one."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [value] if isinstance(value, int) else value
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = {value for value in values if values.count(value) > 1}
-    if twice:
-        raise ValueError(f"each may stand only once; twice there: {', '.join(map(str, sorted(twice)))}")
-    return values
-
-
-def _no_truth(value: object) -> object:
-    """True is no 1: whoever writes `k = true` meant something else."""
-    if isinstance(value, bool):
-        raise ValueError(f"input should be a number (got {value})")  # noqa: TRY004 - pydantic
-    return value
-
-
-def _given(value: object) -> object:
-    """An empty text, such as an unset variable gives, is not given."""
-    return None if value == "" else value
-
-
-Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
-Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
-Seeds = Annotated[
-    tuple[Annotated[int, BeforeValidator(_no_truth), Field(ge=0, lt=2**32)], ...],
-    BeforeValidator(_split),
-    Field(min_length=1),
-    pydantic.AfterValidator(_distinct),
-]
-Names = Annotated[
-    tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
-]
-
-
-Folders = Annotated[
-    tuple[Annotated[Path, pydantic.AfterValidator(Path.absolute)], ...],
-    BeforeValidator(_split),
-    pydantic.AfterValidator(_distinct),
-]
-"""Absolute, so that a stored configuration means the same folders wherever it is read."""
-
-
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_plain_values(cls, values: Any) -> Any:
+        """What numpy, torch and others hold means what it says, and none of it stays inside."""
+        return plain(values)
 
 
 class Data(_Table):
     """`[data]`: what is learned from and judged on."""
 
     dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
-    data_dir: Annotated[Path | None, BeforeValidator(_given)] = Field(
-        None, description="first place to look for the data's files"
-    )
+    data_dir: MaybePath = Field(None, description="first place to look for the data's files")
 
 
 class Model(_Table):
@@ -94,7 +53,7 @@ class Training(_Table):
     epochs: Count = Field(30, description="epochs of the autoencoder")
     classifier_epochs: Count = Field(50, description="epochs of the classifier")
     batch_size: Natural = Field(256, description="images a training step")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate")
+    learning_rate: Real = Field(1e-3, gt=0, description="Adam's learning rate")
     engine: Literal["auto", "sparse", "stacked"] = Field(
         "auto",
         description="sparse: seed by seed, on the active units; stacked: all seeds as one batched model; "
@@ -111,7 +70,7 @@ class Attribution(_Table):
     methods: Names = Field(ATTRIBUTION_METHODS, description="attribution methods, by name")
     attribution_steps: Natural = Field(50, description="path steps of integrated gradients")
     smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
-    smoothgrad_sigma: float = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
+    smoothgrad_sigma: Real = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
     chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
 
 
@@ -119,14 +78,14 @@ class Selection(_Table):
     """`[selection]`: which images are explained."""
 
     samples_per_class: Natural = Field(20, description="explained images of each class")
-    confidence: float = Field(0.8, ge=0, lt=1, description="explained images are surer than this")
+    confidence: Real = Field(0.8, ge=0, lt=1, description="explained images are surer than this")
     minimum_per_class: int = Field(3, ge=2, description="fewer in any class cannot be judged: an error")
 
 
 class Statistics(_Table):
     """`[statistics]`: intervals."""
 
-    interval_confidence: float = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
+    interval_confidence: Real = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
     resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
     interval: Literal["percentile", "bca"] = Field(
         "percentile", description="bootstrap interval of means and ratios; bca corrects for bias and skew"
@@ -154,7 +113,7 @@ class Criterion(_Table):
     title: str = ""
     measurement: str
     relation: Literal[">=", "<=", "within"]
-    threshold: Annotated[float | tuple[float, float], BeforeValidator(_no_truth)]
+    threshold: Real | tuple[Real, Real]
     gate: bool = True
 
     @pydantic.model_validator(mode="after")
@@ -210,6 +169,28 @@ def _asked_k(model: object) -> int:
         return Model().k
 
 
+def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[str, Any]]:
+    """The criteria's rows by id, those that the tables name with the tables' keys; new ones come last.
+
+    Raises:
+        ValueError: something else in the tables' place, a table without an id, an id twice.
+    """
+    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping | Criterion) for t in tables):
+        raise ValueError(f"criteria must be tables, each headed [[criteria]] (got {tables!r})")
+    merged = dict(rows)
+    seen: set[str] = set()
+    for table in tables:
+        row = table.model_dump() if isinstance(table, Criterion) else dict(table)
+        name = row.get("id")
+        if not isinstance(name, str):
+            raise ValueError(f"criteria: each table needs an id, a text (got {row!r})")  # noqa: TRY004 - pydantic
+        if name in seen:
+            raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
+        seen.add(name)
+        merged[name] = merged.get(name, {"measurement": name}) | row
+    return merged
+
+
 class Config(_Table):
     """Everything a run depends on, apart from the data itself and the code."""
 
@@ -236,25 +217,10 @@ class Config(_Table):
     @classmethod
     def _merge_criteria(cls, values: Any) -> Any:
         """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
-        if not isinstance(values, Mapping):
+        if not isinstance(values := plain(values), Mapping):
             return values
-        merged = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
-        tables = values.get("criteria", ())
-        if not isinstance(tables, list | tuple) or not all(
-            isinstance(t, Mapping | Criterion) for t in tables
-        ):
-            raise ValueError(f"criteria must be tables, each headed [[criteria]] (got {tables!r})")
-        seen: set[str] = set()
-        for table in tables:
-            row = table.model_dump() if isinstance(table, Criterion) else dict(table)
-            name = row.get("id")
-            if not isinstance(name, str):
-                raise ValueError(f"criteria: each table needs an id, a text (got {row!r})")  # noqa: TRY004 - pydantic
-            if name in seen:
-                raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
-            seen.add(name)
-            merged[name] = merged.get(name, {"measurement": name}) | row
-        return dict(values) | {"criteria": list(merged.values())}
+        shipped = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
+        return dict(values) | {"criteria": list(_merged(shipped, values.get("criteria", ())).values())}
 
     @pydantic.model_validator(mode="after")
     def _k_fits_code(self) -> Config:
@@ -294,25 +260,33 @@ def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
 
 
 def load(
-    path: str | Path | None = None, flags: Mapping[str, Any] | None = None, folder: Path = Path()
+    path: str | Path | None = None, flags: Mapping[str, Any] | None = None, folder: str | Path = Path()
 ) -> Config:
     """The configuration from a file and flags.
 
     Args:
         path: A TOML file; None looks for `harness.toml`, then `[tool.harness]`, in `folder`.
-        flags: Values by flat key (`k`, `data_dir`); those that are None were not given.
+        flags: Values by flat key (`k`, `data_dir`, `criteria`); those that are None were not given. Tables of
+            criteria come on top of the file's, as those do on top of the shipped ones.
         folder: Where to look for the files that nobody named.
 
     Raises:
-        ConfigurationError: a file that cannot be read, an unknown key, or a value out of its bounds.
+        ConfigurationError: a file that cannot be read, an unknown key or flag, or a value out of its bounds.
     """
-    values, origin = read(None if path is None else Path(path), folder)
-    tables = {key: table for key, table, _ in settings()}
-    for key, value in (flags or {}).items():
-        if value is None:
-            continue
-        table = tables[key]
-        if table is None:
+    if path is not None and not isinstance(path, str | PathLike):
+        raise ConfigurationError(
+            f"the configuration's file must be a path (got {path!r:.80}); "
+            "values go by name: load_config(flags={'epochs': 5})"
+        )
+    values, origin = read(None if path is None else Path(path), Path(folder))
+    for key, (table, value) in _flat(flags).items():
+        if key == "criteria":
+            try:
+                of_file = _merged({}, values.get(key, ()))
+                values[key] = list(_merged(of_file, plain(value)).values())
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from None
+        elif table is None:
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
@@ -321,6 +295,29 @@ def load(
     except pydantic.ValidationError as error:
         lines = {_key(row): _explain(row, origin) for row in reversed(error.errors())}
         raise ConfigurationError("; ".join(reversed(lines.values()))) from None
+
+
+def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
+    """By key: its table, and its value; a flag may be written as on the command line, `samples-per-class`.
+
+    Raises:
+        ConfigurationError: an unknown flag, or one twice.
+    """
+    if flags is not None and not isinstance(flags, Mapping):
+        raise ConfigurationError(f"flags must be a mapping such as {{'epochs': 5}} (got {flags!r:.80})")
+    tables = {key: table for key, table, _ in settings()} | {"criteria": None}
+    found: dict[str, tuple[str | None, Any]] = {}
+    for flag, value in (flags or {}).items():
+        key = str(flag).removeprefix("--").replace("-", "_")
+        if key not in tables or not isinstance(flag, str):
+            inside = [name for name, table in tables.items() if table == key]
+            near = f"name its keys: {', '.join(inside)}" if inside else suggestion(key.split(".")[-1], tables)
+            raise ConfigurationError(f"unknown flag {flag!r}: {near}")
+        if key in found:
+            raise ConfigurationError(f"flag {key!r} stands twice, written in two ways; leave one out")
+        if value is not None:
+            found[key] = tables[key], value
+    return found
 
 
 def refuse_absent(folders: Sequence[Path]) -> None:
@@ -336,7 +333,8 @@ def refuse_absent(folders: Sequence[Path]) -> None:
 
 def _key(row: Any) -> str:
     """The dotted key of one of pydantic's errors, without the branches of a union."""
-    return ".".join(str(part) for part in row["loc"] if str(part).split("[")[0] not in ("float", "tuple"))
+    branches = ("float", "tuple", "function-before")
+    return ".".join(str(part) for part in row["loc"] if str(part).split("[")[0] not in branches)
 
 
 def _explain(row: Any, origin: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import inspect
 import os
 import socket
 import struct
@@ -12,17 +13,17 @@ import tempfile
 import threading
 import urllib.request
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from harness.data_checks import Bytes as Bytes
+from harness.data_checks import Dataset as Dataset
+from harness.data_checks import checked
 from harness.errors import ConfigurationError, DataError
 from harness.registry import Registry, suggestion
-
-Bytes = npt.NDArray[np.uint8]
 
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -40,39 +41,10 @@ DOWNLOAD_SECONDS = 10.0
 _IMAGE_MAGIC, _LABEL_MAGIC = 2051, 2049
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images with their classes, verified.
-
-    Attributes:
-        name: The data that was loaded, whatever was asked for.
-        train_images: uint8 [n, pixels].
-        train_labels: uint8 [n].
-        test_images: uint8 [m, pixels].
-        test_labels: uint8 [m].
-        classes: The classes' names, by label.
-        shape: Rows and columns of an image.
-        sha256: Digest of each file's decompressed content, by the file's name.
-        source: Where the files were found.
-        notice: What the user must be told about this data; empty where nothing.
-    """
-
-    name: str
-    train_images: Bytes
-    train_labels: Bytes
-    test_images: Bytes
-    test_labels: Bytes
-    classes: tuple[str, ...]
-    shape: tuple[int, int]
-    sha256: Mapping[str, str]
-    source: str
-    notice: str = ""
-
-
 Loader = Callable[[Path | None], Dataset]
 """A loader takes the folder named by the user, or None, and returns verified data or raises DataError."""
 
-datasets: Registry[Loader] = Registry("dataset")
+datasets: Registry[Loader] = Registry("dataset", reserved=("auto",))
 
 
 @dataclass(frozen=True)
@@ -125,8 +97,8 @@ FASHION_MNIST_MINI = (
 )
 
 
-def load(name: str, data_dir: Path | None = None) -> Dataset:
-    """The data set of that name, verified.
+def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """The data set of that name, verified, in the form that `Dataset` documents.
 
     Args:
         name: A registered name; `auto` takes `fashion-mnist` where it is found or can be downloaded, else
@@ -135,22 +107,45 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
 
     Raises:
         ConfigurationError: no data set of that name.
-        DataError: not found, or found damaged. Damaged data is refused also by `auto`: it takes the small
-            set's place for no other reason than absence.
+        DataError: not found, found damaged, or unlike what `Dataset` documents; also of `auto`, which takes
+            the small set for no other reason than absence.
     """
+    folder = None if data_dir is None else Path(data_dir)
     if name != "auto":
         if name not in datasets:
             raise ConfigurationError(f"unknown dataset {name!r}: {suggestion(name, ['auto', *datasets])}")
-        return datasets[name](data_dir)
+        return _loaded(name, folder)
     try:
-        return datasets["fashion-mnist"](data_dir)
+        return _loaded("fashion-mnist", folder)
     except Absent as absent:
-        mini = datasets["fashion-mnist-mini"](data_dir)
+        mini = _loaded("fashion-mnist-mini", folder)
         notice = (
             "The full Fashion-MNIST was neither found nor downloaded: this run judges the small excerpt "
             f"{mini.name!r} ({len(mini.train_images)} training and {len(mini.test_images)} test images)."
         )
         return replace(mini, notice=f"{notice} {absent.download}")
+
+
+def _loaded(name: str, data_dir: Path | None) -> Dataset:
+    """What the loader of that name gives, checked.
+
+    Raises:
+        DataError: it takes no folder, cannot read its files, or gives what `Dataset` does not document.
+    """
+    loader = datasets[name]
+    try:
+        inspect.signature(loader).bind(data_dir)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"data set {name!r}: its loader must be a function of the folder that the user names, or None "
+            f"(got {loader!r:.60}); write it as: def {getattr(loader, '__name__', 'load')}(data_dir=None)"
+        ) from None
+    try:
+        return checked(name, loader(data_dir))
+    except OSError as error:
+        raise DataError(
+            f"data set {name!r}: its files cannot be read: {error}; look at its loader"
+        ) from error
 
 
 class Absent(DataError):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from harness.errors import ConfigurationError
 
 T = TypeVar("T")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+LONGEST = 100
+"""Bytes of a name: with an ending, and something before it, it must be a file's."""
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
 
 
@@ -25,26 +29,69 @@ class Registry(Mapping[str, T], Generic[T]):
     Entries of other packages (entry-point group `harness.<kind>s`) are loaded at the first look-up, which
     runs their decorators; importing the harness imports nobody else.
 
+    A function that is defined anew in the same place, as by a notebook's cell that is run again, replaces
+    what it was, and keeps its position.
+
     Raises:
-        ConfigurationError: at look-up of an unknown name, with a suggestion; at registering a name twice.
+        ConfigurationError: at look-up of an unknown name, with a suggestion; at registering another function
+            under a taken name, or under what can be no name.
     """
 
-    def __init__(self, kind: str) -> None:
-        """`kind` is the word for one entry in messages; its plural names the entry-point group."""
+    def __init__(self, kind: str, reserved: Collection[str] = ()) -> None:
+        """`kind` is the word for one entry in messages; its plural names the entry-point group.
+
+        `reserved` are names that stand for something else wherever an entry's name stands.
+        """
         self.kind = kind
+        self._reserved = reserved
         self._entries: dict[str, T] = {}
+        self._places: dict[str, Place | None] = {}
         self._searched = False
 
-    def add(self, name: str, entry: T) -> T:
-        """Register `entry` under `name`."""
-        if name in self._entries:
-            raise ConfigurationError(f"{self.kind} {name!r} is registered twice; names must differ")
+    def add(self, name: str, entry: T, function: object = None) -> T:
+        """Register `entry` under `name`; `function` is what was decorated, where it is not the entry."""
+        self.refuse_unnameable(name)
+        place = _place(entry if function is None else function)
+        if name in self._entries and (place is None or place != self._places.get(name)):
+            there = self._places.get(name)
+            raise ConfigurationError(
+                f"{self.kind} {name!r} is registered twice"
+                f"{f', first by {there.function} of module {there.module}' if there else ''}; names must "
+                "differ: give this one another (only the same function, defined anew in the same place, "
+                "replaces what it was)"
+            )
         self._entries[name] = entry
+        self._places[name] = place
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that registers what it decorates, unchanged."""
+        self.refuse_unnameable(name)
         return lambda entry: self.add(name, entry)
+
+    def refuse_unnameable(self, name: object) -> None:
+        """Refuse what can be no entry's name: flags, which split at commas, ask for it, and it names files.
+
+        Raises:
+            ConfigurationError: it is reserved, no text, or can be no file's name.
+        """
+        if name in self._reserved:
+            raise ConfigurationError(
+                f"{self.kind}: the name {name!r} stands for something else; names must differ: give another"
+            )
+        if not (
+            isinstance(name, str)
+            and name.isprintable()
+            and name == name.strip()
+            and 0 < len(name.encode()) <= LONGEST
+            and name[0] not in ".-"
+            and not set(name) & set("/\\,")
+        ):
+            raise ConfigurationError(
+                f"{self.kind}: a name must be a text of 1 to {LONGEST} bytes that can be a file's name, "
+                "without a slash or a comma, and with no point, hyphen or space at its beginning "
+                f"(got {f'{name!r:.60}'}); give a word, such as 'my_{self.kind}'"
+            )
 
     def _search(self) -> dict[str, T]:
         if not self._searched:
@@ -60,16 +107,41 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._entries
 
     def __getitem__(self, name: str) -> T:
-        entries = self._search()
-        if name not in entries:
-            raise ConfigurationError(f"unknown {self.kind} {name!r}: {suggestion(name, entries)}")
-        return entries[name]
+        if name not in self:
+            raise ConfigurationError(f"unknown {self.kind} {name!r}: {suggestion(name, self)}")
+        return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._search()
+        return isinstance(name, str) and name in self._search()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._search())
 
     def __len__(self) -> int:
         return len(self._search())
+
+
+class Place(NamedTuple):
+    """Where a function is defined: one that is defined anew there is another version of it.
+
+    Attributes:
+        module: Its module, as it says.
+        function: Its qualified name.
+        scope: The module whose globals it sees; `functools.wraps` does not change that.
+        line: The file and line of what has no name.
+    """
+
+    module: str
+    function: str
+    scope: str
+    line: tuple[str, int] | None
+
+
+def _place(function: object) -> Place | None:
+    """The place of a function; None of what has none of its own, such as a `functools.partial`."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    scope = getattr(function, "__globals__", {}).get("__name__", module)
+    code = getattr(function, "__code__", None) if name.endswith("<lambda>") else None
+    return Place(module, name, scope, (code.co_filename, code.co_firstlineno) if code else None)

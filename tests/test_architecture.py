@@ -14,8 +14,8 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("adam", "precision", "registry", "records", "text", "tables", "state"),
-    ("config", "gpus"),
+    ("adam", "precision", "registry", "records", "text", "tables", "state", "values"),
+    ("config", "gpus", "data_checks"),
     (
         "datasets",
         "models",

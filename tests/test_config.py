@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydantic
 import pytest
 import tomli_w
+import torch
 
 from harness import config
 from harness.config import Config, Criterion
@@ -190,6 +193,138 @@ def test_all_mistakes_are_told_at_once_in_one_line(load: Load) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert all(key in message for key in ("'sedes'", "model.k", "training.batch_size"))
+
+
+# from Python
+
+
+@pytest.mark.parametrize(
+    ("flag", "suggested"),
+    [
+        ("epoch", "did you mean 'epochs'?"),
+        ("sample-per-class", "did you mean 'samples_per_class'?"),
+        ("training.epochs", "did you mean 'epochs'?"),
+        ("model", "name its keys: k, code_width"),
+        ("xyz", "known are: attribution_steps, "),
+        (3, "known are: "),
+        (None, "known are: "),
+    ],
+)
+def test_an_unknown_flag_is_refused_with_a_suggestion(flag: Any, suggested: str) -> None:
+    """A notebook's misspelt flag is answered like a file's misspelt key."""
+    with pytest.raises(ConfigurationError, match=f"unknown flag {flag!r}: {re.escape(suggested)}"):
+        config.load(flags={flag: 5})
+
+
+@pytest.mark.parametrize("flag", ["samples_per_class", "samples-per-class", "--samples-per-class"])
+def test_a_flag_may_be_written_as_on_the_command_line(flag: str, tmp_path: Path) -> None:
+    """Hyphens mean what they mean there; but not twice in two ways."""
+    assert config.load(flags={flag: 7}, folder=tmp_path).selection.samples_per_class == 7
+    with pytest.raises(ConfigurationError, match="'samples_per_class' stands twice"):
+        config.load(flags={flag: 7, "samples_per-class": 8}, folder=tmp_path)
+
+
+@pytest.mark.parametrize("flags", [[("k", 3)], "k=3", 3, {"k"}, ("k", 3)])
+def test_flags_that_are_no_mapping_are_refused(flags: Any) -> None:
+    """In a sentence that shows one."""
+    with pytest.raises(ConfigurationError, match="flags must be a mapping such as"):
+        config.load(flags=flags)
+
+
+def test_flags_in_the_files_place_are_told_how() -> None:
+    """The first argument is a file: whoever gives a mapping there meant flags."""
+    with pytest.raises(ConfigurationError, match=r"must be a path \(got \{'k': 3\}\).*flags="):
+        config.load({"k": 3})  # type: ignore[arg-type]
+
+
+def test_the_folder_may_be_named_by_a_text(tmp_path: Path) -> None:
+    """As everywhere in Python."""
+    (tmp_path / "harness.toml").write_text("[model]\nk = 8\n")
+    assert config.load(folder=str(tmp_path)).model.k == 8
+
+
+FOREIGN: list[tuple[str, Any, Any]] = [
+    ("seeds", np.arange(3), (0, 1, 2)),
+    ("seeds", range(3), (0, 1, 2)),
+    ("seeds", {10, 9, 0}, (0, 9, 10)),
+    ("seeds", (one for one in (2, 1)), (2, 1)),
+    ("seeds", torch.arange(2), (0, 1)),
+    ("seeds", np.array(5), (5,)),
+    ("seeds", np.uint8(5), (5,)),
+    ("seeds", 5.0, (5,)),
+    ("epochs", np.int64(5), 5),
+    ("epochs", torch.tensor(5), 5),
+    ("epochs", np.float64(5), 5),
+    ("strict", np.bool_(True), True),
+    ("learning_rate", np.float64(0.25), 0.25),
+    ("methods", np.array(["gradients"]), ("gradients",)),
+    ("methods", {"smoothgrad", "gradients"}, ("gradients", "smoothgrad")),
+    ("dataset", np.str_("own"), "own"),
+    ("output", Path("there"), Path("there")),
+    ("checks", Path("/there"), (Path("/there"),)),
+    ("checks", {Path("/there")}, (Path("/there"),)),
+]
+
+
+def all_plain(value: object) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(all_plain, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, Path) or type(value) in (bool, int, float, str)
+
+
+@pytest.mark.parametrize(("key", "value", "meant"), FOREIGN)
+def test_foreign_values_mean_what_they_say(key: str, value: Any, meant: Any, tmp_path: Path) -> None:
+    """Numbers and sequences of any library; the configuration holds plain Python, and can be written."""
+    settings = config.load(flags={key: value}, folder=tmp_path)
+    found = {name: inner for name, inner in settings.model_dump().items() if not isinstance(inner, dict)}
+    for inner in settings.model_dump().values():
+        found |= inner if isinstance(inner, dict) else {}
+    assert found[key] == meant
+    assert all_plain(settings.model_dump())
+    assert isinstance(hash(settings), int)
+    (tmp_path / "written.toml").write_text(tomli_w.dumps(settings.as_toml_values()))
+    assert config.load(tmp_path / "written.toml") == settings
+
+
+def test_a_table_built_directly_takes_the_same() -> None:
+    """`Training(...)` and `Config(...)` go through the same door as files and flags."""
+    assert config.Training(epochs=np.int64(5)) == config.Training(epochs=5)
+    assert Config(seeds=np.arange(3), training={"epochs": torch.tensor(5)}) == Config(
+        seeds=(0, 1, 2), training=config.Training(epochs=5)
+    )
+    assert all_plain(Config(model=config.Model(k=np.int64(5))).model_dump())
+
+
+@pytest.mark.parametrize("truth", [True, False, np.True_, np.False_, np.array(True), torch.tensor(True)])
+@pytest.mark.parametrize("key", ["k", "epochs", "seeds", "learning_rate", "confidence", "smoothgrad_sigma"])
+def test_a_truth_is_no_number(key: str, truth: Any, tmp_path: Path) -> None:
+    """Whoever gives True where a number is wanted meant something else, whoever's True it is."""
+    with pytest.raises(ConfigurationError, match=rf"{key}(\.0)?: input should be a number"):
+        config.load(flags={key: truth}, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        [{"id": "accuracy", "threshold": 0.9}],
+        ({"id": "accuracy", "threshold": np.float64(0.9)},),
+        np.array([{"id": "accuracy", "threshold": 0.9}]),
+    ],
+)
+def test_criteria_are_a_flag_too(tables: Any, load: Load) -> None:
+    """They come on top of the file's, as those do on top of the shipped ones."""
+    settings = load("[[criteria]]\nid = 'agreement'\nthreshold = 0.7\n", criteria=tables)
+    assert criterion(settings, "accuracy").threshold == 0.9
+    assert criterion(settings, "agreement").threshold == 0.7
+    same = load("[[criteria]]\nid = 'accuracy'\nthreshold = 0.8\ngate = false\n", criteria=tables)
+    assert (criterion(same, "accuracy").threshold, criterion(same, "accuracy").gate) == (0.9, False)
+
+
+@pytest.mark.parametrize("tables", [5, ["accuracy"], {"id": "accuracy"}, [{"threshold": 0.9}]])
+def test_criteria_that_are_no_tables_are_refused_as_a_flag(tables: Any, load: Load) -> None:
+    """With the sentence of the file's."""
+    with pytest.raises(ConfigurationError, match=r"^criteria"):
+        load(criteria=tables)
 
 
 # values out of their bounds

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from torch import nn
 
 from harness import attributions, datasets, judging, pipeline, statistics
-from harness.artifacts import RunDirectory
+from harness.artifacts import Cache, RunDirectory
 from harness.attributions import Method
 from harness.config import Config
 from harness.datasets import Dataset
@@ -446,6 +447,41 @@ def test_a_killed_run_goes_on_where_it_was(
     work, notes = compute(small_config(output=output, **settings))
     assert notes.trained == ["seed 3: classifier"]
     assert metrics(work.run) == metrics(unbroken.run)
+
+
+def test_networks_follow_the_arrays_and_not_the_declared_digest(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sets that declare the same share no network; the same arrays under another name do."""
+    mini = datasets.load("fashion-mnist-mini")
+    flags: dict[str, Any] = {"dataset": "own", "epochs": 1, "classifier_epochs": 1, "k": 8, "code_width": 64}
+    upside_down = replace(mini, train_labels=9 - mini.train_labels, test_labels=9 - mini.test_labels)
+    trained, inspected = [], []
+    for data in (mini, upside_down, mini, replace(upside_down, name="z", sha256={}, source="elsewhere")):
+        monkeypatch.setitem(datasets.datasets._entries, "own", lambda *_, data=data: data)
+        work, notes = compute(small_config(**flags), pipeline.STAGES[:2])
+        trained.append(len(notes.trained))
+        inspected.append(work.run.seed(0).read_arrays("predictions.npz")["labels"])
+        declared = work.run.read_json("environment.json")["dataset"]["sha256"]
+        assert declared == (dict(data.sha256) or {"arrays": work.dataset.digest})
+    assert trained == [2, 2, 0, 0]
+    assert np.array_equal(inspected[0], 9 - inspected[1])
+    assert np.array_equal(inspected[0], inspected[2])
+
+
+def test_a_second_run_makes_nothing_anew(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that ships is told by its files: every stage of the same run comes from the cache."""
+    compute(small_config())
+    made: list[str] = []
+    making = Cache.making
+
+    def counted(self: Cache, stage: str, key: str) -> Any:
+        made.append(stage)
+        return making(self, stage, key)
+
+    monkeypatch.setattr(Cache, "making", counted)
+    compute(small_config())
+    assert made == []
 
 
 def hostile(data_dir: Path | None = None) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from harness import attributions, datasets, measurements
 from harness.errors import ConfigurationError
 from harness.registry import Registry, suggestion
+from harness.report import page
 
 
 class Points:
@@ -73,6 +75,128 @@ def test_a_name_registered_twice_is_refused(colours: Registry[str]) -> None:
     with pytest.raises(ConfigurationError, match="colour 'red' is registered twice"):
         colours.register("red")("#e00")
     assert colours["red"] == "#f00"
+
+
+def a_cell(registry: Registry[Any], value: int) -> None:
+    """What a notebook's cell does each time it is run."""
+
+    @registry.register("cell")
+    def function() -> int:
+        return value
+
+
+def another_cell(registry: Registry[Any]) -> None:
+    @registry.register("cell")
+    def function() -> int:
+        return -1
+
+
+def test_a_cell_that_is_run_again_replaces_and_keeps_its_place(colours: Registry[Any]) -> None:
+    """The same function defined anew is its newest version; every reader finds it where it was."""
+    a_cell(colours, 1)
+    colours.add("blue", "#00f")
+    a_cell(colours, 2)
+    assert colours["cell"]() == 2
+    assert list(colours) == ["red", "green", "cell", "blue"]
+
+
+def test_another_function_under_a_taken_name_is_told_who_has_it(colours: Registry[Any]) -> None:
+    """The refusal names the module and function that came first, and says how."""
+    a_cell(colours, 1)
+    with pytest.raises(ConfigurationError) as caught:
+        another_cell(colours)
+    message = str(caught.value)
+    assert "'cell' is registered twice, first by a_cell.<locals>.function" in message
+    assert f"of module {__name__}" in message
+    assert "names must differ" in message
+    assert colours["cell"]() == 1
+
+
+def test_a_lambda_is_the_same_on_the_same_line_only(colours: Registry[Any]) -> None:
+    """It has no name of its own to tell it from its neighbours."""
+    for value in (1, 2):
+        colours.register("line")(lambda value=value: value)
+    assert colours["line"]() == 2
+    with pytest.raises(ConfigurationError, match="'line' is registered twice"):
+        colours.register("line")(lambda: 3)
+
+
+def test_a_borrowed_name_replaces_nothing(colours: Registry[Any]) -> None:
+    """`functools.wraps` gives a function another's name and module; it is still not the other."""
+    functions = Registry[Any]("function")
+    functions.add("wraps", functools.wraps)
+
+    @functools.wraps(functools.wraps)
+    def mine() -> None: ...
+
+    with pytest.raises(
+        ConfigurationError, match="'wraps' is registered twice, first by wraps of module func"
+    ):
+        functions.add("wraps", mine)
+    for _ in range(2):
+        functions.add("mine", mine)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: functools.partial(print), lambda: type("Callable", (), {"__call__": print})()]
+)
+def test_what_has_no_place_of_its_own_replaces_nothing(
+    make: Callable[[], Any], colours: Registry[Any]
+) -> None:
+    """Of a partial or an object nobody can tell whether it is the same again."""
+    colours.add("thing", make())
+    with pytest.raises(ConfigurationError, match="'thing' is registered twice; names must differ"):
+        colours.add("thing", make())
+
+
+SHIPPED: list[tuple[Registry[Any], Callable[[str], Callable[[Any], Any]]]] = [
+    (attributions.methods, lambda name: attributions.register(name, space="contribution")),
+    (measurements.measurements, measurements.measurements.register),
+    (datasets.datasets, datasets.datasets.register),
+    (page.sections, lambda name: page.section(name, "Title")),
+]
+
+
+@pytest.mark.parametrize(("registry", "register"), SHIPPED, ids=lambda one: getattr(one, "kind", ""))
+def test_every_registry_lets_a_cell_be_run_again_and_keeps_what_is_shipped(
+    registry: Registry[Any], register: Callable[[str], Callable[[Any], Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Own functions are replaced by their newer versions, shipped ones by nobody's."""
+    monkeypatch.setattr(registry, "_entries", dict(registry.items()))
+    shipped = next(iter(registry))
+    for _ in range(2):
+
+        @register("own")
+        def function(*arguments: Any) -> None: ...
+
+    def held(name: str) -> Any:
+        entry = registry[name]
+        return next((getattr(entry, part) for part in ("maps", "fill") if hasattr(entry, part)), entry)
+
+    assert held("own") is function
+    with pytest.raises(ConfigurationError, match=f"{registry.kind} {shipped!r} is registered twice"):
+        register(shipped)(function)
+    for name in (
+        "../x",
+        "a/b",
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-x",
+        "a\\b",
+        "a,b",
+        " a",
+        "a\n",
+        "\x00",
+        "x" * 101,
+        5,
+        None,
+        print,
+    ):
+        with pytest.raises(ConfigurationError, match=f"{registry.kind}: a name must be a text"):
+            register(name)(function)  # type: ignore[arg-type]
+    register("größe 2.b-c")(function)
 
 
 def test_an_unknown_name_suggests_the_nearest(colours: Registry[str]) -> None:

@@ -203,6 +203,8 @@ def test_a_door_that_fails_gives_the_settings_back(made: Made, setting: Setting)
 def test_a_method_leaves_nothing_behind(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a method of one's own sets, or does to its inputs, does not reach the next one."""
 
+    monkeypatch.setattr(attributions.methods, "_entries", dict(attributions.methods._entries))
+
     @attributions.register("careless", space="sensitivity")
     def careless(_: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         torch.set_default_dtype(torch.float64)
@@ -212,7 +214,6 @@ def test_a_method_leaves_nothing_behind(made: Made, monkeypatch: pytest.MonkeyPa
         targets.zero_()
         return images.mul_(0)
 
-    monkeypatch.setattr(attributions.methods, "_entries", dict(attributions.methods._entries))
     model, images, _ = made()
     before, expected = seen(), harness.explain(model, images, methods="gradients")["gradients"]
     maps = harness.explain(model, images, methods=["careless", "gradients"])

@@ -1,4 +1,4 @@
-"""An attribution method, and the registry of them.
+"""What an attribution method is, and the registry that methods are found in by name.
 
 Two spaces (Ancona et al. 2018). A *sensitivity* map answers 'what if this pixel changed', a *contribution*
 map 'what did this pixel add, against the baseline' x0 = 0. A method's own map is of one of them; a
@@ -10,15 +10,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from torch import Tensor
+from harness.errors import ConfigurationError
+from harness.registry import Registry, suggestion
 
-from harness import integrity
-from harness.registry import Registry
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.integrity import Identity
 
 Space = Literal["sensitivity", "contribution"]
-MapFunction = Callable[..., Tensor]
+MapFunction: TypeAlias = "Callable[..., Tensor]"
 
 CHUNK_SIZE = 512
 """Images that are explained in one pass; bounds the memory, changes no map."""
@@ -36,28 +39,60 @@ class Method:
             contribution space, the factor that (x - x0) multiplies.
         identity: What its own maps' inner products with directions must be, from forward passes; None
             where no such check is known.
+
+    Raises:
+        ConfigurationError: a space that there is not, or something that cannot be called as it will be.
     """
 
     name: str
     space: Space
     maps: MapFunction
     sensitivity: MapFunction | None = None
-    identity: integrity.Identity | None = None
+    identity: Identity | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_unknown_space(self.name, self.space)
+        for part in ("maps", "sensitivity", "identity"):
+            function = getattr(self, part)
+            if (function is not None or part == "maps") and not _takes_three(function):
+                raise ConfigurationError(
+                    f"attribution {self.name!r}: {part} must be a function of (model, images, targets) and "
+                    f"settings by name (got {f'{function!r:.60}'}); write it as the shipped ones are"
+                )
 
 
-methods: Registry[Method] = Registry("attribution")
+def _refuse_unknown_space(name: str, space: str) -> None:
+    if space not in (known := get_args(Space)):
+        raise ConfigurationError(f"attribution {name!r}: unknown space {space!r}: {suggestion(space, known)}")
+
+
+def _takes_three(function: object) -> bool:
+    """Whether it can be called with three arguments and more by name; also where nobody can tell."""
+    try:
+        inspect.signature(function).bind_partial(None, None, None)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    except ValueError:
+        return callable(function)
+    return True
+
+
+methods: Registry[Method] = Registry("attribution", reserved=("image", "random", "predictions"))
+"""By name; those reserved are of the controls beside which the methods are measured."""
 
 
 def register(
     name: str,
     space: Space,
     sensitivity: MapFunction | None = None,
-    identity: integrity.Identity | None = None,
+    identity: Identity | None = None,
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
+    methods.refuse_unnameable(name)
+    _refuse_unknown_space(name, space)
 
     def decorate(function: MapFunction) -> MapFunction:
-        methods.add(name, Method(name, space, function, sensitivity, identity))
+        methods.add(name, Method(name, space, function, sensitivity, identity), function)
         return function
 
     return decorate

@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from harness import attributions, datasets, environment, measurements
 from harness.artifacts import Cache, RunDirectory
 from harness.config import Config, refuse_absent
-from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
+from harness.errors import HarnessError, OutputError, RunError
 from harness.pipeline.explanations import attribute, select
 from harness.pipeline.looks import decide
 from harness.pipeline.networks import engine, inspect, train
@@ -73,9 +72,6 @@ def prepare(config: Config, progress: Progress) -> Work:
     # every seed's networks are judged on the same images, so what a loader draws follows none of them
     with environment.seeded(stream(0, "data")):
         dataset = datasets.load(config.data.dataset, config.data.data_dir)
-    pixels = dataset.train_images.shape[1]
-    if pixels != int(np.prod(dataset.shape)):
-        raise ConfigurationError(f"dataset {dataset.name!r}: {pixels} pixels do not fill {dataset.shape}")
     commit = environment.commit()
     run = RunDirectory.create(config.output, commit)
     work = Work(
@@ -162,7 +158,7 @@ def _provenance(work: Work, commit: str) -> Provenance:
                 "name": dataset.name,
                 "asked": work.config.data.dataset,
                 "source": dataset.source,
-                "sha256": dataset.sha256,
+                "sha256": dataset.sha256 or {"arrays": dataset.digest},
                 "train": len(dataset.train_images),
                 "test": len(dataset.test_images),
                 "classes": list(dataset.classes),

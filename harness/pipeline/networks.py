@@ -68,7 +68,7 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
         "model": work.config.model.model_dump(),
         "recipe": work.config.recipe,
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
-        "data": work.dataset.sha256,
+        "data": work.dataset.digest,
         "code": environment.code_digest(
             "models",
             "adam",
@@ -191,7 +191,7 @@ def inspect(work: Work) -> None:
         key = key_of(
             {
                 "network": network_digest(network),
-                "data": work.dataset.sha256,
+                "data": work.dataset.digest,
                 "code": environment.code_digest("models", "pipeline/networks"),
                 "torch": torch.__version__,
                 "device": environment.device_key(work.device),

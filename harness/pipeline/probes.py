@@ -95,7 +95,7 @@ def _found_or_asked(
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
             "model": work.config.model.model_dump(),
-            "data": work.dataset.sha256,
+            "data": work.dataset.digest,
             "code": environment.code_digest(
                 "models", "attributions", "inputs", "environment", "sparse", "pipeline/probes", *modules
             ),

@@ -161,5 +161,6 @@ def network_digest(network: PixelClassifier) -> str:
     for name, value in network.state_dict().items():
         digest.update(name.encode() + to_numpy(value).tobytes())
     for method in (network.forward, network.classifier.forward, autoencoder.encode, autoencoder.decode):
-        digest.update(environment.source_digest(method).encode())
+        # what the methods are bound to is told by the weights
+        digest.update(environment.source_digest(getattr(method, "__func__", method)).encode())
     return digest.hexdigest()

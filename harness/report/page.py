@@ -82,7 +82,7 @@ def section(
     """A decorator: the function below it fills the section `name`; `ORDER` says where it stands."""
 
     def decorate(function: Callable[[Run], Context | str]) -> Callable[[Run], Context | str]:
-        sections.add(name, Section(name, title, function, templates))
+        sections.add(name, Section(name, title, function, templates), function)
         return function
 
     return decorate

@@ -1,0 +1,93 @@
+"""A value means what it says, whoever's type holds it, and is plain Python afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.values import plain
+
+PLAIN = st.one_of(st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False, width=32), st.booleans())
+SCALARS: list[Callable[[Any], Any]] = [
+    lambda one: one,
+    np.asarray,
+    torch.tensor,
+    lambda one: np.asarray(one)[()],
+]
+LISTS: list[Callable[[list[Any]], Any]] = [
+    np.array, torch.tensor, deque, iter, pd.Series, pd.Index, lambda some: (one for one in some),
+    lambda some: dict(enumerate(some)).values(), lambda some: [np.asarray(one)[()] for one in some],
+]  # fmt: skip
+
+
+def is_plain(value: object) -> bool:
+    if type(value) in (list, tuple):
+        return all(map(is_plain, value))  # type: ignore[call-overload]
+    if type(value) is dict:
+        return all(map(is_plain, value.values()))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+@given(value=PLAIN, wrap=st.sampled_from(SCALARS))
+def test_a_scalar_of_any_library_is_the_number(value: Any, wrap: Callable[[Any], Any]) -> None:
+    """Of the same type too: a truth stays a truth, a float a float."""
+    found = plain(wrap(value))
+    assert type(found) is type(value)
+    assert found == pytest.approx(value, rel=1e-6)
+
+
+@given(values=st.lists(st.integers(0, 99), min_size=1), wrap=st.sampled_from(LISTS))
+def test_a_sequence_of_any_library_is_the_list(values: list[int], wrap: Callable[[list[Any]], Any]) -> None:
+    """Also a generator, which can be read only once."""
+    found = plain(wrap(values))
+    assert found == values
+    assert is_plain(found)
+
+
+@given(values=st.sets(st.integers(0, 99)))
+def test_a_set_is_sorted(values: set[int]) -> None:
+    """It has no order of its own, and a run must be the same twice."""
+    assert plain({np.int64(one) for one in values}) == sorted(values)
+    assert plain(frozenset(map(str, values))) == sorted(map(str, values))
+
+
+def test_what_is_mixed_is_plain_throughout() -> None:
+    """Inside tables, lists and tuples too; what is no number or collection is left as it is."""
+
+    class Choice(Enum):
+        ONE = np.int64(1)
+
+    given_ = {
+        "a": [np.float64(0.5), {"b": np.str_("x")}],
+        "c": (np.bool_(True), torch.tensor(2)),
+        "d": Choice.ONE,
+    }
+    found = plain(given_)
+    assert found == {"a": [0.5, {"b": "x"}], "c": (True, 2), "d": 1}
+    assert is_plain(found)
+    path, thing = Path("x"), object()
+    assert plain(path) is path
+    assert plain(thing) is thing
+    assert plain(np.ndarray) is np.ndarray
+    assert plain({3, "x", 2, None}) == [None, 2, 3, "x"]
+
+
+def test_it_imports_nobody() -> None:
+    """A command line that names no number of torch must not load it."""
+    code = (
+        "import sys, harness.config as c; c.load(flags={'seeds': range(3)}); "
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
