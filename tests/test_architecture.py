@@ -14,7 +14,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors",),
-    ("registry", "records", "text", "tables"),
+    ("adam", "registry", "records", "text", "tables"),
     ("config",),
     (
         "datasets",

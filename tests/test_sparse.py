@@ -173,7 +173,7 @@ def test_a_waking_unit_has_the_moments_it_would_have_had(images: Tensor, model: 
     """While a unit sleeps its second moment shrinks by 0.999 a step, which waking makes up for."""
     state = asleep(images, model)
     place = state.awake
-    unit, moment = int(state.units[place]), state.second_moments[0][place].clone()
+    unit, moment = int(state.units[place]), state.adam.second_moments[0][place].clone()
     missed = int(state.steps) - int(state.asleep_since[place])
     state.steps += 17
     state.weights[1][: state.awake] = -100.0
@@ -182,7 +182,7 @@ def test_a_waking_unit_has_the_moments_it_would_have_had(images: Tensor, model: 
     state._chosen(images[:5], torch.arange(5))
     now = int((state.units == unit).nonzero())
     assert now < state.awake
-    torch.testing.assert_close(state.second_moments[0][now], moment * 0.999 ** (missed + 17))
+    torch.testing.assert_close(state.adam.second_moments[0][now], moment * 0.999 ** (missed + 17))
 
 
 def test_k_units_stay_awake(images: Tensor) -> None:

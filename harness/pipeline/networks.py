@@ -70,6 +70,7 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
         "data": work.dataset.sha256,
         "code": environment.code_digest(
             "models",
+            "adam",
             "sparse/training",
             "stacked",
             "training",

@@ -34,43 +34,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
+from harness.adam import BETAS, Adam
 from harness.models import KSparseAutoencoder, is_as_written
 
 PATIENCE = 200
 """Steps without a gradient after which a unit sleeps."""
 
-BETAS = (0.9, 0.999)
 PART = 4096
 """Images whose sleeping units are looked at at once."""
-
-
-def _adam(
-    weights: list[Tensor],
-    gradients: list[Tensor],
-    first_moments: list[Tensor],
-    second_moments: list[Tensor],
-    steps: int,
-    learning_rate: float,
-) -> None:
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) after so many steps, in place."""
-    adam(
-        weights,
-        gradients,
-        first_moments,
-        second_moments,
-        [],
-        [torch.tensor(float(steps)) for _ in weights],
-        fused=True,
-        amsgrad=False,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        lr=learning_rate,
-        weight_decay=0.0,
-        eps=1e-8,
-        maximize=False,
-    )
 
 
 class AutoencoderTraining:
@@ -87,16 +59,15 @@ class AutoencoderTraining:
         self, model: KSparseAutoencoder, images: Tensor, learning_rate: float, *, bfloat16: bool = False
     ) -> None:
         self.model, self.images = model, images
-        self.learning_rate, self.bfloat16 = learning_rate, bfloat16
+        self.bfloat16 = bfloat16
         width = model.encoder.out_features
         self.weights = [  # by unit, but for the last: W, b, D^T, c
-            model.encoder.weight.detach().clone(),
-            model.encoder.bias.detach().clone(),
-            model.atoms.detach().clone(memory_format=torch.contiguous_format),
-            model.decoder.bias.detach().clone(),
+            _copy(model.encoder.weight),
+            _copy(model.encoder.bias),
+            _copy(model.atoms),
+            _copy(model.decoder.bias),
         ]
-        self.first_moments = [torch.zeros_like(weight) for weight in self.weights]
-        self.second_moments = [torch.zeros_like(weight) for weight in self.weights]
+        self.adam = Adam(self.weights, learning_rate)
         self.gradients: list[Tensor] = []  # of the last step, over the units awake
         self.steps = 0
         self.units = torch.arange(width)
@@ -129,12 +100,7 @@ class AutoencoderTraining:
             slope.sum(dim=0),
         ]
         self.last_active[used] = float(self.steps)
-        awake = [slice(self.awake)] * 3 + [slice(None)]
-        weights, first, second = (
-            [tensor[rows] for tensor, rows in zip(tensors, awake, strict=True)]
-            for tensors in (self.weights, self.first_moments, self.second_moments)
-        )
-        _adam(weights, self.gradients, first, second, self.steps, self.learning_rate)
+        self.adam.step(self.gradients, [slice(self.awake)] * 3 + [slice(None)])
         self.steps += 1
         return loss
 
@@ -189,14 +155,14 @@ class AutoencoderTraining:
             for tensor in self._by_unit():
                 tensor[swapped] = tensor[back]
             missed = self.steps - float(self.asleep_since[self.awake])
-            for moments, beta in zip((self.first_moments, self.second_moments), BETAS, strict=True):
+            for moments, beta in zip((self.adam.first_moments, self.adam.second_moments), BETAS, strict=True):
                 for moment in moments[:3]:
                     moment[self.awake] *= beta**missed
             self.awake += 1
         return len(rows) > 0
 
     def _by_unit(self) -> Iterator[Tensor]:
-        for tensors in (self.weights, self.first_moments, self.second_moments):
+        for tensors in (self.weights, self.adam.first_moments, self.adam.second_moments):
             yield from tensors[:3]
         yield from (self.units, self.last_active, self.asleep_since)
 
@@ -208,6 +174,10 @@ class AutoencoderTraining:
         self.model.encoder.bias[self.units] = bias
         self.model.decoder.weight[:, self.units] = atoms.T
         self.model.decoder.bias.copy_(shift)
+
+
+def _copy(weight: Tensor) -> Tensor:
+    return weight.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _sorting(units: Tensor, width: int) -> Tensor:
@@ -233,12 +203,11 @@ class ClassifierTraining:
         self.dropped = [layer.p for layer in classifier if isinstance(layer, nn.Dropout)]
         self.live = torch.stack([part.any(dim=0) for part in codes.split(PART)]).any(dim=0).nonzero()[:, 0]
         self.codes = torch.cat([part.index_select(1, self.live) for part in codes.split(PART)])
-        self.labels, self.learning_rate, self.steps = labels, learning_rate, 0
+        self.labels = labels
         first, *rest = [layer.weight.detach() for layer in self.layers]
-        self.weights = [first[:, self.live].contiguous(), *(weight.clone() for weight in rest)]
-        self.weights += [layer.bias.detach().clone() for layer in self.layers]
-        self.first_moments = [torch.zeros_like(weight) for weight in self.weights]
-        self.second_moments = [torch.zeros_like(weight) for weight in self.weights]
+        self.weights = [first[:, self.live].contiguous(), *map(_copy, rest)]
+        self.weights += [_copy(layer.bias) for layer in self.layers]
+        self.adam = Adam(self.weights, learning_rate)
         self.gradients: list[Tensor] = []
 
     def step(self, batch: Tensor) -> tuple[float, int]:
@@ -264,15 +233,7 @@ class ClassifierTraining:
                 slope = (slope @ weights[layer]).mul_(opened).mul_(_scale(self.dropped[layer - 1]))
         by_weight, by_bias = zip(*reversed(found), strict=True)
         self.gradients = [*by_weight, *by_bias]
-        _adam(
-            self.weights,
-            self.gradients,
-            self.first_moments,
-            self.second_moments,
-            self.steps,
-            self.learning_rate,
-        )
-        self.steps += 1
+        self.adam.step(self.gradients)
         return loss, right
 
     @torch.no_grad()
