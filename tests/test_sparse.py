@@ -14,7 +14,7 @@ from harness import datasets, environment
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.sparse import gradients, training
 from harness.sparse.structure import is_rectifier_network, structure_of
-from harness.sparse.training import AutoencoderTraining, ClassifierTraining, kept
+from harness.sparse.training import AutoencoderTraining, ClassifierTraining, Masks
 
 RATE = 0.01
 
@@ -227,18 +227,17 @@ def test_bfloat16_rounds_the_encoders_product_alone(images: Tensor, model: KSpar
 
 
 def test_dropout_keeps_the_share_it_should() -> None:
-    """Of a million values a share of 1 - p is kept, five standard errors allowed, each over 1 - p."""
+    """Of a million values a share of 1 - p is kept, five standard errors allowed."""
     with environment.seeded(0):
-        mask = kept(torch.ones(1000, 1001), 0.3)
-    share = float((mask > 0).double().mean())
-    assert abs(share - 0.7) < 5 * math.sqrt(0.21 / 1_001_000)
-    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.7], rel=1e-6)
+        (mask,) = Masks([torch.empty(1000, 1001)], [0.3]).draw()
+    assert abs(float(mask.double().mean()) - 0.7) < 5 * math.sqrt(0.21 / 1_001_000)
+    assert mask.unique().tolist() == [0.0, 1.0]
 
 
 def test_dropout_draws_values_independently() -> None:
     """What falls in one column says nothing of its neighbours, whose bits come from the same draw."""
     with environment.seeded(0):
-        mask = (kept(torch.ones(20_000, 8), 0.3) > 0).double()
+        (mask,) = Masks([torch.empty(20_000, 8)], [0.3]).draw()
     between = torch.corrcoef(mask.T) - torch.eye(8)
     assert float(between.abs().max()) < 5 / math.sqrt(20_000)
 
@@ -247,10 +246,32 @@ def test_dropout_draws_values_independently() -> None:
 def test_dropout_at_its_ends(p: float) -> None:
     """Next to no chance drops next to nothing, and the surest drops all but one in 65536."""
     with environment.seeded(0):
-        mask = kept(torch.ones(3, 5), p)
+        (mask,) = Masks([torch.empty(3, 5)], [p]).draw()
     assert mask.shape == (3, 5)
-    assert {0.5: 0.2, 1e-9: 1.0}.get(p, 0.0) <= float((mask > 0).double().mean())
-    assert torch.isfinite(mask).all()
+    assert {0.5: 0.2, 1e-9: 1.0}.get(p, 0.0) <= float(mask.double().mean())
+
+
+def masked(numel: int, p: float) -> Tensor:
+    """A mask from 64-bit draws of the global generator, four values a draw, the lowest bits first."""
+    words = torch.empty(-(-numel // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = [(word >> 16 * part) & 0xFFFF for word in words.tolist() for part in range(4)][:numel]
+    signed = torch.tensor([one - 2**16 if one >= 2**15 else one for one in bits])
+    return (signed + 2**15 >= p * 2**16).double()
+
+
+def test_all_layers_masks_come_from_one_stream() -> None:
+    """Masks of several layers are those of one draw after the other, again and again; p = 0 draws none."""
+    shapes, chances = ((3, 5), (2, 4), (3, 3), (1, 7)), (0.25, 0.0, 0.5, 0.75)
+    masks = Masks([torch.empty(shape, dtype=torch.float64) for shape in shapes], chances)
+    with environment.seeded(0):
+        ours = [[mask.clone() for mask in masks.draw()] for _ in range(3)]
+        end = torch.get_rng_state()
+    with environment.seeded(0):
+        for drawn in ours:
+            for mask, shape, p in zip(drawn, shapes, chances, strict=True):
+                expected = masked(mask.numel(), p).view(shape) if p else torch.ones_like(mask)
+                assert torch.equal(mask, expected)
+        assert torch.equal(torch.get_rng_state(), end)
 
 
 def head(dropout: float = 0.0) -> Classifier:
@@ -288,18 +309,42 @@ def test_the_classifiers_gradients_are_those_of_autograd(codes: Tensor) -> None:
 def test_dropout_masks_the_gradients_too(codes: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """With given masks, loss and gradients are autograd's of the network with those masks."""
     classifier, batch = head(dropout=0.5), torch.arange(20)
-    masks = [2.0 * (torch.rand(20, n, generator=seed(n)) < 0.5).double() for n in (8, 6)]
-    left = list(masks)
-    monkeypatch.setattr(training, "kept", lambda *_: left.pop(0))
+    masks = [(torch.rand(20, n, generator=seed(n)) < 0.5).double() for n in (8, 6)]
+    monkeypatch.setattr(Masks, "draw", lambda _: masks)
     state = ClassifierTraining(classifier, codes, LABELS, RATE)
     found, _ = state.step(batch)
     one, two, last = (layer for layer in classifier if isinstance(layer, nn.Linear))
-    hidden = F.relu(two(F.relu(one(codes[batch])) * masks[0])) * masks[1]
+    hidden = F.relu(two(F.relu(one(codes[batch])) * 2 * masks[0])) * 2 * masks[1]
     loss = F.cross_entropy(last(hidden), LABELS[batch])
     assert found == pytest.approx(float(loss.detach()), rel=1e-12)
     expected = torch.autograd.grad(loss, [one.weight, two.weight, last.weight])
     for ours, theirs in zip(state.gradients, (expected[0][:, 1::2], *expected[1:]), strict=False):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_classifiers_step_whose_loss_is_no_number_is_not_taken(codes: Tensor, bad: float) -> None:
+    """The loss is given back as it is, no weight moves, and the next step is as if there had been none."""
+    codes[3, 1] = bad
+    one, other = (ClassifierTraining(head(), codes, LABELS, RATE) for _ in range(2))
+    before = [weight.clone() for weight in one.weights]
+    loss, right = one.step(torch.arange(5))
+    assert not math.isfinite(loss)
+    assert right == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, one.weights, strict=True))
+    assert one.step(torch.arange(5, 12)) == other.step(torch.arange(5, 12))
+    assert all(torch.equal(a, b) for a, b in zip(one.weights, other.weights, strict=True))
+
+
+def test_nothing_of_a_batch_is_left_for_the_next(codes: Tensor) -> None:
+    """Steps on batches of changing sizes, in memory that is used again, are those of a new training each."""
+    state = ClassifierTraining(head(), codes, LABELS, RATE)
+    for start, size in ((0, 9), (9, 4), (13, 9), (22, 1), (23, 9)):
+        batch, alone = torch.arange(start, start + size), ClassifierTraining(head(), codes, LABELS, RATE)
+        for mine, theirs in zip(alone.weights, state.weights, strict=True):
+            mine.copy_(theirs)
+        assert state.step(batch) == alone.step(batch)
+        assert all(torch.equal(a, b) for a, b in zip(state.gradients, alone.gradients, strict=True))
 
 
 def test_a_classifier_trains_like_one_on_all_units(codes: Tensor) -> None:

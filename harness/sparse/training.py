@@ -27,7 +27,7 @@ Adam, whose moments start from 0, leaves that column exactly as it is: it is not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -203,37 +203,48 @@ class ClassifierTraining:
         self.live = torch.stack([part.any(dim=0) for part in codes.split(PART)]).any(dim=0).nonzero()[:, 0]
         self.codes = torch.cat([part.index_select(1, self.live) for part in codes.split(PART)])
         self.labels = labels
+        self.classes = torch.eye(self.layers[-1].out_features, dtype=codes.dtype)
         first, *rest = [layer.weight.detach() for layer in self.layers]
         self.weights = [first[:, self.live].contiguous(), *map(_copy, rest)]
         self.weights += [_copy(layer.bias) for layer in self.layers]
         self.adam = Adam(self.weights, learning_rate)
-        self.gradients: list[Tensor] = []
+        self.gradients = [torch.zeros_like(weight) for weight in self.weights]  # of the last step
+        self.rooms: dict[int, _Room] = {}
 
     def step(self, batch: Tensor) -> tuple[float, int]:
         """One step of Adam on the codes numbered `batch`; the loss before it, and how many were right."""
-        depth, labels = len(self.layers), self.labels[batch]
+        depth, labels = len(self.layers), self.labels.index_select(0, batch)
         weights, biases = self.weights[:depth], self.weights[depth:]
-        inputs = [self.codes.index_select(0, batch)]  # of each layer
-        for weight, bias, dropped in zip(weights, biases, self.dropped, strict=False):
-            values = torch.addmm(bias, inputs[-1], weight.T).relu_()
-            inputs.append(values.mul_(kept(values, dropped)) if dropped else values)
+        room = self._room(len(batch))
+        inputs, masks = room.inputs, room.masks.draw()
+        torch.index_select(self.codes, 0, batch, out=inputs[0])
+        for layer, p in enumerate(self.dropped):
+            values = inputs[layer + 1]
+            torch.addmm(biases[layer], inputs[layer], weights[layer].T, out=values).relu_()
+            if p:  # 0 + scale * values * mask, in one pass
+                torch.addcmul(room.zero, values, masks[layer], value=_scale(p), out=values)
         logits = torch.addmm(biases[-1], inputs[-1], weights[-1].T)
         chances = logits.log_softmax(dim=1)
         loss = float(F.nll_loss(chances, labels))
         if not math.isfinite(loss):  # the step is not taken
             return loss, 0
         right = int((logits.argmax(dim=1) == labels).sum())
-        slope = chances.exp_().sub_(F.one_hot(labels, logits.shape[1])).div_(len(batch))
-        found: list[tuple[Tensor, Tensor]] = []
+        slope = chances.exp_().sub_(self.classes.index_select(0, labels)).div_(len(batch))
         for layer in reversed(range(depth)):
-            found.append((slope.T @ inputs[layer], slope.sum(dim=0)))
+            torch.mm(slope.T, inputs[layer], out=self.gradients[layer])
+            torch.sum(slope, dim=0, out=self.gradients[depth + layer])
             if layer:
                 opened = inputs[layer].sign_()  # what relu and dropout let through
-                slope = (slope @ weights[layer]).mul_(opened).mul_(_scale(self.dropped[layer - 1]))
-        by_weight, by_bias = zip(*reversed(found), strict=True)
-        self.gradients = [*by_weight, *by_bias]
+                slope = torch.mm(slope, weights[layer], out=room.slopes[layer - 1])
+                torch.addcmul(room.zero, slope, opened, value=_scale(self.dropped[layer - 1]), out=slope)
         self.adam.step(self.gradients)
         return loss, right
+
+    def _room(self, size: int) -> _Room:
+        if size not in self.rooms:  # an epoch's batches are of one size, but for the last
+            widths = [weight.shape[1] for weight in self.weights[: len(self.layers)]]
+            self.rooms[size] = _Room(self.codes, size, widths, self.dropped)
+        return self.rooms[size]
 
     @torch.no_grad()
     def store(self) -> None:
@@ -246,16 +257,55 @@ class ClassifierTraining:
             layer.bias.copy_(bias)
 
 
-def kept(values: Tensor, p: float) -> Tensor:
-    """A mask of dropout (Srivastava et al. 2014): 0 with chance p, else 1 / (1 - p), in the values' shape.
+class _Room:
+    """Where the steps on batches of one size keep what they compute: memory is neither asked for nor cleared.
+
+    Args:
+        like: Gives the type.
+        size: Codes in a batch.
+        widths: Of each layer's inputs.
+        dropped: Each hidden layer's chance of dropout.
+    """
+
+    def __init__(self, like: Tensor, size: int, widths: Sequence[int], dropped: Sequence[float]) -> None:
+        self.zero = like.new_zeros(())
+        self.inputs = [like.new_empty(size, width) for width in widths]
+        self.slopes = [torch.empty_like(values) for values in self.inputs[1:]]
+        self.masks = Masks(self.slopes, dropped)
+
+
+class Masks:
+    """Masks of dropout (Srivastava et al. 2014), drawn again and again: 0 with chance p, else 1.
 
     16 bits of torch's global generator decide a value, where torch's own dropout spends a draw; p is
-    rounded to 1/65536.
+    rounded to 1/65536, and a p of 0 spends nothing.
+
+    Args:
+        values: Tensors whose shapes and types the masks have.
+        chances: p of each.
     """
-    words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    bits = words.view(torch.int16)[: values.numel()].view_as(values)
-    stays = bits >= min(round(p * 2**16), 2**16 - 1) - 2**15
-    return stays.to(values.dtype).mul_(_scale(p))
+
+    def __init__(self, values: Sequence[Tensor], chances: Sequence[float]) -> None:
+        counts = [-(-one.numel() // 4) if p else 0 for one, p in zip(values, chances, strict=True)]
+        self.words = torch.empty(sum(counts), dtype=torch.int64)
+        self.masks = [torch.ones_like(one) for one in values]
+        self.drawn = [
+            (mask, words.view(torch.int16)[: mask.numel()].view(mask.shape), _least(p))
+            for mask, words, p in zip(self.masks, self.words.split(counts), chances, strict=True)
+            if p
+        ]
+
+    def draw(self) -> list[Tensor]:
+        """New masks, in the memory of the last ones."""
+        self.words.random_(-(2**63), None)
+        for mask, bits, least in self.drawn:
+            mask.copy_(bits.ge_(least))
+        return self.masks
+
+
+def _least(p: float) -> int:
+    """The least of 16 random bits that keeps a value."""
+    return min(round(p * 2**16), 2**16 - 1) - 2**15
 
 
 def _scale(p: float) -> float:
