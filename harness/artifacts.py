@@ -336,13 +336,10 @@ class Cache:
             return False
         try:
             seals = json.loads((entry / SEALS).read_text(encoding="utf-8"))
+            sealed = seals["files"].items()
             there = {str(path.relative_to(entry)) for path in entry.rglob("*") if path.is_file()}
-            return bool(
-                seals["key"] != key
-                or not seals["files"]
-                or there != {SEALS, *seals["files"]}
-                or any(digest_of(entry / name) != digest for name, digest in seals["files"].items())
-            )
+            whole = seals["key"] == key and sealed and there == {SEALS, *seals["files"]}
+            return not whole or any(digest_of(entry / name) != digest for name, digest in sealed)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return True
 
