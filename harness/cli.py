@@ -157,6 +157,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     for text in announcements(settings):
         shown.warn(text)
     directory, failure = _compute(settings, shown)
+    gc.disable()  # as in `report`
     with _importing("harness.report"):
         verdict = judging.judge(directory, reported=True)
     from harness import report
