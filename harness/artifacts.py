@@ -330,17 +330,16 @@ class Cache:
         return Folder(entry)
 
     def damaged(self, stage: str, key: str) -> bool:
-        """Whether there is an entry whose files are not as they were sealed."""
+        """Whether there is an entry whose files are not those that were sealed, and as they were."""
         entry = self.path / stage / key
         if self.fresh or not entry.is_dir():
             return False
         try:
             seals = json.loads((entry / SEALS).read_text(encoding="utf-8"))
-            return bool(
-                seals["key"] != key
-                or not seals["files"]
-                or any(digest_of(entry / name) != digest for name, digest in seals["files"].items())
-            )
+            sealed = seals["files"].items()
+            there = {str(path.relative_to(entry)) for path in entry.rglob("*") if path.is_file()}
+            whole = seals["key"] == key and sealed and there == {SEALS, *seals["files"]}
+            return not whole or any(digest_of(entry / name) != digest for name, digest in sealed)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return True
 

@@ -21,9 +21,9 @@ from harness import github
 from harness.errors import ConfigurationError, HarnessError
 
 if TYPE_CHECKING:
+    from harness.artifacts import RunDirectory
     from harness.config import Config
     from harness.console import Shown
-    from harness.pipeline import Work
 
 BUG, INTERRUPTED, TERMINATED = 3, 130, 143
 
@@ -156,15 +156,16 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
         )
     for text in announcements(settings):
         shown.warn(text)
-    work, failure = _compute(settings, shown)
+    directory, failure = _compute(settings, shown)
+    gc.disable()  # as in `report`
     with _importing("harness.report"):
-        verdict = judging.judge(work.run, reported=True)
+        verdict = judging.judge(directory, reported=True)
     from harness import report
 
     try:
-        report.render(work.run)
+        report.render(directory)
     finally:
-        show_verdict(work.run, verdict, shown)
+        show_verdict(directory, verdict, shown)
         github.annotate(verdict, judging.sentence(verdict))
     code = judging.EXIT_CODES[verdict["verdict"]]
     raise typer.Exit(_code_of(failure) if failure is not None else code)
@@ -179,10 +180,11 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
     settings = configuration.load(config, flags)
     configuration.refuse_absent(settings.checks)
     shown = Shown(quiet=settings.quiet)
-    work, failure = _compute(settings, shown)
+    directory, failure = _compute(settings, shown)
     if failure is not None:
         raise typer.Exit(_code_of(failure))
-    shown.last(f"computed on {work.dataset.name}; judge it: harness judge {work.run.path}")
+    data = directory.read_provenance().dataset["name"]
+    shown.last(f"computed on {data}; judge it: harness judge {directory.path}")
 
 
 @app.command()
@@ -284,24 +286,24 @@ def _importing(name: str) -> Iterator[None]:
         thread.join()
 
 
-def _compute(settings: Config, shown: Shown) -> tuple[Work, BaseException | None]:
-    """The computing stages; what ended them early, unless they were refused at the start."""
+def _compute(settings: Config, shown: Shown) -> tuple[RunDirectory, BaseException | None]:
+    """What is computed, in a new run directory; what ended it early, unless it was refused at the start."""
     from harness import pipeline
 
-    work = pipeline.prepare(settings, shown)
-    shown.begin(work)
+    begun = pipeline.begin(settings, shown)
+    shown.begin(begun.run)
     try:
-        pipeline.execute(work)
+        begun.finish()
     except HarnessError as error:
         shown.warn(str(error))
-        return work, error
+        return begun.run, error
     except KeyboardInterrupt as error:
         shown.warn("interrupted; finished stages are kept, and the next run takes them up")
-        return work, error
+        return begun.run, error
     except Exception as error:
         traceback.print_exc()
-        return work, error
-    return work, None
+        return begun.run, error
+    return begun.run, None
 
 
 def _code_of(failure: BaseException) -> int:

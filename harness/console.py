@@ -18,8 +18,7 @@ from harness.text import clean
 
 if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
-    from harness.pipeline import Work
-    from harness.pipeline.work import Epochs
+    from harness.pipeline.started import Epochs
     from harness.records import Verdict
 
 
@@ -32,17 +31,17 @@ class Shown:
         # a log file has no width: tables need not be folded to 80 columns there
         self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
-    def begin(self, work: Work) -> None:
+    def begin(self, run: RunDirectory) -> None:
         """What is about to be done, on which data."""
-        dataset = work.dataset
-        where = f"{work.device.type}, seeds {', '.join(map(str, work.config.seeds))}"
+        provenance, seeds = run.read_provenance(), run.read_config().seeds
+        data = provenance.dataset
         self.say(
-            f"data {dataset.name} ({len(dataset.train_images)} training, {len(dataset.test_images)} test "
-            f"images, from {dataset.source}); on {where}"
+            f"data {data['name']} ({data['train']} training, {data['test']} test images, from "
+            f"{data['source']}); on {provenance.device['kind']}, seeds {', '.join(map(str, seeds))}"
         )
-        if dataset.notice:
-            self.console.print(Panel(safe(dataset.notice), title="not the full data", style="bold yellow"))
-        self.say(f"run {work.run.path}")
+        if data["notice"]:
+            self.console.print(Panel(safe(data["notice"]), title="not the full data", style="bold yellow"))
+        self.say(f"run {run.path}")
 
     def say(self, text: str) -> None:
         """A line."""

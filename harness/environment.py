@@ -1,4 +1,8 @@
-"""Where a run takes place: device, seeds, determinism, and what is written down of them."""
+"""Where a run takes place: device, seeds, determinism, and what is written down of them.
+
+Torch takes seconds to import, so each function that needs it imports it: what is written down of a place
+is found without.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,26 @@ import inspect
 import os
 import platform
 import random
+import runpy
 import subprocess
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from harness import gpus
 from harness.errors import DeviceError
 from harness.precision import full_precision
 from harness.text import clean
+
+if TYPE_CHECKING:
+    import torch
 
 VARIABLES = ("CI", "GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_SHA", "GITLAB_CI", "HARNESS_DATA_DIR")
 """The environment variables that are recorded: an allowlist, for the others may hold secrets."""
@@ -86,6 +93,31 @@ def _why_broken(device: torch.device) -> str:
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         return gpus.in_one_line(error)
     return "" if total == size**3 else f"a product of ones summed to {total:g}, not {size**3}"
+
+
+def _nobody(text: str) -> None:
+    """Where the run itself will tell it."""
+
+
+GPUS = ("dev/nvidia*", "dev/nvhost*", "dev/nvmap", "dev/nvgpu*", "dev/dxg", "dev/kfd", "proc/driver/nvidia")
+"""What the drivers of GPUs leave under `/`: NVIDIA's, also on a Tegra board and in WSL, and AMD's."""
+
+
+def is_cpu(name: str, root: Path = Path("/")) -> bool:
+    """Whether the device of that name is certainly the CPU; found out without torch where it is not loaded.
+
+    False says only that torch must be asked: a GPU was named, or there is a sign of one.
+    """
+    if name == "cuda":
+        return False
+    if "torch" in sys.modules:
+        return choose_device(name, tell=_nobody).type == "cpu"
+    if name == "cpu":
+        return True
+    build = torch_build()
+    if build.get("cuda") is None and build.get("hip") is None:
+        return True
+    return sys.platform.startswith("linux") and not any(any(root.glob(sign)) for sign in GPUS)
 
 
 @contextmanager
@@ -161,7 +193,20 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed as a package"
     # the build is part of torch's own version, not of its package's
-    return found | {"torch": torch.__version__}
+    return found | {"torch": str(torch_build()["__version__"])}
+
+
+def torch_build() -> Mapping[str, Any]:
+    """What torch says of its own build, in `torch/version.py`: `__version__`, `cuda` and `hip` among it.
+
+    It is what torch itself reads its version from; the file imports nothing of torch.
+    """
+    if "torch" in sys.modules:
+        return dict(vars(sys.modules["torch"].version))
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    return runpy.run_path(str(Path(spec.origin).with_name("version.py")))
 
 
 def machine() -> str:
@@ -283,9 +328,22 @@ SHOWING = (
 
 def gate_digest() -> str:
     """SHA-256 over the source of all modules but those that only show what the others found."""
+    return _digest_without(SHOWING)
+
+
+ONLY_SHOWING = tuple(name for name in SHOWING if name not in ("runs", "text"))
+"""Those of them that nothing imports which computes: it reads what it made through `runs`."""
+
+
+def computing_digest() -> str:
+    """SHA-256 over the source of all modules that can have a part in what is computed."""
+    return _digest_without(ONLY_SHOWING)
+
+
+def _digest_without(left_out: Collection[str]) -> str:
     folder = Path(__file__).parent
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in sorted(folder.rglob("*.py"))]
-    return code_digest(*(name for name in names if name.split("/")[0] not in SHOWING))
+    return code_digest(*(name for name in names if name.split("/")[0] not in left_out))
 
 
 def code_digest(*modules: str) -> str:

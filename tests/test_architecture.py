@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
@@ -38,7 +39,18 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-WITHOUT_TORCH = ("records", "config", "statistics", "criteria", "samples", "measurements", "artifacts")
+WITHOUT_TORCH = (
+    "records",
+    "config",
+    "datasets",
+    "environment",
+    "statistics",
+    "criteria",
+    "samples",
+    "measurements",
+    "artifacts",
+    "pipeline",
+)
 JUDGING = (
     "figures",
     "runs",
@@ -127,10 +139,22 @@ def test_one_module_draws_and_one_renders(path: Path) -> None:
 
 
 def test_judging_and_rendering_never_import_torch() -> None:
-    """All that works on a run directory loads without torch."""
+    """All that works on a run directory, or begins one, loads without torch, and without pandas and scipy."""
     names = ", ".join(f"harness.{module}" for module in (*WITHOUT_TORCH, *JUDGING))
-    code = f"import sys, {names}; sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
+    heavy = ("torch", "torchvision", "pandas", "scipy")
+    code = f"import sys, {names}; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_computes_imports_nothing_that_its_digest_leaves_out() -> None:
+    """A module whose source has no part in the digest of what computes is not loaded by it."""
+    stages = [f"harness.pipeline.{path.stem}" for path in (PACKAGE / "pipeline").glob("*.py")]
+    left_out = [f"harness.{name}" for name in environment.ONLY_SHOWING]
+    code = f"import sys, {', '.join(stages)}; print(*sys.modules)".replace(".__init__", "")
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "harness.pipeline.networks" in loaded
+    assert not loaded & set(left_out)
 
 
 def test_help_imports_nothing_heavy() -> None:

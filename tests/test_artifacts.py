@@ -165,7 +165,9 @@ def test_an_entry_that_breaks_off_is_not_there(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache" / "stage").iterdir())
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing", "unsealed", "renamed", "odd", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "foreign", "missing", "added", "unsealed", "renamed", "odd", "empty"]
+)
 def test_a_damaged_entry_is_thrown_away(tmp_path: Path, damage: str) -> None:
     """An entry that is truncated, foreign or of another key is not used (faults 28, 29)."""
     cache = Cache(tmp_path)
@@ -177,6 +179,8 @@ def test_a_damaged_entry_is_thrown_away(tmp_path: Path, damage: str) -> None:
         file.write_text("else")
     elif damage == "missing":
         file.unlink()
+    elif damage == "added":
+        (entry / "sub/more.txt").write_text("never sealed")
     elif damage in ("odd", "empty"):
         (entry / artifacts.SEALS).write_text("[]" if damage == "odd" else '{"key": "k", "files": {}}')
     elif damage == "unsealed":

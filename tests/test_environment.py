@@ -248,6 +248,44 @@ def test_threads_are_no_part_of_a_gpus_key(monkeypatch: pytest.MonkeyPatch) -> N
     assert environment.describe_device(gpu)["threads"] == torch.get_num_threads()
 
 
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda"])
+def test_torch_is_asked_for_the_device_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """In a process that has torch, the device is certainly the CPU where torch chooses it."""
+    for present in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda present=present: present)
+        assert environment.is_cpu(name) is (name == "cpu" or (name == "auto" and not present))
+
+
+@pytest.mark.parametrize("sign", [None, "dev/nvidia0", "dev/nvidiactl", "dev/dxg", "dev/kfd", "dev/nvmap"])
+@pytest.mark.parametrize(
+    "build", [{"cuda": "12.8", "hip": None}, {"cuda": None, "hip": "6.4"}, {"cuda": None}]
+)
+def test_without_torch_a_sign_of_a_gpu_leaves_the_device_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sign: str | None, build: dict[str, str | None]
+) -> None:
+    """`auto` is certainly the CPU where torch is built for no GPU, or no driver left a sign of one."""
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(environment, "torch_build", lambda: build)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvme0").touch()
+    if sign is not None:
+        (tmp_path / sign).touch()
+    assert environment.is_cpu("auto", tmp_path) is (sign is None or set(build.values()) == {None})
+    assert environment.is_cpu("cpu", tmp_path)
+    assert not environment.is_cpu("cuda", tmp_path)
+
+
+def test_torchs_build_is_known_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its version with the build, and what it was built for, are what torch itself says."""
+    with monkeypatch.context() as without:
+        without.delitem(sys.modules, "torch")
+        found, versions = environment.torch_build(), environment.versions()
+        assert "torch" not in sys.modules
+    assert (found["__version__"], found["cuda"]) == (torch.__version__, torch.version.cuda)
+    assert versions == environment.versions()
+    assert versions["torch"] == torch.__version__
+
+
 def test_the_cpu_is_described_by_kind_name_and_threads() -> None:
     """What is written down of the CPU is its kind, its architecture and the threads torch uses."""
     described = environment.describe_device(torch.device("cpu"))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from harness.records import Floats, Ints
 from harness.samples import Others, Selection, bins, confidences, in_bin, others, select
@@ -22,6 +22,14 @@ def naive_softmax(row: Floats) -> list[float]:
     """The softmax of a row of moderate logits, as it is defined."""
     powers = [math.exp(float(logit)) for logit in row]
     return [power / math.fsum(powers) for power in powers]
+
+
+@pytest.mark.parametrize("size", [0.1, 3.0, 80.0])
+def test_confidences_are_scipys_to_the_bit(size: float) -> None:
+    """Without scipy's import, the softmax maximum is the number that scipy gives."""
+    logits = np.random.default_rng(0).normal(size=(2000, 10)).astype(np.float32) * np.float32(size)
+    expected = special.softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    np.testing.assert_array_equal(confidences(logits), expected)
 
 
 def is_good(seeds: list[Floats], labels: Ints, image: int, bound: float) -> bool:

@@ -2,95 +2,189 @@
 the same again of more samples where that was asked for and a gate is undecided.
 
 Each reads what the stages before it made, and writes what it made into the run directory. Only in this
-package are the configuration's keys unpacked into keyword arguments.
+package are the configuration's keys unpacked into keyword arguments. A run that computes nothing new takes
+all of it from an earlier one, and imports no torch: a stage imports what it needs when it is run.
 """
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
-
-from harness import attributions, datasets, environment, measurements
+from harness import datasets, environment, measurements
 from harness.artifacts import Cache, RunDirectory
 from harness.config import Config, refuse_absent
 from harness.errors import HarnessError, OutputError, RunError
-from harness.pipeline.explanations import attribute, select
-from harness.pipeline.looks import decide
-from harness.pipeline.networks import engine, inspect, train
-from harness.pipeline.numbers import measure
-from harness.pipeline.probes import probe
-from harness.pipeline.work import Progress, Silence, stream
-from harness.pipeline.work import Work as Work
+from harness.pipeline import computed
+from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
 from harness.state import clean
 
-Stage = tuple[str, Callable[[Work], None]]
+if TYPE_CHECKING:
+    import torch
+
+    from harness.pipeline.work import Work as Work
+
+S = TypeVar("S", bound=Started)
+Stage = tuple[str, Callable[["Work"], None]]
+
+
+def _late(module: str, name: str) -> Callable[[Work], None]:
+    """A stage by its module in this package and its name there; imported when it is run."""
+
+    def stage(work: Work) -> None:
+        getattr(import_module(f"harness.pipeline.{module}"), name)(work)
+
+    return stage
+
 
 STAGES: tuple[Stage, ...] = (
-    ("training", train),
-    ("inspection", inspect),
-    ("selection", select),
-    ("attribution", attribute),
-    ("probing", probe),
-    ("measurement", measure),
-    ("deciding", decide),
+    ("training", _late("networks", "train")),
+    ("inspection", _late("networks", "inspect")),
+    ("selection", _late("explanations", "select")),
+    ("attribution", _late("explanations", "attribute")),
+    ("probing", _late("probes", "probe")),
+    ("measurement", _late("numbers", "measure")),
+    ("deciding", _late("looks", "decide")),
 )
 """The computing stages by name, in order; the run directory is then judged and rendered without torch."""
 
 
 @clean()
 def run(config: Config, progress: Progress | None = None) -> Path:
-    """All computing stages of a configuration; the run directory."""
-    work = prepare(config, progress or Silence())
-    execute(work)
-    return work.run.path
+    """All that a configuration computes, by its stages or from an earlier run; the run directory."""
+    begun = begin(config, progress or Silence())
+    begun.finish()
+    return begun.run.path
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was not refused.
+
+    Attributes:
+        run: Its directory.
+        finish: Fills it: computes, or takes what an earlier run computed of the same.
+    """
+
+    run: RunDirectory
+    finish: Callable[[], None]
 
 
 @clean()
-def prepare(config: Config, progress: Progress) -> Work:
+def begin(config: Config, progress: Progress) -> Begun:
     """Refuse what can be refused before any work; then make the run directory.
+
+    Raises:
+        Refused: as `prepare`.
+    """
+    start = time.perf_counter()
+    refuse_absent(config.checks)
+    if not computed.is_certain(config):
+        work = prepare(config, progress)
+        return Begun(work.run, lambda: execute(work))
+    _refuse_unmeasured(config)
+    dataset = datasets.load(config.data.dataset, config.data.data_dir)
+    cache, threads = Cache(config.output, fresh=config.fresh), computed.threads()
+    key = computed.key_of_all(config, dataset, threads)
+    entry = computed.find(cache, key, progress)
+    spent = time.perf_counter() - start
+    if entry is not None:
+        return _replayed(config, dataset, cache, progress, entry, spent)
+    heard = computed.Heard(progress)
+    work = prepare(config, heard, dataset)
+    work.durations["data"] += spent
+
+    def finish() -> None:
+        execute(work)
+        computed.keep(work, key, threads, heard.warned)
+
+    return Begun(work.run, finish)
+
+
+def _replayed(
+    config: Config,
+    dataset: datasets.Dataset,
+    cache: Cache,
+    progress: Progress,
+    entry: computed.Entry,
+    spent: float,
+) -> Begun:
+    """A run that takes an earlier run's files; `spent` are the seconds that it took to find them."""
+    commit = environment.commit()
+    run = RunDirectory.create(config.output, commit)
+    started = Started(config=config, dataset=dataset, run=run, cache=cache, progress=progress)
+    _write_down(started, commit, entry.by)
+    started.durations["data"] = spent
+
+    def take(started: Started) -> None:
+        computed.take(started, entry)
+
+    return Begun(run, lambda: _go_through(started, [("taking", take)]))
+
+
+@clean()
+def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None = None) -> Work:
+    """Refuse what can be refused before any work; then make the run directory, for the stages to fill.
+
+    Args:
+        config: The configuration.
+        progress: Whom to tell.
+        dataset: The configuration's data, where it was loaded already.
 
     Raises:
         Refused: an unknown method or measurement, an absent device, data that is missing or damaged, an
             output folder that cannot be written to.
     """
+    from harness import attributions
+    from harness.pipeline.networks import engine
+    from harness.pipeline.work import Work, stream
+
     start = time.perf_counter()
     refuse_absent(config.checks)
     for name in config.attribution.methods:
         attributions.methods[name]
-    for criterion in config.criteria:
-        measurements.measurements[criterion.measurement.split(".")[0]]
+    _refuse_unmeasured(config)
     device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
-    # every seed's networks are judged on the same images, so what a loader draws follows none of them
-    with environment.seeded(stream(0, "data")):
-        dataset = datasets.load(config.data.dataset, config.data.data_dir)
+    if dataset is None:
+        # every seed's networks are judged on the same images, so what a loader draws follows none of them
+        with environment.seeded(stream(0, "data")):
+            dataset = datasets.load(config.data.dataset, config.data.data_dir)
     commit = environment.commit()
-    run = RunDirectory.create(config.output, commit)
     work = Work(
         config=config,
         device=device,
         dataset=dataset,
-        run=run,
+        run=RunDirectory.create(config.output, commit),
         cache=Cache(config.output, fresh=config.fresh),
         progress=progress,
         train_images=_pixels(dataset.train_images, device),
         test_images=_pixels(dataset.test_images, device),
     )
-    try:
-        run.write_config(config)
-        run.write_provenance(_provenance(work, commit))
-    except OSError as error:
-        raise OutputError(f"{run.path}: cannot be written to ({error}); free the place") from None
+    with environment.deterministic() as flags:
+        by = {
+            "versions": environment.versions(),
+            "device": environment.describe_device(device),
+            "platform": environment.machine(),
+            "flags": flags,
+        }
+    _write_down(work, commit, by)
     work.durations["data"] = time.perf_counter() - start
     return work
+
+
+def _refuse_unmeasured(config: Config) -> None:
+    """Refuse criteria of what nobody measures."""
+    for criterion in config.criteria:
+        measurements.measurements[criterion.measurement.split(".")[0]]
 
 
 @clean()
@@ -100,11 +194,15 @@ def execute(work: Work, stages: tuple[Stage, ...] = STAGES) -> None:
     Whatever ends it early is written to `failure.json`, so that the run can be judged (as an error) and
     reported all the same, and then goes on its way.
     """
+    with environment.deterministic():
+        _go_through(work, stages)
+
+
+def _go_through(work: S, stages: Sequence[tuple[str, Callable[[S], None]]]) -> None:
     try:
-        with environment.deterministic():
-            for name, stage in stages:
-                with _timed(work, name):
-                    stage(work)
+        for name, stage in stages:
+            with _timed(work, name):
+                stage(work)
     except BaseException as error:
         _write_failure(work, name, error)
         if isinstance(error, OSError):
@@ -113,14 +211,14 @@ def execute(work: Work, stages: tuple[Stage, ...] = STAGES) -> None:
 
 
 @contextmanager
-def _timed(work: Work, name: str) -> Iterator[None]:
+def _timed(work: Started, name: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     work.durations[name] = work.durations.get(name, 0.0) + time.perf_counter() - start
-    work.run.write_json("stages.json", {"duration_s": work.durations})
+    work.run.write_json("stages.json", {"duration_s": work.durations, "taken_from": work.taken_from})
 
 
-def _write_failure(work: Work, stage: str, error: BaseException) -> None:
+def _write_failure(work: Started, stage: str, error: BaseException) -> None:
     foreseen = isinstance(error, HarnessError)
     interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
     values = {
@@ -135,38 +233,42 @@ def _write_failure(work: Work, stage: str, error: BaseException) -> None:
         work.progress.warn(f"{work.run.path} cannot be written to; the failure is told here alone")
 
 
-def _pixels(images: datasets.Bytes, device: torch.device) -> Tensor:
+def _pixels(images: datasets.Bytes, device: torch.device) -> torch.Tensor:
     """uint8 [n, pixels] as float32 in [0, 1] on the device."""
-    pixels: Tensor = torch.from_numpy(images.copy()).to(device).float()
+    import torch
+
+    pixels: torch.Tensor = torch.from_numpy(images.copy()).to(device).float()
     return pixels.div_(255)
 
 
-def _provenance(work: Work, commit: str) -> Provenance:
-    dataset = work.dataset
-    with environment.deterministic() as flags:
-        return Provenance(
-            run_id=work.run.path.name,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            commit=commit,
-            branch=environment.branch(),
-            dirty=environment.dirty(),
-            command=environment.command(),
-            versions=environment.versions(),
-            device=environment.describe_device(work.device),
-            platform=environment.machine(),
-            dataset={
-                "name": dataset.name,
-                "asked": work.config.data.dataset,
-                "source": dataset.source,
-                "sha256": dataset.sha256 or {"arrays": dataset.digest},
-                "train": len(dataset.train_images),
-                "test": len(dataset.test_images),
-                "classes": list(dataset.classes),
-                "shape": list(dataset.shape),
-                "notice": dataset.notice,
-            },
-            flags=flags,
-            variables=environment.variables(),
-            code=environment.code_digest(),
-            gate=environment.gate_digest(),
-        )
+def _write_down(started: Started, commit: str, by: Mapping[str, Any]) -> None:
+    """`config.toml` and `environment.json`; `by` is what computes: versions, device, platform and flags."""
+    dataset, run = started.dataset, started.run
+    provenance = Provenance(
+        run_id=run.path.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        commit=commit,
+        branch=environment.branch(),
+        dirty=environment.dirty(),
+        command=environment.command(),
+        dataset={
+            "name": dataset.name,
+            "asked": started.config.data.dataset,
+            "source": dataset.source,
+            "sha256": dict(dataset.sha256) or {"arrays": dataset.digest},
+            "train": len(dataset.train_images),
+            "test": len(dataset.test_images),
+            "classes": list(dataset.classes),
+            "shape": list(dataset.shape),
+            "notice": dataset.notice,
+        },
+        variables=environment.variables(),
+        code=environment.code_digest(),
+        gate=environment.gate_digest(),
+        **by,
+    )
+    try:
+        run.write_config(started.config)
+        run.write_provenance(provenance)
+    except OSError as error:
+        raise OutputError(f"{run.path}: cannot be written to ({error}); free the place") from None

@@ -1,26 +1,26 @@
-"""What the stages of one run share, and whom they tell how far they are."""
+"""What the stages of one run share."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from harness import environment
-from harness.artifacts import Cache, RunDirectory
 from harness.config import Config
-from harness.datasets import Dataset
 from harness.errors import MemoryExhausted
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
-from harness.records import Epoch
+from harness.pipeline.started import Epochs as Epochs
+from harness.pipeline.started import Progress as Progress
+from harness.pipeline.started import Silence as Silence
+from harness.pipeline.started import Started
 from harness.samples import Selection
 
-Epochs = tuple[Epoch, ...]
 T = TypeVar("T")
 
 NO_MEMORY = re.compile(
@@ -33,64 +33,25 @@ SMALLER = 8
 """By what a chunk is divided when memory was exhausted."""
 
 
-class Progress(Protocol):
-    """Whoever tells the user how far the work is."""
-
-    def say(self, text: str) -> None:
-        """A line."""
-
-    def warn(self, text: str) -> None:
-        """A line that must not be overlooked."""
-
-    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
-        """The same epochs, shown as they pass; each a record for every network that is trained."""
-
-
-class Silence:
-    """Tells nobody anything."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
-
-    def warn(self, text: str) -> None:
-        """Nothing."""
-
-    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:  # noqa: ARG002
-        """The epochs."""
-        return epochs
-
-
-@dataclass
-class Work:
-    """What the stages of one run share.
+@dataclass(kw_only=True)
+class Work(Started):
+    """What the stages of one run share, beside what any run has that was started.
 
     Attributes:
-        config: The configuration.
         device: Where to compute.
-        dataset: The data, on disk's terms.
-        run: The run directory.
-        cache: Finished stages of earlier runs.
-        progress: Whom to tell.
         train_images: float32 [n, pixels], in [0, 1], on the device.
         test_images: float32 [t, pixels], likewise.
         networks: The trained network of each seed.
         selection: The chosen samples.
-        durations: Seconds by stage.
         looks: The sizes, in samples a class, at which the numbers may be looked at.
         look: Which of them is being looked at.
     """
 
-    config: Config
     device: torch.device
-    dataset: Dataset
-    run: RunDirectory
-    cache: Cache
-    progress: Progress
     train_images: Tensor
     test_images: Tensor
     networks: dict[int, PixelClassifier] = field(default_factory=dict)
     selection: Selection | None = None
-    durations: dict[str, float] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
     look: int = 0
 

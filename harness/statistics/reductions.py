@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from harness.records import Floats, Ints
 from harness.statistics.resampling import (
@@ -91,6 +90,8 @@ def _ratio(values: Floats, strata: Ints | None, how: Resampling) -> Reduced:
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
     """Wilson's interval of a share of n (Wilson 1927)."""
+    from scipy import special  # a report needs none of it, and it takes half a second to import
+
     z = float(special.ndtri((1 + confidence) / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from harness.records import Floats, Ints
 
@@ -135,14 +134,23 @@ def intervals(
     levels = np.tile([[tail], [1 - tail]], len(estimates))
     if kind == "bca":
         under = ((resampled < estimates).mean(axis=0) + (resampled <= estimates).mean(axis=0)) / 2
-        levels = _corrected(levels, np.asarray(special.ndtri(under)), np.asarray(acceleration))
+        levels = _corrected(levels, under, np.asarray(acceleration))
     ordered = np.sort(resampled, axis=0)
     low, high = (_quantiles(ordered, row) for row in levels)
     return Intervals(estimates, low, high, resampled.std(axis=0, ddof=1))
 
 
-def _corrected(levels: Floats, bias: Floats, acceleration: Floats) -> Floats:
-    """The levels that BCa takes in place of the nominal ones: float64 [2, columns]."""
+def _corrected(levels: Floats, under: Floats, acceleration: Floats) -> Floats:
+    """The levels that BCa takes in place of the nominal ones: float64 [2, columns].
+
+    Args:
+        levels: The nominal ones, float64 [2, columns].
+        under: The share of resamples under the estimate, float64 [columns].
+        acceleration: float64 [columns].
+    """
+    from scipy import special  # a report needs none of it, and it takes half a second to import
+
+    bias = np.asarray(special.ndtri(under))
     moved = bias + special.ndtri(levels)
     with np.errstate(invalid="ignore"):
         pole = 1 - acceleration * moved

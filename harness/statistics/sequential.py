@@ -7,7 +7,6 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import special
 
 _NODES = 100
 """Of the rule that integrates over a look; 400 give the same ten digits of a confidence."""
@@ -47,7 +46,7 @@ def look_confidence(sizes: Sequence[int], confidence: float) -> float:
 def _pocock(sizes: tuple[float, ...], confidence: float) -> float:
     """Of two sizes or more, in order. Every measurement of a run asks the same."""
     # the reach of one look is too short; Bonferroni's is long enough
-    from scipy import optimize  # only where looks were planned
+    from scipy import optimize, special  # only where looks were planned
 
     shortest, longest = (float(special.ndtri(1 - (1 - confidence) / 2 / n)) for n in (1, len(sizes)))
     reach = optimize.brentq(lambda reach: chance_within(sizes, reach) - confidence, shortest, longest)
@@ -74,6 +73,8 @@ def chance_within(sizes: Sequence[float], reach: float) -> float:
         walked, mass = further, (kernel @ mass) * weights * reach * np.sqrt(size)
     if len(sizes) == 1:
         return float(mass.sum())
+    from scipy import special  # a report needs none of it, and it takes half a second to import
+
     bound, spread = reach * np.sqrt(sizes[-1]), np.sqrt(sizes[-1] - sizes[-2])
     stays = special.ndtr((bound - walked) / spread) - special.ndtr((-bound - walked) / spread)
     return float(mass @ stays)

@@ -1,0 +1,64 @@
+"""A run that has a directory, before anything is computed, and whom it tells how far it is; without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.artifacts import Cache, RunDirectory
+from harness.config import Config
+from harness.datasets import Dataset
+from harness.records import Epoch
+
+Epochs = tuple[Epoch, ...]
+
+
+class Progress(Protocol):
+    """Whoever tells the user how far the work is."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+
+    def warn(self, text: str) -> None:
+        """A line that must not be overlooked."""
+
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:
+        """The same epochs, shown as they pass; each a record for every network that is trained."""
+
+
+class Silence:
+    """Tells nobody anything."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Nothing."""
+
+    def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:  # noqa: ARG002
+        """The epochs."""
+        return epochs
+
+
+@dataclass(kw_only=True)
+class Started:
+    """A run that was not refused.
+
+    Attributes:
+        config: The configuration.
+        dataset: The data, on disk's terms.
+        run: The run directory.
+        cache: Finished stages of earlier runs.
+        progress: Whom to tell.
+        durations: Seconds by stage.
+        taken_from: The id of the run that computed everything; None where this one does.
+    """
+
+    config: Config
+    dataset: Dataset
+    run: RunDirectory
+    cache: Cache
+    progress: Progress
+    durations: dict[str, float] = field(default_factory=dict)
+    taken_from: str | None = None
