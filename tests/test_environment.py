@@ -252,8 +252,9 @@ def test_threads_are_no_part_of_a_gpus_key(monkeypatch: pytest.MonkeyPatch) -> N
 def test_torch_is_asked_for_the_device_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """In a process that has torch, the device is certainly the CPU where torch chooses it."""
     for present in (False, True):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda present=present: present)
-        assert environment.is_cpu(name) is (name == "cpu" or (name == "auto" and not present))
+        chosen = torch.device("cuda" if present else "cpu")
+        monkeypatch.setattr(environment, "choose_device", lambda name, tell, chosen=chosen: chosen)
+        assert environment.is_cpu(name) is (name != "cuda" and not present)
 
 
 @pytest.mark.parametrize("sign", [None, "dev/nvidia0", "dev/nvidiactl", "dev/dxg", "dev/kfd", "dev/nvmap"])

@@ -82,7 +82,7 @@ def is_as_written(model: nn.Module) -> bool:
         len({(one.dtype, one.device) for one in parameters}) == 1
         and parameters[0].dtype in (torch.float32, torch.float64)
         # tied layers and layers that stand in two places share their numbers
-        and len({_store(one) for one in parameters}) == len(parameters)
+        and len({one.untyped_storage()._cdata for one in parameters}) == len(parameters)
         and len(parameters) == 2 * sum(type(part) is nn.Linear for part in _occurring(model))
     )
 
@@ -96,11 +96,6 @@ def is_trainable_as_written(model: nn.Module) -> bool:
         and not one.is_inference()
         for one in model.parameters()
     )
-
-
-def _store(parameter: Tensor) -> int:
-    """Where its numbers lie; a tensor that wraps another has no store of its own, and is itself."""
-    return parameter.untyped_storage().data_ptr() or id(parameter)
 
 
 def _occurring(model: nn.Module) -> list[nn.Module]:
