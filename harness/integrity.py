@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.models import PixelClassifier, largest
-from harness.sparse.structure import few, structure_of
+from harness.sparse.structure import some_of, structure_of
 
 STEP = 1e-7
 """The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
@@ -119,7 +119,7 @@ class _Split:
         self.model: Any = model
         self.linear = structure_of(model) is not None
         if self.linear and len(images):
-            some = images[few(len(images))]
+            some = some_of(images)
             ours, true = self._rest(self.of(some) + self.offset), model(some)
             self.linear = torch.allclose(ours, true, rtol=1e-9, atol=1e-9, equal_nan=True)
 

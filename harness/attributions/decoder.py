@@ -12,7 +12,7 @@ from harness.attributions.method import CHUNK_SIZE, register
 from harness.attributions.points import chunks_of
 from harness.errors import InputError
 from harness.models import PixelClassifier
-from harness.sparse.structure import few, slope
+from harness.sparse.structure import slope, some_of
 
 
 def decoder_sensitivity(
@@ -79,7 +79,7 @@ def _refuse_unless_of_codes(model: PixelClassifier, images: Tensor) -> None:
             f"the decoder's methods need a PixelClassifier, an autoencoder and a classifier on its codes "
             f"(got {type(model).__name__}); name other methods"
         )
-    some = images[few(len(images))]
+    some = some_of(images)
     with torch.no_grad():
         given, parts = model(some), model.classifier(model.autoencoder.encode(some))
     if not torch.allclose(given, parts, rtol=1e-4, atol=1e-5 * float(parts.abs().max() if len(some) else 0)):

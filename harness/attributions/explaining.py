@@ -13,7 +13,7 @@ from harness import environment, inputs, integrity, state
 from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, known_to
 from harness.attributions.method import methods as registered
 from harness.config import ATTRIBUTION_METHODS
-from harness.sparse.structure import few
+from harness.sparse.structure import some_of
 from harness.state import clean
 
 
@@ -106,8 +106,8 @@ def is_repeatable(
 
     Arguments as in `attribute`. A method that draws from a generator of its own making is not.
     """
-    chosen = few(len(images))
-    first, second = (attribute(model, images[chosen], targets[chosen], name, settings) for _ in range(2))
+    chosen = some_of(images), some_of(targets)
+    first, second = (attribute(model, *chosen, name, settings) for _ in range(2))
     return all(
         one is other or (one is not None and other is not None and torch.equal(_bits(one), _bits(other)))
         for one, other in ((first.own, second.own), (first.sensitivity, second.sensitivity))

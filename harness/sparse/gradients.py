@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models import largest
-from harness.sparse.structure import Structure, agree, few, holds, slope, structure_of
+from harness.sparse.structure import Structure, agree, holds, slope, some_of, structure_of
 
 POINTS = {"cpu": 1024, "cuda": 65536}
 """Points that are computed at once: what fits the caches of a core, what fills a GPU."""
@@ -43,8 +43,7 @@ def believed(model: nn.Module, images: Tensor, targets: Tensor) -> Structure | N
     structure = structure_of(model)
     if structure is None or not len(images):
         return structure
-    places = few(len(images))
-    images, targets = images[places], targets[places]
+    images, targets = some_of(images), some_of(targets)
     plain = slope(model, images, targets)
     if not bool(plain.isfinite().all()):  # of weights that are no numbers, autograd shows every one
         return None

@@ -221,6 +221,18 @@ def _without_top_k(work: Work) -> None:
 
 
 @contextmanager
+def _one_generator() -> Iterator[None]:
+    def one(_seed: int, purpose: str) -> int:
+        return stream(0, purpose)
+
+    with (
+        mock.patch("harness.pipeline.networks.stream", one),
+        mock.patch("harness.pipeline.work.stream", one),
+    ):
+        yield
+
+
+@contextmanager
 def _dropout_on() -> Iterator[None]:
     def act(work: Work) -> None:
         for network in work.networks.values():
@@ -532,6 +544,15 @@ FAULTS: tuple[Fault, ...] = (
         ("attribution_copies", *INTEGRITY),
     ),
     Fault("criterion-skipped", "a criterion's test skipped", _skipped, ("agreement",)),
+    Fault(
+        "one-generator",
+        "one generator for all seeds: three seeds that are one network",
+        _one_generator,
+        ("accuracy", "agreement"),
+        flags={"seeds": "0,1,2", "epochs": 1, "classifier_epochs": 1},
+        trains=True,
+        breaks=True,
+    ),
     Fault(
         "diverged",
         "a training that diverged",

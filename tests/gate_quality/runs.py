@@ -84,7 +84,7 @@ def judged(
 ) -> Result:
     """A run in this process, and its verdict."""
     torch.set_num_threads(1)
-    asked = {**FLAGS, **flags, "output": output, "seeds": ",".join(map(str, seeds))}
+    asked = {**FLAGS, "seeds": ",".join(map(str, seeds)), **flags, "output": output}
     settings = configuration.load(flags=asked, folder=output.parent)
     with plant:
         work = pipeline.prepare(settings, Silence())
