@@ -19,6 +19,9 @@ from harness.errors import InputError
 SLACK = 1e-6
 """By how much a pixel may lie outside [0, 1]: what rounding does to an image that was scaled."""
 
+NOISE = 1.0
+"""By how much where an image may be perturbed: more than noise does, less than bytes that were not scaled."""
+
 
 def images_of(values: Any, model: nn.Module) -> Tensor:
     """Images as the model takes them, in its own type and on its device, without a graph.
@@ -46,16 +49,20 @@ def images_of(values: Any, model: nn.Module) -> Tensor:
     return _batch(_like(images, model), "images", _width(model))
 
 
-def refuse_unscaled(images: Tensor) -> None:
-    """Refuse images (float [n, ...]) that are not in [0, 1], as far as rounding allows.
+def refuse_unscaled(images: Tensor, beyond: float = SLACK) -> None:
+    """Refuse images (float [n, ...]) that are not in [0, 1].
+
+    Args:
+        images: float [n, ...].
+        beyond: By how much a pixel may lie outside all the same.
 
     Raises:
-        InputError: a pixel is NaN, or lies outside.
+        InputError: a pixel is NaN, or lies further outside.
     """
-    if not len(images):
+    if not images.numel():
         return
     low, high = images.min().item(), images.max().item()
-    if not (low >= -SLACK and high <= 1 + SLACK):  # NaN too
+    if not (low >= -beyond and high <= 1 + beyond):  # NaN too
         raise InputError(
             f"images must be in [0, 1] (got {low:.4g} to {high:.4g}); divide bytes by 255, and put any other "
             "normalisation into the model"

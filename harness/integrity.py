@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from harness.models import PixelClassifier, largest
 from harness.sparse.structure import some_of, structure_of
+from harness.state import clean
 
 STEP = 1e-7
 """The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
@@ -40,6 +41,7 @@ Identity = Callable[..., Tensor]
 method's own map with each direction must be (float64 [n, directions])."""
 
 
+@clean()
 def errors(
     model: nn.Module,
     images: Tensor,
@@ -94,6 +96,7 @@ def _median(values: Tensor) -> Tensor:
     return torch.where(values.isnan().any(dim=1), torch.nan, middle)
 
 
+@clean()
 def prediction_errors(model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
     """How far stored logits are from what the model gives, relative to their largest: float64 [n].
 

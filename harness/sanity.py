@@ -23,6 +23,7 @@ from harness import environment
 from harness.models import largest
 from harness.sparse import gradients as sparse
 from harness.sparse.structure import Structure
+from harness.state import clean
 
 STEPS = 40
 """A curve's steps: 2.5 % of all pixels each, rounded to whole pixels."""
@@ -34,6 +35,7 @@ Explain = Callable[[Tensor, Tensor], Tensor]
 """`(images, targets) -> maps`, in the method's own space."""
 
 
+@clean()
 def curves(
     model: nn.Module,
     images: Tensor,
@@ -133,6 +135,7 @@ def _logits_of(h: Tensor, k: int, layers: list[nn.Linear]) -> Tensor:
     return result
 
 
+@clean()
 def max_sensitivity(
     explain: Explain,
     images: Tensor,

@@ -13,6 +13,7 @@ from harness.attributions.points import chunks_of
 from harness.errors import InputError
 from harness.models import PixelClassifier
 from harness.sparse.structure import slope, some_of
+from harness.state import clean
 
 
 def decoder_sensitivity(
@@ -50,6 +51,7 @@ def decoder_reconstruction(
     return _through_decoder(model, images, targets, lambda z, _slope: z, chunk_size)
 
 
+@clean()
 def _through_decoder(
     model: PixelClassifier,
     images: Tensor,
@@ -74,15 +76,16 @@ def _refuse_unless_of_codes(model: PixelClassifier, images: Tensor) -> None:
     Raises:
         InputError: it has no autoencoder and classifier, or gives other logits than they.
     """
-    if not all(hasattr(model, name) for name in ("autoencoder", "classifier")):
+    parts = getattr(model, "autoencoder", None), getattr(model, "classifier", None)
+    if parts[1] is None or not all(hasattr(parts[0], name) for name in ("encode", "atoms")):
         raise InputError(
             f"the decoder's methods need a PixelClassifier, an autoencoder and a classifier on its codes "
             f"(got {type(model).__name__}); name other methods"
         )
     some = some_of(images)
     with torch.no_grad():
-        given, parts = model(some), model.classifier(model.autoencoder.encode(some))
-    if not torch.allclose(given, parts, rtol=1e-4, atol=1e-5 * float(parts.abs().max() if len(some) else 0)):
+        given, coded = model(some), model.classifier(model.autoencoder.encode(some))
+    if not torch.allclose(given, coded, rtol=1e-4, atol=1e-5, equal_nan=True):
         raise InputError(
             "the decoder's methods explain the classifier on the codes, and this model computes something "
             "else (a forward or a hook of its own); name other methods"

@@ -43,7 +43,7 @@ def attribute(
 
     Args:
         model: Images to logits.
-        images: float32 [n, pixels]; `inputs.images_of` says what else is taken.
+        images: float32 [n, pixels], in [0, 1] but for noise; `inputs.images_of` says what else is taken.
         targets: int64 [n], the class explained of each image; likewise `inputs.classes_of`.
         name: A registered method.
         settings: The method's settings by name; those it does not know are not for it.
@@ -58,6 +58,7 @@ def attribute(
     method, place, model = registered[name], _place_of(images), inputs.outside_inference(model)
     with state.evaluation(model):
         images, targets = _batch(model, images, targets)
+        inputs.refuse_unscaled(images, beyond=inputs.NOISE)
         maps = _attributed(method, model, images, targets, settings or {})
     sensitivity = None if maps.sensitivity is None else maps.sensitivity.to(place)
     return Maps(maps.own.to(place), sensitivity, maps.space)
@@ -119,6 +120,7 @@ def _bits(maps: Tensor) -> Tensor:
     return maps.nan_to_num(nan=torch.finfo(maps.dtype).max)
 
 
+@clean()
 def identity_errors(
     model: nn.Module,
     images: Tensor,

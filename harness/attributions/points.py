@@ -11,6 +11,7 @@ from harness import integrity, state
 from harness.attributions.method import CHUNK_SIZE, register
 from harness.sparse import gradients as sparse
 from harness.sparse.structure import slope
+from harness.state import clean
 
 
 def midpoints(steps: int) -> tuple[Tensor, Tensor]:
@@ -92,6 +93,7 @@ def smoothgrad(
     return _mean_gradient(model, images, targets, torch.ones(smoothgrad_samples), noise, weights, chunk_size)
 
 
+@clean()
 def _mean_gradient(
     model: nn.Module,
     images: Tensor,
@@ -106,19 +108,20 @@ def _mean_gradient(
     Through `sparse.gradients` where the model has that structure, and is held against it; otherwise by
     autograd point by point.
     """
-    total = torch.zeros_like(images)
-    scales, weights = scales.to(images), weights.to(images)
-    shifts = None if shifts is None else shifts.to(images)
+    at_images = shifts is None and scales.tolist() == weights.tolist() == [1.0]
+    points = scales.to(images), None if shifts is None else shifts.to(images), weights.to(images)
+    chunks, maps = list(chunks_of(images, targets, chunk_size)), torch.zeros_like(images)
     with state.evaluation(model):
-        chunks = chunks_of(images, targets, chunk_size)
-        structure = sparse.believed(model, images, targets)
+        structure = sparse.structure_of(model)
+        # what was computed at the images is held against autograd as it is
+        if structure is not None and (at_images or sparse.proven(model, structure, images, targets)):
+            for chunk in chunks:
+                maps[chunk] = sparse.mean_gradient(structure, images[chunk], targets[chunk], *points)
+            if not at_images or sparse.proven(model, structure, images, targets, maps):
+                return maps
         for chunk in chunks:
-            part = images[chunk], targets[chunk], scales, shifts, weights
-            if structure is not None:
-                total[chunk] = sparse.mean_gradient(structure, *part)
-            else:
-                total[chunk] = _by_autograd(model, *part)
-    return total
+            maps[chunk] = _by_autograd(model, images[chunk], targets[chunk], *points)
+    return maps
 
 
 def _by_autograd(

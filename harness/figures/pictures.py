@@ -120,6 +120,8 @@ def explanation(
     """
     names = list(maps)
     picture = array_of(image).reshape(shape)
+    if picture.dtype == np.uint8:
+        picture = picture / 255
     flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
     with themed():
         figure = Figure(figsize=(1.62 * (len(names) + 1), 5.0))

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.models import largest
-from harness.sparse.structure import Structure, agree, holds, slope, some_of, structure_of
+from harness.sparse.structure import Structure, agree, holds, slope, some_of
+from harness.sparse.structure import structure_of as structure_of
 
 POINTS = {"cpu": 1024, "cuda": 65536}
 """Points that are computed at once: what fits the caches of a core, what fills a GPU."""
@@ -41,15 +42,33 @@ def believed(model: nn.Module, images: Tensor, targets: Tensor) -> Structure | N
         targets: int64 [n], the classes y.
     """
     structure = structure_of(model)
-    if structure is None or not len(images):
-        return structure
-    images, targets = some_of(images), some_of(targets)
-    plain = slope(model, images, targets)
+    return structure if structure is not None and proven(model, structure, images, targets) else None
+
+
+def proven(
+    model: nn.Module, structure: Structure, images: Tensor, targets: Tensor, gradients: Tensor | None = None
+) -> bool:
+    """Whether a structure gives a model's gradients, as autograd has them, at a few of the images.
+
+    Args:
+        model: Images to logits, in evaluation mode.
+        structure: What it seems to be.
+        images: float [n, pixels].
+        targets: int64 [n], the classes y.
+        gradients: What the structure gives at the images, float [n, pixels]; computed if left out.
+    """
+    if not len(images):
+        return True
+    some, classes = some_of(images), some_of(targets)
+    plain = slope(model, some, classes)
     if not bool(plain.isfinite().all()):  # of weights that are no numbers, autograd shows every one
-        return None
-    one = images.new_ones(1)
-    fast = mean_gradient(structure, images, targets, one, None, one)
-    return structure if holds(agree(fast, plain), lambda: structure.undecided(images)) else None
+        return False
+    if gradients is None:
+        one = some.new_ones(1)
+        fast = mean_gradient(structure, some, classes, one, None, one)
+    else:
+        fast = some_of(gradients)
+    return holds(agree(fast, plain), lambda: structure.undecided(some))
 
 
 @torch.no_grad()
