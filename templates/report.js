@@ -170,7 +170,12 @@ const gallery = (view) => {
       form.class.value = form.kind.value = "";
       arrange();
     }
-    card.scrollIntoView({ block: "center" });
+    // cards that were never shown get their true heights when they come into sight, which moves the others
+    const centre = (frames) => {
+      card.scrollIntoView({ block: "center" });
+      if (frames) requestAnimationFrame(() => centre(frames - 1));
+    };
+    centre(2);
   };
   arrange();
   return reveal;

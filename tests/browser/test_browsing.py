@@ -274,14 +274,14 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
 
 
 def at_sight(page: Page, card: str) -> None:
-    """The card is in the window, and nothing lies over its middle."""
+    """The card comes into the window, and nothing lies over its middle then."""
     expect(page.locator(f"#{card}")).to_be_in_viewport()
     script = """card => {
       const box = document.getElementById(card).getBoundingClientRect();
       const there = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
       return there !== null && there.closest("li") === document.getElementById(card);
     }"""
-    assert page.evaluate(script, card)
+    page.wait_for_function(script, arg=card, timeout=10_000)
 
 
 def test_a_samples_address_shows_it(visit: Open, page: Page, finished_run: RunDirectory) -> None:
