@@ -73,3 +73,8 @@ class Adam:
             eps=EPSILON,
             maximize=False,
         )
+
+
+def copy_of(weight: Tensor) -> Tensor:
+    """A contiguous copy of a weight, to be trained."""
+    return weight.detach().clone(memory_format=torch.contiguous_format)

@@ -21,6 +21,7 @@ from harness.errors import CheckpointError, TrainingDiverged
 from harness.models import KSparseAutoencoder
 from harness.records import Epoch, Training
 from harness.sparse import training as sparse
+from harness.sparse.classifier import ClassifierTraining
 from harness.sparse.proof import classifies_like, reconstructs_like
 from harness.sparse.structure import is_rectifier_network, is_sparse_autoencoder
 from harness.state import clean, evaluation, stepwise
@@ -110,7 +111,7 @@ def train_classifier(
                 stack = stacked.train_classifiers([model], z[None], y, [generator], **recipe)
                 return (epoch for (epoch,) in stack)
             if classifies_like(model, z, y):
-                state = sparse.ClassifierTraining(model, z, y, learning_rate)
+                state = ClassifierTraining(model, z, y, learning_rate)
                 return _epochs("classifier", model, epochs, batches, state.step, state.store)
 
         def losses(batch: Tensor) -> tuple[Tensor, int]:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from harness import datasets, environment
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.sparse import gradients, training
+from harness.sparse.classifier import ClassifierTraining, Masks
 from harness.sparse.structure import is_rectifier_network, structure_of
-from harness.sparse.training import AutoencoderTraining, ClassifierTraining, Masks
+from harness.sparse.training import AutoencoderTraining
 
 RATE = 0.01
 

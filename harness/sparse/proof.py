@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.models import KSparseAutoencoder
+from harness.sparse.classifier import ClassifierTraining
 from harness.sparse.structure import Structure, agree, holds, kinks, rectifier_layers
-from harness.sparse.training import AutoencoderTraining, ClassifierTraining
+from harness.sparse.training import AutoencoderTraining
 from harness.state import evaluation
 
 LOOKED_AT = 32
