@@ -153,7 +153,7 @@ def through_the_command(shared: Path, name: str, seed: int, flags: Mapping[str, 
     """A fault in a run of the real command, in a process of its own; its exit code counts."""
     fault = known_faults()[name]
     with output_of(shared, trains=fault.trains) as output:
-        asked = {**FLAGS, **fault.flags, **flags, "output": output, "seeds": seed}
+        asked = {**FLAGS, "seeds": seed, **fault.flags, **flags, "output": output}
         command = [sys.executable, "-m", "tests.gate_quality.planted", name, "validate", "--quiet"]
         for key, value in asked.items():
             command += [f"--{key.replace('_', '-')}", str(value)]
