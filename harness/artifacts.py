@@ -37,6 +37,7 @@ SCHEMA = 1
 """The schema version that JSON files bear; a file of a newer one is refused by name."""
 
 SEALS = "seals.json"
+UNREPEATABLE = "unrepeatable.json"
 
 Array = npt.NDArray[Any]
 

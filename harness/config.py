@@ -290,6 +290,10 @@ def load(
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
+    return _validated(values, origin)
+
+
+def _validated(values: Mapping[str, Any], origin: str) -> Config:
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
@@ -318,6 +322,18 @@ def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
         if value is not None:
             found[key] = tables[key], value
     return found
+
+
+def refuse_unfit(table: str, values: Mapping[str, Any]) -> None:
+    """Refuse values that a table of the configuration would; keys that it does not have are somebody else's.
+
+    Raises:
+        ConfigurationError: a value out of its bounds.
+    """
+    fields = Config.model_fields[table].annotation.model_fields  # type: ignore[union-attr]
+    known = {key: value for key, value in values.items() if key in fields}
+    if known:
+        _validated({table: known}, "the call")
 
 
 def refuse_absent(folders: Sequence[Path]) -> None:
@@ -353,7 +369,7 @@ def _explain(row: Any, origin: str) -> str:
         message = row["msg"].removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
     got = row["input"]
-    return f"{key}: {row['msg'][:1].lower()}{row['msg'][1:]} (got {got!r})"
+    return f"{key}: {row['msg'][:1].lower()}{row['msg'][1:]} (got {got!r:.120})"
 
 
 def _keys_beside(place: list[str]) -> list[str]:

@@ -65,6 +65,10 @@ class Dataset:
         return digest.hexdigest()
 
 
+DIM = 64
+"""A set without a single pixel as bright as this is on another scale than 0..255."""
+
+
 class _Unfit(Exception):
     """What was expected of a field, what was got, and the mend."""
 
@@ -206,8 +210,8 @@ def _images(value: object, known: Known) -> Bytes:
     low, high = int(array.min()), int(array.max())
     if low < 0 or high > 255:
         raise _Unfit(expected, f"{low}..{high}", "bring them to 0..255")
-    if high <= 1:
-        mend = "a pixel is divided by 255: multiply by it first"
+    if high < DIM:
+        mend = f"a pixel is divided by 255: {'multiply by it' if high <= 1 else 'bring them to 0..255'} first"
         raise _Unfit(expected, f"nothing above {high}", mend)
     return np.ascontiguousarray(array, dtype=np.uint8)
 

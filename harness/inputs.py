@@ -8,6 +8,8 @@ anything else.
 from __future__ import annotations
 
 import copy
+import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,8 @@ def images_of(values: Any, model: nn.Module) -> Tensor:
     Raises:
         InputError: no floats or bytes, or of another number of pixels.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model must be a torch.nn.Module (got {type(model).__name__})")
     images = _tensor(values, "images")
     if images.dtype == torch.uint8:
         images = images.to(torch.get_default_dtype()) / 255
@@ -67,6 +71,35 @@ def refuse_unscaled(images: Tensor, beyond: float = SLACK) -> None:
             f"images must be in [0, 1] (got {low:.4g} to {high:.4g}); divide bytes by 255, and put any other "
             "normalisation into the model"
         )
+
+
+def refuse_unscaled_to_train(images: Tensor) -> None:
+    """The same of images to train on, but for those that are no numbers: their loss tells at which step."""
+    if bool(images.sum().isfinite()):
+        refuse_unscaled(images)
+
+
+def recipe_of(epochs: Any, batch_size: Any, learning_rate: Any, generator: Any) -> tuple[int, int, float]:
+    """A training's epochs, batch size and learning rate, as plain numbers.
+
+    Raises:
+        InputError: they are none, or out of range; the generator is none of torch's on the CPU.
+    """
+    try:
+        found = operator.index(epochs), operator.index(batch_size), float(learning_rate)
+    except (TypeError, ValueError):
+        found = (-1, -1, -1.0)
+    if isinstance(learning_rate, str) or not (found[0] >= 0 and found[1] >= 1 and 0 <= found[2] < math.inf):
+        raise InputError(
+            "epochs must be a whole number from 0, batch_size one from 1, and learning_rate a number from 0 "
+            f"(got {epochs!r:.40}, {batch_size!r:.40}, {learning_rate!r:.40})"
+        )
+    if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
+        raise InputError(
+            f"generator must be a torch.Generator on the CPU (got {generator!r:.60}); "
+            "such as torch.Generator().manual_seed(0)"
+        )
+    return found
 
 
 def codes_of(values: Any, model: nn.Module) -> Tensor:
@@ -176,9 +209,8 @@ def _tensor(values: Any, what: str) -> Tensor:
     """
     if not isinstance(values, Tensor):
         try:
-            # a copy: arrays may be read-only, or run backwards
-            values = torch.from_numpy(np.array(values))
-        except (TypeError, ValueError, RuntimeError):
+            values = _of_array(values)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             raise InputError(f"{what} must be numbers of one shape (got {type(values).__name__})") from None
     values = values.detach()
     if values.layout != torch.strided:
@@ -187,6 +219,20 @@ def _tensor(values: Any, what: str) -> Tensor:
     values = values.clone() if values.is_inference() else values
     # how numbers lie in memory decides in which order they are added up
     return values.contiguous()  # type: ignore[no-any-return]
+
+
+def _of_array(values: Any) -> Tensor:
+    """A tensor of what numpy makes of the values, in numpy's own order of bytes."""
+    if np.ma.is_masked(values):
+        raise ValueError("masked")
+    if isinstance(values, list | tuple) and values and all(isinstance(one, Tensor) for one in values):
+        return torch.stack([one.detach().cpu() for one in values])
+    array = np.array(values)  # a copy: arrays may be read-only, or run backwards
+    if array.dtype == object:
+        array = np.array(array.tolist())
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
 
 
 def _like(inputs: Tensor, model: nn.Module) -> Tensor:

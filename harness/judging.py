@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.artifacts import RunDirectory, shipped
+from harness.artifacts import UNREPEATABLE, RunDirectory, shipped
 from harness.badges import badge, svg
 from harness.config import Config, Criterion
 from harness.criteria import announcements, overall
@@ -84,7 +84,7 @@ def judge(
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
         "announcements": announcements(config),
-        "unrepeatable": _unrepeatable(run, config),
+        "unrepeatable": run.read_json(UNREPEATABLE)["names"] if (run / UNREPEATABLE).is_file() else [],
         "seeds": list(config.seeds),
         "duration_s": stages | {"judging": seconds},
         "failure": failure,
@@ -99,19 +99,6 @@ def judge(
     if run.path.parent.name == "runs":
         run.link_latest()
     return values
-
-
-def _unrepeatable(run: RunDirectory, config: Config) -> list[str]:
-    """The methods that gave other maps when asked twice, of any seed; none where that is not known."""
-    found: dict[str, None] = {}
-    for seed in config.seeds:
-        for name in config.attribution.methods:
-            path = f"attributions/{name}.npz"
-            if (run.seed(seed) / path).is_file():
-                asked = run.seed(seed).read_arrays(path, only=("repeatable",))
-                if not asked.get("repeatable", True):
-                    found[name] = None
-    return list(found)
 
 
 def _own_tests(run: RunDirectory, config: Config) -> list[Verdict]:

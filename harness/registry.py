@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, NamedTuple, TypeVar
@@ -138,10 +139,16 @@ class Place(NamedTuple):
 
 
 def _place(function: object) -> Place | None:
-    """The place of a function; None of what has none of its own, such as a `functools.partial`."""
+    """The place of a function, of what a partial fills in, or of an object's type; None where it has none."""
+    if isinstance(function, functools.partial):
+        function = function.func
+    if callable(function) and not hasattr(function, "__qualname__"):
+        function = type(function)
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         return None
     scope = getattr(function, "__globals__", {}).get("__name__", module)
-    code = getattr(function, "__code__", None) if name.endswith("<lambda>") else None
+    # a notebook's cells have no file that stays
+    unnamed = name.endswith("<lambda>") and module != "__main__"
+    code = getattr(function, "__code__", None) if unnamed else None
     return Place(module, name, scope, (code.co_filename, code.co_firstlineno) if code else None)

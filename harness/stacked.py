@@ -107,7 +107,7 @@ class Stack:
     def __init__(
         self, models: Sequence[nn.Module], device: torch.device, form: Callable[[nn.Module], Any]
     ) -> None:
-        self.models, self.device = models, device
+        self.models, self.device, self.form_of = models, device, form
         self.form, *others = [form(model) for model in models]
         named = [dict(model.named_parameters()) for model in models]
         shapes = [{name: weight.shape for name, weight in one.items()} for one in named]
@@ -123,6 +123,19 @@ class Stack:
         """Each model's linear layer of that name on its own inputs [models, size, width]."""
         weight, bias = self.weights[f"{layer}.weight"], self.weights.get(f"{layer}.bias")
         return inputs @ weight if bias is None else torch.baddbmm(bias[:, None], inputs, weight)
+
+    def load(self) -> None:
+        """Take the models' weights, which somebody may have changed since `store`.
+
+        Raises:
+            TypeError, ValueError: they are of another form by now.
+        """
+        if any(self.form_of(model) != self.form for model in self.models):
+            raise ValueError("models of a stack must keep their form while they are trained")
+        with torch.no_grad():
+            for name, weights in self.weights.items():
+                for number, model in enumerate(self.models):
+                    weights[number].copy_(_turned(model.get_parameter(name)))
 
     @torch.no_grad()
     def store(self) -> None:
@@ -183,6 +196,8 @@ def _train(
     for model in stack.models:
         model.train()
     for epoch in range(1, epochs + 1):
+        if epoch > 1:
+            stack.load()
         start = time.perf_counter()
         orders = torch.stack([torch.randperm(n, generator=one, device="cpu") for one in generators])
         batches = orders.to(stack.device).split(batch_size, dim=1)

@@ -44,7 +44,8 @@ def _clean_torch(stack: ExitStack) -> None:
 
     # what is called inside may set these by calls that end with no block
     stack.callback(torch.set_default_dtype, torch.get_default_dtype())
-    stack.callback(_give_back, torch.get_default_device(), torch.get_num_threads())
+    before = torch.get_default_device(), torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    stack.callback(_give_back, *before, torch.is_anomaly_enabled())
     torch.set_default_dtype(torch.float32)
     stack.enter_context(torch.inference_mode(mode=False))
     stack.enter_context(torch.enable_grad())
@@ -56,26 +57,35 @@ def _clean_torch(stack: ExitStack) -> None:
     stack.enter_context(full_precision())
 
 
-def _give_back(device: torch.device, threads: int) -> None:
-    """The default device and the number of threads, where they are not what they were."""
+def _give_back(device: torch.device, threads: int, deterministic: int, anomaly: bool) -> None:
+    """What has no block of its own in torch, where it is not what it was."""
     import torch
 
     if torch.get_default_device() != device:
         torch.set_default_device(None if device.type == "cpu" else device)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+    if torch.get_deterministic_debug_mode() != deterministic:
+        torch.set_deterministic_debug_mode(deterministic)
+    if torch.is_anomaly_enabled() != anomaly:
+        torch.autograd.set_detect_anomaly(anomaly)
 
 
 @contextmanager
 def evaluation(model: nn.Module) -> Iterator[None]:
-    """A model in evaluation mode, its dropout off, and the mode of every part given back afterwards."""
+    """A model in evaluation mode, its dropout off; each part's mode, and what is frozen, given back after."""
     modes = [(module, module.training) for module in model.modules()]
+    frozen = [(one, one.requires_grad) for one in model.parameters()]
     model.eval()
     try:
         yield
     finally:
+        for parameter, trained in frozen:
+            parameter.requires_grad_(trained)
         for module, training in modes:
-            module.training = training
+            # by its own method, which may do more than set the mode; the parts of a part follow it
+            if module.training != training:
+                module.train(training)
 
 
 _END: Any = object()

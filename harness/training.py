@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import inputs, stacked
-from harness.errors import CheckpointError, TrainingDiverged
+from harness.errors import CheckpointError, InputError, TrainingDiverged
 from harness.models import KSparseAutoencoder
 from harness.records import Epoch, Training
 from harness.sparse import training as sparse
@@ -58,21 +58,28 @@ def train_autoencoder(
         InputError: images that cannot be meant, or nothing to train.
         TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
+    epochs, batch_size, learning_rate = inputs.recipe_of(epochs, batch_size, learning_rate, generator)
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
 
     @clean()
     def begin() -> Iterator[Epoch]:
         inputs.refuse_untrainable(model)
         x = inputs.images_of(images, model)
+        inputs.refuse_unscaled_to_train(x)
         batches = _batches(len(x), batch_size, generator)
         if is_sparse_autoencoder(model):
             if x.device.type != "cpu":
                 stack = stacked.train_autoencoders([model], x, [generator], **recipe)
                 return (epoch for (epoch,) in stack)
             if reconstructs_like(model, x):
-                state = sparse.AutoencoderTraining(model, x, learning_rate, bfloat16=bfloat16)
+                state, k = sparse.AutoencoderTraining(model, x, learning_rate, bfloat16=bfloat16), model.k
+
+                def load() -> None:
+                    _refuse_changed(is_sparse_autoencoder(model) and model.k == k)
+                    state.load()
+
                 step = lambda batch: (state.step(batch), 0)  # noqa: E731
-                return _epochs("autoencoder", model, epochs, batches, step, state.store, state.rest)
+                return _epochs("autoencoder", model, epochs, batches, step, state.store, state.rest, load)
 
         def losses(batch: Tensor) -> tuple[Tensor, int]:
             return F.mse_loss(model(x[batch]), x[batch]), 0
@@ -97,6 +104,7 @@ def train_classifier(
     Arguments, records and errors as in `train_autoencoder`; labels are one class a code, in any
     whole-number type.
     """
+    epochs, batch_size, learning_rate = inputs.recipe_of(epochs, batch_size, learning_rate, generator)
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
 
     @clean()
@@ -112,7 +120,13 @@ def train_classifier(
                 return (epoch for (epoch,) in stack)
             if classifies_like(model, z, y):
                 state = ClassifierTraining(model, z, y, learning_rate)
-                return _epochs("classifier", model, epochs, batches, state.step, state.store)
+
+                def load() -> None:
+                    dropped = [one.p for one in model if isinstance(one, torch.nn.Dropout)]
+                    _refuse_changed(is_rectifier_network(model) and dropped == state.dropped)
+                    state.load()
+
+                return _epochs("classifier", model, epochs, batches, state.step, state.store, load=load)
 
         def losses(batch: Tensor) -> tuple[Tensor, int]:
             logits = model(z[batch])
@@ -133,7 +147,8 @@ def _plain_step(
         losses: A batch's loss, and how many of its images are named rightly.
         learning_rate: Adam's.
     """
-    optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=learning_rate)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=learning_rate)
 
     @torch.enable_grad()
     def step(batch: Tensor) -> tuple[float, int]:
@@ -144,10 +159,13 @@ def _plain_step(
             for buffer, content in before:
                 buffer.copy_(content)
             return value, right
-        optimizer.zero_grad(set_to_none=True)
+        own = [(one, one.grad) for one in trained]
+        for one in trained:
+            one.grad = None
         loss.backward()
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for one, gradient in own:  # what the caller had gathered
+            one.grad = gradient
         return value, right
 
     return step
@@ -162,13 +180,17 @@ def _epochs(
     step: Callable[[Tensor], tuple[float, int]],
     store: Callable[[], None] = lambda: None,
     rest: Callable[[], None] = lambda: None,
+    load: Callable[[], None] = lambda: None,
 ) -> Iterator[Epoch]:
     """Epochs of steps that each tell their loss, and how many images they named rightly.
 
-    `store` writes the weights into the model after each epoch, broken off or not; `rest` follows a whole one.
+    `store` writes the weights into the model after each epoch, broken off or not; `rest` follows a whole one;
+    `load` takes what somebody made of the weights before the next.
     """
-    model.train()
+    _switch_to_training(model)
     for epoch in range(1, epochs + 1):
+        if epoch > 1:
+            load()
         start, total, n, right = time.perf_counter(), 0.0, 0, 0
         try:
             for number, batch in enumerate(batches(), start=1):
@@ -182,6 +204,33 @@ def _epochs(
         accuracy = right / n if stage == "classifier" else None
         yield Epoch(stage, epoch, total / n, accuracy, time.perf_counter() - start)
     model.eval()
+
+
+def _switch_to_training(model: nn.Module) -> None:
+    """Training mode, but for a part that is frozen and was put into evaluation: it stays as it is."""
+    kept = [
+        part
+        for part in model.modules()
+        if not part.training
+        and (own := list(part.parameters(recurse=False)))
+        and not any(one.requires_grad for one in own)
+    ]
+    model.train()
+    for part in kept:
+        part.eval()
+
+
+def _refuse_changed(as_it_was: bool) -> None:
+    """Refuse a model whose form was changed while it is trained; changed weights are taken.
+
+    Raises:
+        InputError: it was.
+    """
+    if not as_it_was:
+        raise InputError(
+            "the model was frozen, hooked or given other parts between two epochs of its training; "
+            "change it before, and train it in two calls"
+        )
 
 
 def _batches(n: int, size: int, generator: torch.Generator) -> Callable[[], tuple[Tensor, ...]]:

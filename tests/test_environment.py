@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import os
 import platform
 import random
@@ -597,135 +597,49 @@ def test_the_digest_is_that_of_the_source_not_of_the_place(
 # what a function does, by its sources
 
 
-PLUGIN = """
-import functools
-import math
-
-def plain(x, size=3, *, names=("a", None)):
-    return x
-
-def recursive():
-    def inner(x):
-        return inner(x - 1) if x else math.pi
-    return inner
-
-def factory(size):
-    def made(x):
-        return x * size
-    return made
-
-def with_module():
-    import math
-    def made(x):
-        return math.sqrt(x)
-    return made
-
-class Base:
-    def method(self):
-        return 1
-
-class Sub(Base):
-    def method(self):
-        return super().method()
-
-    def __call__(self, x):
-        return x
-
-def defaulted(x, values={}):
-    return x
-
-wrapped = functools.wraps(plain)(lambda *a: plain(*a))
-partial = functools.partial(plain, size=2)
-cached = functools.lru_cache(plain)
-"""
-
-
-@pytest.fixture
-def plugin(tmp_path: Path) -> Callable[[str], Any]:
-    """Loads a module of that text, from a file of its own."""
-
-    def load(text: str, name: str = "plugin") -> Any:
-        path = tmp_path / f"{name}.py"
-        path.write_text(text)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        exec(compile(text, str(path), "exec"), vars(module))  # past the cache of compiled files
-        return module
-
-    return load
-
-
 def same_twice(function: object) -> bool:
     return environment.source_digest(function) == environment.source_digest(function)
 
 
-def test_a_plain_function_is_told_by_its_file(plugin: Callable[[str], Any]) -> None:
-    """Its digest is the same in another process, and another once a byte of the file changes."""
-    told = [plugin(text).plain for text in (PLUGIN, PLUGIN, PLUGIN + "#")]
-    digests = []
-    for text, function in zip((PLUGIN, PLUGIN, PLUGIN + "#"), told, strict=True):
-        plugin(text)
-        digests.append(environment.source_digest(function))
-    assert digests[0] == digests[1] != digests[2]
-    module = plugin(PLUGIN)
-    for function in (module.recursive(), module.with_module(), module.Sub.method, module.wrapped):
-        assert same_twice(function)
+def own(values: list[int]) -> list[int]:
+    """A function of somebody's own."""
+    return values
 
 
-def test_what_holds_values_of_its_own_is_never_the_same(plugin: Callable[[str], Any]) -> None:
-    """A closure, a partial, an object, a method bound to one, a changeable default: no file tells these."""
-    module = plugin(PLUGIN)
-    held = (module.factory(3), module.partial, module.cached, module.Sub(), module.Sub().method)
-    for function in (*held, module.defaulted, print, exec_made(), 5):
-        assert not same_twice(function)
+class Own:
+    """An object that can be called."""
+
+    def __call__(self, values: list[int]) -> list[int]:
+        return values
+
+    def method(self, values: list[int]) -> list[int]:
+        """A bound method."""
+        return values
 
 
-def exec_made() -> Any:
-    """A function without a file, as a notebook has them."""
+def test_what_somebody_wrote_is_never_taken_for_the_same() -> None:
+    """What it calls and sees is not in its file: a function, a partial, an object, one without a file."""
     space: dict[str, Any] = {}
     exec("def made(x):\n    return x\n", space)
-    return space["made"]
-
-
-def test_defaults_are_told(plugin: Callable[[str], Any]) -> None:
-    """Functions of one line of a loop differ by their defaults alone."""
-    module = plugin("made = [lambda x, size=size: x * size for size in (2, 3)]\n")
-    one, other = map(environment.source_digest, module.made)
-    assert one != other
-    assert same_twice(module.made[0])
-
-
-def test_both_files_of_a_decorated_function_count(plugin: Callable[..., Any]) -> None:
-    """What it does is told by the decorator and by what it wraps."""
-    decorator = (
-        "import functools\n"
-        "def decorate(function):\n"
-        "    @functools.wraps(function)\n"
-        "    def wrapper(x):\n"
-        "        return function(x)\n"
-        "    return wrapper\n"
+    held = (
+        own,
+        functools.partial(own),
+        functools.lru_cache(own),
+        Own(),
+        Own().method,
+        space["made"],
+        print,
+        5,
     )
-    inner = "def inner(x):\n    return x\n"
-    digests = []
-    for outside, inside in (
-        (decorator, inner),
-        (decorator, inner),
-        (decorator + "#", inner),
-        (decorator, inner + "#"),
-    ):
-        function = plugin(outside, "outside").decorate(plugin(inside, "inside").inner)
-        digests.append(environment.source_digest(function))
-    assert digests[0] == digests[1]
-    assert len(set(digests)) == 3
+    for function in (*held, functools.wraps(environment.commit)(lambda: own([]))):
+        assert not same_twice(function)
 
 
 @pytest.mark.parametrize(
     "registry", [attributions.methods, measurements.measurements], ids=["maps", "measured"]
 )
 def test_all_that_is_shipped_can_be_taken_from_the_cache(registry: Any) -> None:
-    """None of it holds values that its file does not tell."""
+    """Its file tells all that a version of the harness does."""
     for entry in registry.values():
         parts = [getattr(entry, part, None) for part in ("maps", "sensitivity", "identity")]
         for function in filter(None, parts if any(parts) else [entry]):

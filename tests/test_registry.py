@@ -137,16 +137,24 @@ def test_a_borrowed_name_replaces_nothing(colours: Registry[Any]) -> None:
         functions.add("mine", mine)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: functools.partial(print), lambda: type("Callable", (), {"__call__": print})()]
-)
-def test_what_has_no_place_of_its_own_replaces_nothing(
+class Made:
+    """Something that can be called."""
+
+    def __call__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("make", [lambda: functools.partial(a_cell), Made], ids=["partial", "object"])
+def test_partials_and_objects_are_replaced_by_their_newer_versions(
     make: Callable[[], Any], colours: Registry[Any]
 ) -> None:
-    """Of a partial or an object nobody can tell whether it is the same again."""
-    colours.add("thing", make())
-    with pytest.raises(ConfigurationError, match="'thing' is registered twice; names must differ"):
-        colours.add("thing", make())
+    """A partial is placed by what it fills in, an object by its type; another's is refused."""
+    for _ in range(2):
+        newest = make()
+        colours.add("thing", newest)
+    assert colours["thing"] is newest
+    with pytest.raises(ConfigurationError, match="'thing' is registered twice"):
+        colours.add("thing", functools.partial(another_cell))
 
 
 SHIPPED: list[tuple[Registry[Any], Callable[[str], Callable[[Any], Any]]]] = [

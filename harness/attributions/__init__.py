@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
-from harness.attributions.explaining import Maps, attribute, explain, identity_errors, is_repeatable
+from harness.attributions.explaining import Maps, are_same, attribute, explain, identity_errors
 from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, methods, register
 from harness.attributions.points import (
     gradients,
@@ -20,6 +20,7 @@ __all__ = [
     "Maps",
     "Method",
     "Space",
+    "are_same",
     "attribute",
     "decoder_reconstruction",
     "decoder_sensitivity",
@@ -28,7 +29,6 @@ __all__ = [
     "gradients",
     "identity_errors",
     "integrated_gradients",
-    "is_repeatable",
     "methods",
     "midpoints",
     "noise_images",

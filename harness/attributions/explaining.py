@@ -10,10 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from harness import environment, inputs, integrity, state
-from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, known_to
+from harness.attributions.method import (
+    CHUNK_SIZE,
+    MapFunction,
+    Method,
+    Space,
+    known_to,
+    refuse_unknown_settings,
+)
 from harness.attributions.method import methods as registered
 from harness.config import ATTRIBUTION_METHODS
-from harness.sparse.structure import some_of
 from harness.state import clean
 
 
@@ -55,6 +61,7 @@ def attribute(
         ConfigurationError: no method of that name.
         InputError: images, targets or the method's maps are not what they must be.
     """
+    refuse_unknown_settings(settings or {}, [name])
     method, place, model = registered[name], _place_of(images), inputs.outside_inference(model)
     with state.evaluation(model):
         images, targets = _batch(model, images, targets)
@@ -86,7 +93,8 @@ def _attributed(
 
     def maps(function: MapFunction) -> Tensor:
         # whatever a method does to its inputs, to global settings or to generators, is its own
-        with clean(), environment.seeded(int(settings.get("noise_seed", 0))):
+        seeds = environment.seeded(int(settings.get("noise_seed", 0)))
+        with clean(), state.evaluation(model), seeds:
             found = function(model, images.clone(), targets.clone(), **known_to(function, settings))
         return inputs.maps_of(found, images, method.name)
 
@@ -99,19 +107,12 @@ def _attributed(
     return Maps(maps(method.maps), sensitivity, method.space)
 
 
-@clean()
-def is_repeatable(
-    model: nn.Module, images: Tensor, targets: Tensor, name: str, settings: Mapping[str, Any] | None = None
-) -> bool:
-    """Whether a method gives the same maps when it is asked twice, of a few of the images.
-
-    Arguments as in `attribute`. A method that draws from a generator of its own making is not.
-    """
-    chosen = some_of(images), some_of(targets)
-    first, second = (attribute(model, *chosen, name, settings) for _ in range(2))
+def are_same(first: Maps, second: Maps) -> bool:
+    """Whether two calls of a method gave the same maps to the bit."""
+    pairs = ((first.own, second.own), (first.sensitivity, second.sensitivity))
     return all(
         one is other or (one is not None and other is not None and torch.equal(_bits(one), _bits(other)))
-        for one, other in ((first.own, second.own), (first.sensitivity, second.sensitivity))
+        for one, other in pairs
     )
 
 
@@ -165,11 +166,12 @@ def explain(
         float32 [n, pixels] by method, without a graph, where the images were.
 
     Raises:
-        ConfigurationError: no method of that name.
+        ConfigurationError: no method of that name, or a setting that no method has, or out of range.
         InputError: images outside [0, 1], targets that are no classes, a model that is not one.
     """
     if isinstance(methods, str):
         methods = [methods]
+    refuse_unknown_settings(settings, methods)
     named, place = [registered[name] for name in methods], _place_of(images)
     model = inputs.outside_inference(model)
     with state.evaluation(model):

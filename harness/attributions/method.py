@@ -8,10 +8,11 @@ sensitivity map becomes a contribution by multiplying with (x - x0).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from harness import config
 from harness.errors import ConfigurationError
 from harness.registry import Registry, suggestion
 
@@ -104,3 +105,26 @@ def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> di
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
         return dict(settings)
     return {name: value for name, value in settings.items() if name in parameters}
+
+
+def refuse_unknown_settings(settings: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse settings that no registered method takes, and values that a configuration refuses.
+
+    Raises:
+        ConfigurationError: with a suggestion, or with the bounds.
+    """
+    parameters = [
+        one
+        for name, method in methods.items()
+        for function in (method.maps, method.sensitivity)
+        if function is not None
+        for one in inspect.signature(function).parameters.values()
+        if one.kind is not one.VAR_KEYWORD or name in names
+    ]
+    known = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY} | {"noise_seed"}
+    known |= {one.name for one in parameters if one.default is not one.empty}
+    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        for name in settings:
+            if name not in known:
+                raise ConfigurationError(f"unknown setting {name!r}: {suggestion(name, known)}")
+    config.refuse_unfit("attribution", settings)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.errors import InputError
 from harness.figures.charts import matrix
 from harness.figures.sprites import GREYS
 from harness.figures.theme import themed
@@ -118,7 +119,15 @@ def explanation(
         title: The figure's title.
         reconstruction: float [pixels].
     """
+    if not isinstance(maps, Mapping):
+        raise InputError(f"maps must be each method's by its name (got {type(maps).__name__})")
     names = list(maps)
+    for name, one in {"the image": image, **maps}.items():
+        if array_of(one).size != shape[0] * shape[1]:
+            raise InputError(
+                f"{name} must be one of {shape[0]} x {shape[1]} pixels (got {list(array_of(one).shape)}); "
+                "draw one sample of a batch at a time, and name its shape"
+            )
     picture = array_of(image).reshape(shape)
     if picture.dtype == np.uint8:
         picture = picture / 255

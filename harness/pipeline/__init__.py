@@ -154,10 +154,14 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     _refuse_unmeasured(config)
     device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
+    moving = False
     if dataset is None:
         # every seed's networks are judged on the same images, so what a loader draws follows none of them
         with environment.seeded(stream(0, "data")):
             dataset = datasets.load(config.data.dataset, config.data.data_dir)
+        if config.data.dataset not in computed.DATASETS:
+            with environment.seeded(stream(0, "data")):
+                moving = datasets.load(config.data.dataset, config.data.data_dir).digest != dataset.digest
     commit = environment.commit()
     work = Work(
         config=config,
@@ -177,6 +181,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
             "flags": flags,
         }
     _write_down(work, commit, by)
+    if moving:
+        work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
     work.durations["data"] = time.perf_counter() - start
     return work
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,13 +98,7 @@ def attribute(work: Work) -> None:
         folder = work.run.seed(seed)
         blank = untrained(work.config, images.shape[1], len(work.dataset.classes), seed).to(work.device)
         for name in named:
-            entry = _maps(work, network, seed, name, images, targets, selection)
-            share(entry, folder / "attributions")
-            if not entry.read_arrays(f"{name}.npz", only=("repeatable",))["repeatable"]:
-                work.progress.warn(
-                    f"seed {seed}: {name} is not repeatable: asked twice it gives other maps, so it draws "
-                    "from a generator of its own; let it draw from torch's or numpy's global one"
-                )
+            share(_maps(work, network, seed, name, images, targets, selection), folder / "attributions")
         for name in work.config.attribution.methods:
             share(_maps(work, blank, seed, name, images, targets, selection), folder / "untrained")
         codes = folder.read_arrays("codes.npz")
@@ -160,28 +156,27 @@ def _maps(
             "code": environment.code_digest(
                 "models", "attributions", "inputs", "environment", "sparse", "pipeline/explanations"
             ),
+            "space": method.space,
             "functions": [
-                (one.__qualname__, environment.source_digest(one))
-                for one in (method.maps, method.sensitivity)
-                if one is not None
+                environment.source_digest(one) for one in (method.maps, method.sensitivity) if one is not None
             ],
             "torch": torch.__version__,
             "device": environment.device_key(work.device),
         }
     )
 
+    def asked(used: Mapping[str, Any]) -> attributions.Maps:
+        return attributions.attribute(network, images, targets, name, used)
+
     def fill(made: Folder) -> None:
-        maps = within_memory(
-            work, name, settings, lambda used: attributions.attribute(network, images, targets, name, used)
-        )
+        maps = within_memory(work, name, settings, asked)
+        if not environment.ships(method.maps) and not attributions.are_same(maps, asked(settings)):
+            work.name_unrepeatable(name, "asked twice it gives other maps")
         arrays = {
             "maps": to_numpy(maps.own).astype(np.float32),
             "space": np.array(maps.space),
             "targets": to_numpy(targets),
             "indices": selection.indices,
-            "repeatable": np.array(
-                attributions.is_repeatable(network, images, targets, name, settings), dtype=np.bool_
-            ),
         }
         if maps.sensitivity is not None:
             arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)

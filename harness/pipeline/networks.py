@@ -16,7 +16,7 @@ from harness.artifacts import Folder, key_of, share
 from harness.config import Config
 from harness.errors import ConfigurationError, SeedsAlike
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, network_digest, stream, to_numpy, untrained
+from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained
 from harness.records import Epoch, Training
 
 Networks = Mapping[int, PixelClassifier]
@@ -63,6 +63,7 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
     how = engine(work.config, work.device)
     return {
         "seed": seed,
+        "touched": touched(),
         "engine": how,
         "stack": work.config.seeds if how == "stacked" else [seed],
         "model": work.config.model.model_dump(),
@@ -212,13 +213,15 @@ def _refuse_twins(work: Work) -> None:
     """Refuse seeds that are one network: they have no spread, and an interval for the recipe would be void.
 
     Raises:
-        SeedsAlike: two seeds have the same weights, or the same predictions of every test image.
+        SeedsAlike: two seeds have the same autoencoder, the same classifier, or the same predictions of every
+            test image.
     """
     found: dict[tuple[str, str], int] = {}
     for seed, network in work.networks.items():
         logits = work.run.seed(seed).read_arrays("predictions.npz", only=("logits",))["logits"]
         alike = {
-            "weights": network_digest(network),
+            "autoencoder": _weights_digest(network.autoencoder),
+            "classifier": _weights_digest(network.classifier),
             "predictions": hashlib.sha256(logits.tobytes()).hexdigest(),
         }
         for what, digest in alike.items():
@@ -228,6 +231,13 @@ def _refuse_twins(work: Work) -> None:
                     "say nothing of the recipe; look at what draws by seed, or name one seed"
                 )
             found[what, digest] = seed
+
+
+def _weights_digest(module: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + to_numpy(value).tobytes())
+    return digest.hexdigest()
 
 
 def _in_training(work: Work) -> Any:

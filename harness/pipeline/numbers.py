@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
 
 from harness import environment, measurements, statistics
-from harness.artifacts import Folder, RunDirectory, digest_of, key_of, share
+from harness.artifacts import UNREPEATABLE, Folder, RunDirectory, digest_of, key_of, share
+from harness.errors import RunError
 from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work, stream
 from harness.records import Estimate, Measurement
@@ -21,6 +23,7 @@ def measure(work: Work) -> None:
         _measure(work, RunDirectory(made.path))
 
     share(work.cache.found_or_made("measurement", _key(work), fill), work.run.path)
+    work.run.write_json(UNREPEATABLE, {"names": list(work.unrepeatable)})
 
 
 def _key(work: Work) -> str:
@@ -56,7 +59,7 @@ def _measure(work: Work, made: RunDirectory) -> None:
     by_seed = [Run(run).evidence(seed) for seed in config.seeds]
     estimates: list[Estimate] = []
     for base, function in measurements.measurements.items():
-        measured = [_measured(base, function, one) for one in by_seed]
+        measured = [_measured(work, base, function, one) for one in by_seed]
         for same in zip(*measured, strict=True):
             estimates += _estimates(work, same)
         arrays = {
@@ -70,10 +73,36 @@ def _measure(work: Work, made: RunDirectory) -> None:
     made.write_estimates(estimates)
 
 
-def _measured(base: str, function: Measure, evidence: Evidence) -> list[Measurement]:
-    """What a measurement finds of one seed; where it draws, it draws by that seed."""
-    with environment.seeded(stream(evidence.seed, f"measurement {base}")):
-        return list(function(evidence))
+def _measured(work: Work, base: str, function: Measure, evidence: Evidence) -> list[Measurement]:
+    """What a measurement finds of one seed; where it draws, it draws by that seed.
+
+    Raises:
+        RunError: it yields something else than measurements.
+    """
+
+    own = not environment.ships(function)
+
+    def asked() -> list[Measurement]:
+        # what somebody's own writes into the arrays, no other measurement sees
+        seen = copy.deepcopy(evidence) if own else evidence
+        with environment.seeded(stream(evidence.seed, f"measurement {base}")):
+            found = list(function(seen))
+        for one in found:
+            if not isinstance(one, Measurement) or np.ndim(one.values) not in (1, 2):
+                raise RunError(
+                    f"measurement {base!r} must yield records of Measurement with an array of values "
+                    f"(got {one!r:.80}); see CONTRIBUTING.md"
+                )
+        return found
+
+    found = asked()
+    if own and not all(map(_same, found, asked())):
+        work.name_unrepeatable(f"measurement {base}", "asked twice it finds other values")
+    return found
+
+
+def _same(one: Measurement, other: Measurement) -> bool:
+    return one.name == other.name and np.array_equal(one.values, other.values, equal_nan=True)
 
 
 def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:

@@ -23,6 +23,7 @@ from harness.pipeline.work import (
     attribution_settings,
     stream,
     to_numpy,
+    touched,
     untrained,
     within_memory,
 )
@@ -89,6 +90,7 @@ def _found_or_asked(
     key = key_of(
         {
             "subject": subject,
+            "touched": touched(),
             "seed": asked.seed,
             "files": asked.files,
             "settings": asked.settings,

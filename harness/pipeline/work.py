@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from harness.pipeline.started import Progress as Progress
 from harness.pipeline.started import Silence as Silence
 from harness.pipeline.started import Started
 from harness.samples import Selection
+from harness.sparse.structure import is_as_written, is_untouched
 
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ class Work(Started):
         selection: The chosen samples.
         looks: The sizes, in samples a class, at which the numbers may be looked at.
         look: Which of them is being looked at.
+        unrepeatable: What of the user's own was found to give other results when asked again.
     """
 
     device: torch.device
@@ -54,6 +57,16 @@ class Work(Started):
     selection: Selection | None = None
     looks: tuple[int, ...] = ()
     look: int = 0
+    unrepeatable: dict[str, None] = field(default_factory=dict)
+
+    def name_unrepeatable(self, name: str, why: str) -> None:
+        """Tell and keep that something of the user's own draws from where nobody can seed it."""
+        if name not in self.unrepeatable:
+            self.unrepeatable[name] = None
+            self.progress.warn(
+                f"{name} is not repeatable: {why}, so it draws from a generator of its own; "
+                "let it draw from torch's or numpy's global one"
+            )
 
 
 def stream(seed: int, purpose: str) -> int:
@@ -116,12 +129,16 @@ def to_numpy(tensor: Tensor) -> Any:
     return tensor.detach().cpu().numpy()
 
 
+def touched() -> str:
+    """Part of every key of what networks compute: a fresh random text where somebody changed what they do."""
+    return "" if is_untouched() else uuid.uuid4().hex
+
+
 def network_digest(network: PixelClassifier) -> str:
-    """SHA-256 of a network's weights, its k, and the files that hold what its parts do."""
-    autoencoder, digest = network.autoencoder, hashlib.sha256(str(network.autoencoder.k).encode())
+    """SHA-256 of a network's weights and its k; a fresh random text where these do not tell what it does."""
+    if not is_as_written(network):
+        return uuid.uuid4().hex
+    digest = hashlib.sha256(str(network.autoencoder.k).encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + to_numpy(value).tobytes())
-    for method in (network.forward, network.classifier.forward, autoencoder.encode, autoencoder.decode):
-        # what the methods are bound to is told by the weights
-        digest.update(environment.source_digest(getattr(method, "__func__", method)).encode())
     return digest.hexdigest()

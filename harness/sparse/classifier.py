@@ -89,6 +89,14 @@ class ClassifierTraining:
         for layer, bias in zip(self.layers, self.weights[depth:], strict=True):
             layer.bias.copy_(bias)
 
+    @torch.no_grad()
+    def load(self) -> None:
+        """Take the classifier's weights, which somebody may have changed since `store`."""
+        first, *rest = [layer.weight for layer in self.layers]
+        found = [first[:, self.live], *rest, *(layer.bias for layer in self.layers)]
+        for weight, changed in zip(self.weights, found, strict=True):
+            weight.copy_(changed)
+
 
 class _Room:
     """Where the steps on batches of one size keep what they compute: memory is neither asked for nor cleared.

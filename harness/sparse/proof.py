@@ -43,7 +43,7 @@ def classifies_like(model: nn.Sequential, codes: Tensor, labels: Tensor) -> bool
     classes = labels[: len(rows)]  # any will do
     trial = ClassifierTraining(model, rows, classes, learning_rate=0.0)
     trial.dropped = [0.0 for _ in trial.dropped]
-    if not len(rows) or not math.isfinite(trial.step(torch.arange(len(rows)))[0]):
+    if not len(rows) or not len(trial.live) or not math.isfinite(trial.step(torch.arange(len(rows)))[0]):
         return False
     with evaluation(model), torch.enable_grad():
         loss = F.cross_entropy(model(rows), classes)

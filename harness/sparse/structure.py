@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.errors import InputError
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 SAME = 1e-4
@@ -57,6 +58,14 @@ _KNOWN: dict[type[nn.Module], list[Any]] = {
 """The types whose computation is known, and the methods that they had when they were."""
 
 
+def is_untouched() -> bool:
+    """Whether the known types compute what they did when they were loaded, and nothing is hooked to all."""
+    everywhere = torch.nn.modules.module
+    return not any(getattr(everywhere, f"_global{name}", None) for name in _HOOKS) and all(
+        known == _methods_of(kind) for kind, known in _KNOWN.items()
+    )
+
+
 def is_as_written(model: nn.Module) -> bool:
     """Whether the weights of its linear layers alone say what a network computes, and how it is trained.
 
@@ -64,13 +73,11 @@ def is_as_written(model: nn.Module) -> bool:
     outside either; every linear layer has its own weight and bias, of one floating type on one device, and
     no other parameter or buffer is there.
     """
-    everywhere = torch.nn.modules.module
-    if any(getattr(everywhere, f"_global{name}", None) for name in _HOOKS):
+    if not is_untouched():
         return False
     parameters: list[Tensor] = []
     for part in model.modules():
-        known = _KNOWN.get(type(part))
-        if known is None or known != _methods_of(type(part)) or not set(_METHODS).isdisjoint(vars(part)):
+        if type(part) not in _KNOWN or not set(_METHODS).isdisjoint(vars(part)):
             return False
         if any(getattr(part, name) for name in _HOOKS) or any(True for _ in part.buffers(recurse=False)):
             return False
@@ -216,11 +223,21 @@ def slope(function: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         function: Inputs to logits [n, classes].
         inputs: float [n, ...].
         targets: int64 [n], the classes y.
+
+    Raises:
+        InputError: no gradient comes through.
     """
     inputs = inputs.detach().requires_grad_()
     with torch.enable_grad():
-        chosen = function(inputs).gather(1, targets[:, None]).sum()
-        return torch.autograd.grad(chosen, inputs)[0]
+        # of a copy, which a layer may change in place
+        chosen = function(inputs.clone()).gather(1, targets[:, None]).sum()
+        found = torch.autograd.grad(chosen, inputs, allow_unused=True) if chosen.requires_grad else (None,)
+    if found[0] is None:
+        raise InputError(
+            "the model gives no gradient of its logits: it computes them without one (no_grad, detach, "
+            "whole numbers), or not from its inputs; name methods that need none"
+        )
+    return found[0]
 
 
 def agree(fast: Tensor, plain: Tensor) -> Tensor:

@@ -171,6 +171,27 @@ class AutoencoderTraining:
         self.model.decoder.weight[:, self.units] = atoms.T
         self.model.decoder.bias.copy_(shift)
 
+    @torch.no_grad()
+    def load(self) -> None:
+        """Take the model's weights where somebody changed them since `store`; every unit is awake then."""
+        model, units = self.model, self.units
+        found = [
+            model.encoder.weight[units],
+            model.encoder.bias[units],
+            model.atoms[units],
+            model.decoder.bias,
+        ]
+        if all(map(torch.equal, found, self.weights)):
+            return
+        missed = self.steps - self.asleep_since[self.awake :]
+        for moments, beta in zip((self.adam.first_moments, self.adam.second_moments), BETAS, strict=True):
+            for moment in moments[:3]:
+                moment[self.awake :] *= (beta**missed).to(moment).view(-1, *[1] * (moment.dim() - 1))
+        self.awake = len(self.units)
+        self.ceiling.zero_()
+        for weight, changed in zip(self.weights, found, strict=True):
+            weight.copy_(changed)
+
 
 def _sorting(units: Tensor, width: int) -> Tensor:
     """What sorts units in 0..width-1, stably; numpy's radix sort is several times faster than torch's."""
