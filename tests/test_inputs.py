@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import harness
 from harness import environment, inputs
 from harness.attributions import attribute, explain, methods, register
-from harness.errors import InputError, Refused
+from harness.errors import ConfigurationError, InputError, Refused
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 N = 6
@@ -315,3 +315,61 @@ def test_nothing_to_train_is_refused() -> None:
         harness.train_autoencoder(frozen, IMAGES, generator=order(), **RECIPE)
     with pytest.raises(InputError, match="nothing to train"):
         harness.train_classifier(nn.Sequential(nn.ReLU()), IMAGES, CLASSES, generator=order(), **RECIPE)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"epochs": -1},
+        {"epochs": 1.5},
+        {"batch_size": 0},
+        {"learning_rate": -1.0},
+        {"learning_rate": "1e-3"},
+        {"learning_rate": float("nan")},
+        {"generator": None},
+        {"generator": 0},
+        {"generator": np.random.default_rng(0)},
+    ],
+    ids=str,
+)
+def test_a_recipe_that_is_none_is_refused(changed: dict[str, Any]) -> None:
+    """Both trainings say what a recipe is."""
+    recipe: dict[str, Any] = RECIPE | {"generator": order()} | changed
+    with pytest.raises(InputError, match="must be"):
+        harness.train_autoencoder(KSparseAutoencoder(3, 12, 8), IMAGES, **recipe)
+    with pytest.raises(InputError, match="must be"):
+        harness.train_classifier(Classifier(12, hidden=(4,), classes=3), IMAGES, CLASSES, **recipe)
+
+
+def test_a_recipe_of_numpys_numbers_is_taken() -> None:
+    """Whole numbers are whole numbers."""
+    recipe: dict[str, Any] = dict(epochs=np.int64(2), batch_size=np.int32(4), learning_rate=np.float32(0.01))
+    log = list(harness.train_autoencoder(KSparseAutoencoder(3, 12, 8), IMAGES, generator=order(), **recipe))
+    assert [one.epoch for one in log] == [1, 2]
+
+
+def test_images_of_another_scale_train_nothing() -> None:
+    """Bytes as floats, and normalised images, are refused as they are by explain."""
+    for images in (BYTES.float(), IMAGES * 2 - 1):
+        with pytest.raises(InputError, match=r"\[0, 1\]"):
+            harness.train_autoencoder(KSparseAutoencoder(3, 12, 8), images, generator=order(), **RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"smoothgrad_sigm": 0.2}, "did you mean 'smoothgrad_sigma'"),
+        ({"smoothgrad_sigma": -1.0}, "smoothgrad_sigma"),
+        ({"smoothgrad_sigma": float("nan")}, "smoothgrad_sigma"),
+        ({"attribution_steps": 0}, "attribution_steps"),
+        ({"chunk_size": 0}, "chunk_size"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(
+    tiny_model: PixelClassifier, settings: dict[str, Any], words: str
+) -> None:
+    """A misspelt one, and one out of the configuration's bounds."""
+    with pytest.raises(ConfigurationError, match=words):
+        explain(tiny_model, IMAGES, **settings)
+    with pytest.raises(ConfigurationError, match=words):
+        attribute(tiny_model, IMAGES, CLASSES, "smoothgrad", settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
@@ -21,17 +22,24 @@ import pytest
 import torch
 from torch import nn
 
-from harness import attributions, datasets, judging, pipeline, statistics
+from harness import attributions, datasets, judging, measurements, pipeline, statistics
 from harness.artifacts import Cache, RunDirectory
 from harness.attributions import Method
 from harness.config import Config
 from harness.datasets import Dataset
-from harness.errors import ConfigurationError, DeviceError, MemoryExhausted, OutputError, TrainingDiverged
+from harness.errors import (
+    ConfigurationError,
+    DeviceError,
+    MemoryExhausted,
+    OutputError,
+    SeedsAlike,
+    TrainingDiverged,
+)
 from harness.measurements import correlations
-from harness.models import PixelClassifier
+from harness.models import KSparseAutoencoder, PixelClassifier
 from harness.pipeline.networks import engine
 from harness.pipeline.work import Epochs, Silence, Work, stream, within_memory
-from harness.records import Estimate
+from harness.records import Estimate, Measurement
 from harness.runs import Run
 
 MakeConfig = Callable[..., Config]
@@ -119,7 +127,7 @@ def test_agreement_is_what_the_maps_on_disk_say(finished: RunDirectory) -> None:
 
 def test_the_maps_on_disk_are_those_of_the_weights_on_disk(finished: RunDirectory) -> None:
     """Networks rebuilt from the weight files give the stored logits and maps."""
-    from harness.models import Classifier, KSparseAutoencoder
+    from harness.models import Classifier
     from harness.training import load_weights
 
     run = Run(finished)
@@ -749,3 +757,82 @@ def test_what_does_not_rest_on_explained_images_keeps_its_confidence(small_confi
     accuracy = Run(work.run).estimate("accuracy")
     assert accuracy is not None
     assert accuracy.confidence == 0.95
+
+
+@pytest.mark.parametrize("part", ["autoencoder", "classifier"])
+def test_seeds_that_share_a_part_are_one_network(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Whether one generator served all seeds or only one of the two trainings, the interval would be void."""
+    true = stream
+
+    def shared(seed: int, purpose: str) -> int:
+        return true(0 if purpose.startswith(part) else seed, purpose)
+
+    monkeypatch.setattr("harness.pipeline.networks.stream", shared)
+    monkeypatch.setattr("harness.pipeline.work.stream", shared)
+    config = small_config(seeds="0,1", epochs=1, classifier_epochs=1, fresh=True)
+    work = pipeline.prepare(config, Silence())
+    if part == "classifier":
+        # codes differ with the autoencoder: the heads are made one by hand
+        pipeline.execute(work, pipeline.STAGES[:1])
+        first, second = work.networks.values()
+        second.classifier.load_state_dict(first.classifier.state_dict())
+        with pytest.raises(SeedsAlike, match="seeds 0 and 1 have the same classifier"):
+            pipeline.execute(work, pipeline.STAGES[1:])
+        return
+    with pytest.raises(SeedsAlike, match="seeds 0 and 1 have the same autoencoder"):
+        pipeline.execute(work)
+
+
+def test_what_nobody_can_seed_is_named(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method, a measurement and a loader that draw from generators of their own; seeded ones are not."""
+    for registry in (attributions.methods, measurements.measurements, datasets.datasets):
+        monkeypatch.setattr(registry, "_entries", dict(registry.items()))
+
+    @attributions.register("restless", space="sensitivity")
+    def restless(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> Any:
+        return np.random.default_rng().normal(size=images.shape)
+
+    @attributions.register("seeded", space="sensitivity")
+    def seeded(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> Any:
+        return torch.rand_like(images) + float(np.random.rand()) + random.random()  # noqa: NPY002
+
+    @measurements.measurements.register("drifting")
+    def drifting(evidence: Any) -> Iterator[Measurement]:
+        evidence.logits[:] = 0  # of its own copy
+        values = np.random.default_rng().random(3)
+        yield Measurement("drifting", "Drifting", "share", None, "mean", values)
+
+    @datasets.datasets.register("shaken")
+    def shaken(data_dir: Path | None = None) -> Dataset:
+        mini = datasets.fashion_mnist_mini(data_dir)
+        return replace(mini, train_labels=np.random.default_rng().permutation(mini.train_labels))
+
+    flags = dict(methods="gradients,restless,seeded", epochs=1, classifier_epochs=3, confidence=0.0)
+    named = []
+    for name in ("fashion-mnist-mini", "shaken"):
+        run = pipeline.run(small_config(dataset=name, **flags))
+        verdict = judging.judge(run)
+        named.append(verdict["unrepeatable"])
+        assert "not repeatable: " + ", ".join(named[-1]) in judging.sentence(verdict)
+    assert named == [
+        ["restless", "measurement drifting"],
+        ["data set shaken", "restless", "measurement drifting"],
+    ]
+    assert Run.open(run).evidence().logits.any()
+
+
+def test_a_network_that_somebody_patched_is_not_cached(
+    small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a replaced method computed is neither taken for what the harness computes, nor the other way."""
+    config = small_config(epochs=1, classifier_epochs=1)
+    first = pipeline.run(config)
+    true = KSparseAutoencoder.encode
+    with monkeypatch.context() as patched:
+        patched.setattr(KSparseAutoencoder, "encode", lambda self, images: 2 * true(self, images))
+        other = pipeline.run(config)
+    third = pipeline.run(config)
+    tables = [(one / "metrics.csv").read_text() for one in (first, other, third)]
+    assert tables[0] == tables[2] != tables[1]

@@ -461,3 +461,143 @@ def test_only_what_is_trained_as_written_is_trained_fast() -> None:
             generator=torch.Generator(),
             **RECIPE,
         )
+
+
+# between two epochs
+
+
+def after_each(model: nn.Module, change: Callable[[], None], epochs: int, order: int = 1) -> list[float]:
+    """The losses of a training in which somebody changes the model after each epoch."""
+    generator = torch.Generator().manual_seed(order)
+    if isinstance(model, KSparseAutoencoder):
+        log = harness.train_autoencoder(model, IMAGES, epochs=epochs, generator=generator, **RECIPE)
+    else:
+        codes = torch.rand(N, WIDTH, generator=torch.Generator().manual_seed(5))
+        log = harness.train_classifier(model, codes, LABELS, epochs=epochs, generator=generator, **RECIPE)
+    losses = []
+    for epoch in log:
+        losses.append(epoch.loss)
+        change()
+    return losses
+
+
+@pytest.mark.parametrize("through_data", [False, True])
+def test_weights_that_are_changed_between_epochs_count(through_data: bool) -> None:
+    """Atoms that are normalised after each epoch are trained on as they are then, by either path."""
+
+    def normalised(model: KSparseAutoencoder) -> list[float]:
+        def change() -> None:
+            weight = model.decoder.weight.data if through_data else model.decoder.weight
+            with torch.no_grad():
+                weight.div_(weight.norm(dim=0, keepdim=True))
+
+        return after_each(model, change, epochs=260)  # long enough for units to sleep
+
+    fast, plain = network().autoencoder, network().autoencoder
+    plain.register_forward_hook(lambda *_: None)
+    assert normalised(fast) == pytest.approx(normalised(plain), rel=1e-3)
+
+
+def test_a_classifiers_weights_that_are_changed_between_epochs_count() -> None:
+    """They are those that the next epoch starts from."""
+
+    def scaled(head: Any) -> list[float]:
+        for part in head:
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+
+        def change() -> None:
+            with torch.no_grad():
+                head[0].weight.mul_(0.5)
+
+        return after_each(head, change, epochs=5)
+
+    fast, plain = network().classifier, network().classifier
+    plain.register_forward_hook(lambda *_: None)
+    assert scaled(fast) == pytest.approx(scaled(plain), rel=1e-3)
+
+
+@pytest.mark.parametrize("part", ["autoencoder", "classifier"])
+def test_a_model_that_is_frozen_or_hooked_between_epochs_is_refused(part: str) -> None:
+    """It would not be trained as it says; the message says how to do it."""
+    for change in (
+        lambda model: next(model.parameters()).requires_grad_(False),
+        lambda model: model.register_forward_hook(lambda *_: None),
+    ):
+        model: Any = getattr(network(), part)
+        with pytest.raises(InputError, match="between two epochs"):
+            after_each(model, lambda model=model, change=change: change(model), epochs=3)  # type: ignore[misc]
+
+
+def test_what_a_caller_gathered_stays() -> None:
+    """Gradients that stand in the parameters are there afterwards, whichever path trained them."""
+    for hooked in (False, True):
+        model = network().autoencoder
+        if hooked:
+            model.register_forward_hook(lambda *_: None)
+        gathered = torch.ones_like(model.encoder.weight)
+        model.encoder.weight.grad = gathered
+        after_each(model, lambda: None, epochs=1)
+        assert model.encoder.weight.grad is gathered
+        assert torch.equal(gathered, torch.ones_like(gathered))
+
+
+def test_a_frozen_part_in_evaluation_stays_there() -> None:
+    """A frozen running mean that its owner put into evaluation does not move."""
+    model: Any = network()
+    _batch_norm(model)
+    norm = model.classifier[1].requires_grad_(False).eval()
+    norm.running_mean.fill_(0.25)
+    after_each(model.classifier, lambda: None, epochs=2)
+    assert torch.equal(norm.running_mean, torch.full_like(norm.running_mean, 0.25))
+
+
+class Merging(nn.Linear):
+    """A layer that folds its update into the weight in evaluation, and out again in training."""
+
+    merged = False
+
+    def train(self, mode: bool = True) -> Merging:
+        if self.merged == mode:
+            with torch.no_grad():
+                self.weight.mul_(0.5 if mode else 2.0)
+            self.merged = not mode
+        return super().train(mode)
+
+
+def test_a_layer_that_does_more_than_switch_its_mode_comes_back() -> None:
+    """Explaining asks each part to go back by its own method."""
+    model: Any = nn.Sequential(Merging(PIXELS, 5), nn.ReLU(), nn.Linear(5, CLASSES)).train()
+    before = model[0].weight.detach().clone()
+    explain(model, IMAGES, LABELS, "gradients")
+    assert model[0].training
+    assert torch.equal(model[0].weight, before)
+
+
+def test_codes_that_are_all_zero_train_the_biases() -> None:
+    """An autoencoder all of whose units are dead leaves a classifier that learns the classes' shares."""
+    head = network().classifier
+    log = list(
+        harness.train_classifier(
+            head, torch.zeros(N, WIDTH), 0 * LABELS, epochs=20, generator=torch.Generator(), **RECIPE
+        )
+    )
+    assert log[-1].loss < log[0].loss
+
+
+class Without(nn.Module):
+    """A model that computes its logits without a gradient."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return images[:, :CLASSES] * 2
+
+
+def test_a_model_without_a_gradient_is_refused_in_a_sentence() -> None:
+    """So is one whose logits do not come from its inputs; a layer that changes them in place is none."""
+    for model in (Without(), nn.Sequential(nn.Linear(PIXELS, CLASSES), Without())):
+        with pytest.raises(InputError, match="no gradient"):
+            explain(model, IMAGES, LABELS, "gradients")
+    inplace: Any = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(PIXELS, CLASSES))
+    maps = explain(inplace, IMAGES, LABELS, "gradients")["gradients"]
+    torch.testing.assert_close(maps, IMAGES * inplace[1].weight.detach()[LABELS])
