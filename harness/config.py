@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, TypeVar, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,9 @@ from harness.tables import read, table_of
 from harness.values import Count, Folders, MaybePath, Names, Natural, Real, Seeds, plain
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
+
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class _Table(BaseModel):
@@ -290,12 +293,12 @@ def load(
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
-    return _validated(values, origin)
+    return _validated(values, origin, Config)
 
 
-def _validated(values: Mapping[str, Any], origin: str) -> Config:
+def _validated(values: Mapping[str, Any], origin: str, kind: type[T]) -> T:
     try:
-        return Config.model_validate(values)
+        return kind.model_validate(values)
     except pydantic.ValidationError as error:
         lines = {_key(row): _explain(row, origin) for row in reversed(error.errors())}
         raise ConfigurationError("; ".join(reversed(lines.values()))) from None
@@ -330,10 +333,10 @@ def refuse_unfit(table: str, values: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: a value out of its bounds.
     """
-    fields = Config.model_fields[table].annotation.model_fields  # type: ignore[union-attr]
-    known = {key: value for key, value in values.items() if key in fields}
+    kind: Any = Config.model_fields[table].annotation
+    known = {key: value for key, value in values.items() if key in kind.model_fields}
     if known:
-        _validated({table: known}, "the call")
+        _validated(known, "the call", kind)
 
 
 def refuse_absent(folders: Sequence[Path]) -> None:
