@@ -121,7 +121,9 @@ def refuse_unknown_settings(settings: Mapping[str, Any], names: Sequence[str]) -
         for one in inspect.signature(function).parameters.values()
         if one.kind is not one.VAR_KEYWORD or name in names
     ]
-    known = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY} | {"noise_seed"}
+    # those of the configuration go to every method
+    known = {"noise_seed", *config.Attribution.model_fields} - {"methods"}
+    known |= {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
     known |= {one.name for one in parameters if one.default is not one.empty}
     if not any(one.kind is one.VAR_KEYWORD for one in parameters):
         for name in settings:

@@ -242,6 +242,7 @@ def _dropout_on() -> Iterator[None]:
         _between("attribution", act),
         mock.patch("harness.state.evaluation", return_value=nullcontext()),
         mock.patch("harness.sparse.gradients.structure_of", return_value=None),
+        mock.patch("harness.attributions.decoder._refuse_unless_of_codes"),
     ):
         yield
 
