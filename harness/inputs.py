@@ -66,7 +66,9 @@ def refuse_unscaled(images: Tensor, beyond: float = SLACK) -> None:
     if not images.numel():
         return
     low, high = images.min().item(), images.max().item()
-    if not (low >= -beyond and high <= 1 + beyond):  # NaN too
+    if math.isnan(low):
+        raise InputError("images must be numbers in [0, 1] (got nan among them); leave these images out")
+    if not (low >= -beyond and high <= 1 + beyond):
         raise InputError(
             f"images must be in [0, 1] (got {low:.4g} to {high:.4g}); divide bytes by 255, and put any other "
             "normalisation into the model"
@@ -110,7 +112,10 @@ def codes_of(values: Any, model: nn.Module) -> Tensor:
     """
     codes = _tensor(values, "codes")
     if not codes.is_floating_point():
-        raise InputError(f"codes must be floats [n, code_width] (got {_named(codes)})")
+        raise InputError(
+            f"codes must be floats [n, code_width] (got {_named(codes)}); "
+            "autoencoder.encode(images) makes them of images"
+        )
     return _batch(_like(codes, model), "codes", None)
 
 

@@ -24,14 +24,14 @@ class KSparseAutoencoder(nn.Module):
     A unit that is chosen while its relu is 0 is not active, so a code has at most k positive units.
 
     Raises:
-        ValueError: k is not in 1..code_width.
+        ValueError: k is no whole number in 1..code_width.
     """
 
     def __init__(self, k: int = 50, pixels: int = 784, code_width: int = 1024) -> None:
         super().__init__()
-        if not 1 <= k <= code_width:
-            raise ValueError(f"k must be in 1..{code_width}, the code's width (got {k})")
-        self.k = k
+        if not hasattr(k, "__index__") or not 1 <= k <= code_width:
+            raise ValueError(f"k must be a whole number in 1..{code_width}, the code's width (got {k!r})")
+        self.k = int(k)
         self.encoder = nn.Linear(pixels, code_width)
         self.decoder = nn.Linear(code_width, pixels)
 
@@ -75,6 +75,11 @@ class PixelClassifier(nn.Module):
 
     def __init__(self, autoencoder: KSparseAutoencoder, classifier: nn.Module) -> None:
         super().__init__()
+        if not hasattr(autoencoder, "encode"):
+            raise TypeError(
+                f"the first part must be an autoencoder, with `encode` (got {type(autoencoder).__name__}); "
+                "PixelClassifier(autoencoder, classifier)"
+            )
         self.autoencoder = autoencoder
         self.classifier = classifier
 
