@@ -330,7 +330,7 @@ def test_nothing_to_train_is_refused() -> None:
         {"generator": 0},
         {"generator": np.random.default_rng(0)},
     ],
-    ids=str,
+    ids=lambda changed: next(iter(changed)),
 )
 def test_a_recipe_that_is_none_is_refused(changed: dict[str, Any]) -> None:
     """Both trainings say what a recipe is."""
