@@ -145,7 +145,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     """
     from harness import attributions
     from harness.pipeline.networks import engine
-    from harness.pipeline.work import Work, stream
+    from harness.pipeline.work import Work
 
     start = time.perf_counter()
     refuse_absent(config.checks)
@@ -156,12 +156,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     engine(config, device)
     moving = False
     if dataset is None:
-        # every seed's networks are judged on the same images, so what a loader draws follows none of them
-        with environment.seeded(stream(0, "data")):
-            dataset = datasets.load(config.data.dataset, config.data.data_dir)
-        if config.data.dataset not in computed.DATASETS:
-            with environment.seeded(stream(0, "data")):
-                moving = datasets.load(config.data.dataset, config.data.data_dir).digest != dataset.digest
+        dataset = _loaded(config)
+        moving = config.data.dataset not in computed.DATASETS and _loaded(config).digest != dataset.digest
     commit = environment.commit()
     work = Work(
         config=config,
@@ -185,6 +181,14 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
     work.durations["data"] = time.perf_counter() - start
     return work
+
+
+def _loaded(config: Config) -> datasets.Dataset:
+    """The configuration's data: the same for every seed, so what a loader draws follows none of them."""
+    from harness.pipeline.work import stream
+
+    with environment.seeded(stream(0, "data")):
+        return datasets.load(config.data.dataset, config.data.data_dir)
 
 
 def _refuse_unmeasured(config: Config) -> None:

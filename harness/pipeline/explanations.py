@@ -170,7 +170,9 @@ def _maps(
 
     def fill(made: Folder) -> None:
         maps = within_memory(work, name, settings, asked)
-        if not environment.ships(method.maps) and not attributions.are_same(maps, asked(settings)):
+        if not environment.ships(method.maps) and not attributions.are_same(
+            maps, within_memory(work, name, settings, asked)
+        ):
             work.name_unrepeatable(name, "asked twice it gives other maps")
         arrays = {
             "maps": to_numpy(maps.own).astype(np.float32),

@@ -16,7 +16,7 @@ from harness.artifacts import Folder, key_of, share
 from harness.config import Config
 from harness.errors import ConfigurationError, SeedsAlike
 from harness.models import PixelClassifier
-from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained
+from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained, weights_digest
 from harness.records import Epoch, Training
 
 Networks = Mapping[int, PixelClassifier]
@@ -220,8 +220,8 @@ def _refuse_twins(work: Work) -> None:
     for seed, network in work.networks.items():
         logits = work.run.seed(seed).read_arrays("predictions.npz", only=("logits",))["logits"]
         alike = {
-            "autoencoder": _weights_digest(network.autoencoder),
-            "classifier": _weights_digest(network.classifier),
+            "autoencoder": weights_digest(network.autoencoder),
+            "classifier": weights_digest(network.classifier),
             "predictions": hashlib.sha256(logits.tobytes()).hexdigest(),
         }
         for what, digest in alike.items():
@@ -231,13 +231,6 @@ def _refuse_twins(work: Work) -> None:
                     "say nothing of the recipe; look at what draws by seed, or name one seed"
                 )
             found[what, digest] = seed
-
-
-def _weights_digest(module: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + to_numpy(value).tobytes())
-    return digest.hexdigest()
 
 
 def _in_training(work: Work) -> Any:

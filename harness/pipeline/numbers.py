@@ -96,13 +96,16 @@ def _measured(work: Work, base: str, function: Measure, evidence: Evidence) -> l
         return found
 
     found = asked()
-    if own and not all(map(_same, found, asked())):
+    if own and not _same(found, asked()):
         work.name_unrepeatable(f"measurement {base}", "asked twice it finds other values")
     return found
 
 
-def _same(one: Measurement, other: Measurement) -> bool:
-    return one.name == other.name and np.array_equal(one.values, other.values, equal_nan=True)
+def _same(first: list[Measurement], second: list[Measurement]) -> bool:
+    return [one.name for one in first] == [one.name for one in second] and all(
+        np.array_equal(one.values, other.values, equal_nan=True)
+        for one, other in zip(first, second, strict=True)
+    )
 
 
 def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:

@@ -135,10 +135,15 @@ def touched() -> str:
 
 
 def network_digest(network: PixelClassifier) -> str:
-    """SHA-256 of a network's weights and its k; a fresh random text where these do not tell what it does."""
+    """A network's k and the digest of its weights; a fresh random text where these do not tell all."""
     if not is_as_written(network):
         return uuid.uuid4().hex
-    digest = hashlib.sha256(str(network.autoencoder.k).encode())
-    for name, value in network.state_dict().items():
+    return f"{network.autoencoder.k} {weights_digest(network)}"
+
+
+def weights_digest(module: torch.nn.Module) -> str:
+    """SHA-256 of a module's weights and buffers."""
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
         digest.update(name.encode() + to_numpy(value).tobytes())
     return digest.hexdigest()
