@@ -8,8 +8,8 @@ run to its end is an error, never a pass.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,25 +18,12 @@ import pytest
 from harness.artifacts import RunDirectory
 from harness.criteria import blame_dead_units, judge
 from harness.errors import HarnessError
-from harness.records import Estimate, Outcome, Verdict
+from harness.records import Estimate, Verdict
+from harness.rows import Case, changed, identify, own_verdict, properties
 from harness.text import clean
 
 if TYPE_CHECKING:
     from harness.runs import Run
-
-PROPERTIES = (
-    "estimate",
-    "low",
-    "high",
-    "n",
-    "threshold",
-    "relation",
-    "margin_se",
-    "minimum_detectable_difference",
-    "gate",
-    "verdict",
-)
-"""What junit.xml holds of a verdict, beside its id."""
 
 MARKERS = (
     "criterion(id): the criterion of the run's configuration that the test asserts",
@@ -44,7 +31,8 @@ MARKERS = (
     "watch: a test of one's own without a say in the verdict",
 )
 
-WORST: tuple[Outcome, ...] = ("pass", "fail", "error")
+LONGEST = 10_000
+"""Characters of what pytest says of a red test, for junit.xml."""
 
 REFUSALS = (AssertionError, pytest.fail.Exception)
 """By these a test says no; by anything else it crashes."""
@@ -66,7 +54,7 @@ class _Judged:
         self.failure = directory.read_json("failure.json")["message"] if broken else None
         self.strict = strict or self.settings.strict
         self.rows: dict[str, Verdict] = {}
-        self.paths: set[Path] = set()
+        self.cases: dict[str, Case] = {}
 
     def declared(self, name: str) -> Verdict | None:
         """The verdict on a criterion by its number; None where the configuration declares no such one."""
@@ -74,54 +62,13 @@ class _Judged:
             if criterion.id == name:
                 verdict = judge(criterion, self.estimates.get(criterion.measurement), self.strict)
                 if self.failure and verdict.verdict == "error":
-                    return _changed(verdict, "error", f"the run broke off: {self.failure}")
+                    return changed(verdict, "error", f"the run broke off: {self.failure}")
                 return blame_dead_units(verdict, self.estimates, self.settings.model.code_width)
         return None
 
 
 _VERDICT = pytest.StashKey[Verdict]()
 _JUDGED = pytest.StashKey[_Judged]()
-
-
-def _changed(verdict: Verdict, outcome: Outcome, why: str) -> Verdict:
-    return Verdict(**vars(verdict) | {"verdict": outcome, "why": clean(why, 1000)})
-
-
-def own_verdict(name: str, title: str, place: str, outcome: Outcome, why: str, gate: bool = True) -> Verdict:
-    """The verdict of a test of one's own, which has neither number nor threshold.
-
-    Args:
-        name: Its id.
-        title: What it claims.
-        place: The file and the test in it.
-        outcome: How it ended.
-        why: The sentence about it.
-        gate: Whether it has a say.
-    """
-    return Verdict(
-        id=name,
-        title=title,
-        measurement=place,
-        estimate=None,
-        low=None,
-        high=None,
-        confidence=0.95,
-        n=0,
-        relation="holds",
-        threshold=None,
-        unit="",
-        margin_se=None,
-        gate=gate,
-        verdict=outcome,
-        marginal=False,
-        why=clean(why, 1000),
-    )
-
-
-def identify(*names: str) -> str:
-    """An id out of the names of files, classes and tests: what follows `test_`, in an id's characters."""
-    bare = (re.sub(r"^test_?", "", name.lower()) for name in names)
-    return ".".join(re.sub(r"[^a-z0-9_.\-]+", "_", name).strip("_") or "test" for name in bare)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -164,7 +111,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marker = item.get_closest_marker("criterion")
     if marker is None and item.get_closest_marker("watched"):
         return
-    place = f"{item.path.name}::{item.nodeid.partition('::')[2]}"
     if marker is not None:
         name = str(marker.args[0]) if marker.args else ""
         unknown = f"{name!r}: the run's configuration declares no such criterion"
@@ -174,19 +120,27 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         told = (getattr(getattr(item, "obj", None), "__doc__", None) or item.name).strip()
         title = clean(told.splitlines()[0])
         gate = item.get_closest_marker("watch") is None
-        verdict = own_verdict(name, title, place, "pass", f"{title}: its test holds", gate)
-        if judged.declared(name) or any(one.id == name for one in judged.rows.values()):
-            verdict = _changed(verdict, "error", f"two tests bear the id {name!r}; ids must differ")
+        verdict = own_verdict(name, title, item.nodeid, "pass", f"{title}: its test holds", gate)
+        if judged.declared(name):
+            verdict = changed(
+                verdict, "error", f"a test and a criterion bear the id {name!r}; ids must differ"
+            )
     item.stash[_VERDICT] = verdict
-    judged.paths.add(item.path)
-    judged.rows[_place(item.path, item.nodeid)] = _changed(
-        verdict, "error", f"{verdict.id}: its test did not run"
-    )
+    place = _place(item)
+    judged.rows[place] = changed(verdict, "error", f"{verdict.id}: its test did not run")
+    judged.cases[place] = _case(item)
 
 
-def _place(path: Path, nodeid: str) -> str:
-    """Which test it is among those of all folders; pytest names a test by its own folder alone."""
-    return f"{path}::{nodeid}"
+def _place(node: pytest.Item | pytest.Collector) -> str:
+    """Which one it is among those of all folders; pytest names it by its own folder alone."""
+    return f"{node.path}::{node.nodeid}"
+
+
+def _case(node: pytest.Item | pytest.Collector, text: str = "") -> Case:
+    """A test, or what should have held tests, as junit.xml names it."""
+    file = node.nodeid.partition("::")[0].removesuffix(".py").replace("/", ".")
+    classes = [one.name for one in node.listchain() if isinstance(one, pytest.Class)]
+    return Case(clean(".".join([file, *classes])), clean(node.name), text=clean(text, LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -199,9 +153,9 @@ def pytest_make_collect_report(
         judged, name = collector.config.stash[_JUDGED], identify(collector.path.stem)
         last = (report.longreprtext.strip().splitlines() or ["no reason was given"])[-1]
         why = f"{name}: {collector.path.name} could not be collected: {last}"
-        verdict = judged.declared(name) or own_verdict(name, name, collector.path.name, "error", why)
-        judged.paths.add(collector.path)
-        judged.rows[_place(collector.path, report.nodeid)] = _changed(verdict, "error", why)
+        verdict = judged.declared(name) or own_verdict(name, name, collector.nodeid, "error", why)
+        judged.rows[_place(collector)] = changed(verdict, "error", why)
+        judged.cases[_place(collector)] = _case(collector, report.longreprtext)
     return report
 
 
@@ -242,18 +196,22 @@ def pytest_runtest_makereport(
     report = yield
     verdict = item.stash.get(_VERDICT, None)
     if verdict is not None:
-        rows, place = item.config.stash[_JUDGED].rows, _place(item.path, item.nodeid)
+        judged, place = item.config.stash[_JUDGED], _place(item)
+        case = judged.cases[place]
+        text = case.text if report.passed else clean(report.longreprtext, LONGEST)
+        judged.cases[place] = replace(case, seconds=case.seconds + report.duration, text=text)
         if call.when == "call" or not report.passed:
-            rows[place] = ended(verdict, report, call)
+            # a part of a test ends before the test does, which then cannot end better
+            judged.rows[place] = item.stash[_VERDICT] = ended(verdict, report, call)
         if call.when == "teardown":
-            report.user_properties += properties(rows[place])
+            report.user_properties += properties(judged.rows[place])
     return report
 
 
 def ended(verdict: Verdict, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Verdict:
     """The verdict after a phase of its test: what the test says can only make it worse."""
     if report.skipped or hasattr(report, "wasxfail"):
-        return _changed(verdict, "error", f"{verdict.id}: its test was skipped, or expected to fail")
+        return changed(verdict, "error", f"{verdict.id}: its test was skipped, or expected to fail")
     if report.passed or verdict.verdict == "error":
         return verdict
     if call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(REFUSALS):
@@ -261,41 +219,15 @@ def ended(verdict: Verdict, report: pytest.TestReport, call: pytest.CallInfo[Non
             return verdict
         said = str(call.excinfo.value).strip() or "its test refuses, without a word"
         # what pytest adds to an assertion stands in its later lines, and in junit.xml
-        return _changed(verdict, "fail", f"{verdict.title}: {said.splitlines()[0]}")
+        return changed(verdict, "fail", f"{verdict.title}: {said.splitlines()[0]}")
     crash = call.excinfo.exconly() if call.excinfo is not None else str(report.longrepr)
-    return _changed(verdict, "error", f"{verdict.id}: its test crashed: {crash}")
-
-
-def properties(verdict: Verdict) -> list[tuple[str, object]]:
-    """A verdict as properties of junit.xml: numbers as JSON, and an empty text for None."""
-    values = ((key, getattr(verdict, key)) for key in PROPERTIES)
-    shown = [(k, v if isinstance(v, str) else "" if v is None else json.dumps(v)) for k, v in values]
-    return [("criterion", verdict.id), *shown]
-
-
-def worst_by_id(rows: list[Verdict]) -> list[Verdict]:
-    """One verdict an id: of several tests of a criterion the worst decides, the first at equal ones."""
-    found: dict[str, Verdict] = {}
-    for row in rows:
-        known = found.get(row.id)
-        if known is None or WORST.index(row.verdict) > WORST.index(known.verdict):
-            found[row.id] = row
-    return list(found.values())
+    return changed(verdict, "error", f"{verdict.id}: its test crashed: {crash}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the verdicts over to who asked for them."""
+    """Hand the rows over to who asked for them, each with its test."""
     path = session.config.getoption("--verdicts")
     if path:
         judged = session.config.stash[_JUDGED]
-        rows = [*judged.rows.values(), *(_empty(one, judged.paths) for one in judged.settings.checks)]
-        values = [vars(verdict) for verdict in worst_by_id([row for row in rows if row is not None])]
+        values = [{"row": vars(row), "case": vars(judged.cases[place])} for place, row in judged.rows.items()]
         Path(path).write_text(json.dumps(values), encoding="utf-8")
-
-
-def _empty(folder: Path, paths: set[Path]) -> Verdict | None:
-    """The error of a folder of tests that holds none; None where it holds one."""
-    if any(path.resolve().is_relative_to(folder.resolve()) for path in paths):
-        return None
-    why = "no test was collected from it" if folder.is_dir() else "there is no such folder"
-    return own_verdict(identify(folder.name), folder.name, str(folder), "error", f"checks {folder}: {why}")

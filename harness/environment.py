@@ -278,6 +278,7 @@ SHOWING = (
     "diagnosis",
     "figures",
     "github",
+    "junit",
     "report",
     "runs",
     "summaries",

@@ -8,9 +8,6 @@ their manifest is what the run's first judgement found.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -23,15 +20,16 @@ from harness.config import Config, Criterion
 from harness.criteria import announcements, overall
 from harness.diagnosis import details
 from harness.errors import ConfigurationError, RunError
+from harness.junit import junit
 from harness.records import Verdict
 from harness.state import clean as clean_state
+from harness.suite import Judged, together
+from harness.suite import run as run_folder
 from harness.summaries import summary
 from harness.text import clean
 
 EXIT_CODES = {"pass": 0, "fail": 1, "error": 3, "interrupted": 3}
 """What a verdict ends the command with."""
-
-SUITE_SECONDS = 600
 
 
 @clean_state()
@@ -67,12 +65,15 @@ def judge(
         )
     known = _own_tests(run, config)
     start = time.perf_counter()
-    rows, printed = _run_suite(run, strict, [suite or shipped("validation"), *config.checks])
+    judged, printed = _run_suite(run.path, strict, suite or shipped("validation"), config.checks)
+    rows = judged.rows
     seconds = time.perf_counter() - start
     verdicts = [_verdict(criterion, rows, printed) for criterion in config.criteria]
     declared = {criterion.id for criterion in config.criteria}
     verdicts += [row for row in rows.values() if row.id not in declared]
-    verdicts += [_lost(one, printed) for one in known if one.id not in rows]
+    places = {row.measurement for row in rows.values()}
+    gone = [one for one in known if one.id not in rows and one.measurement not in places]
+    verdicts += [_lost(one, judged.printed) for one in gone]
     failure = run.read_json("failure.json") if (run / "failure.json").is_file() else None
     interrupted = failure is not None and failure["kind"] == "interrupted"
     stages = run.read_json("stages.json")["duration_s"] if (run / "stages.json").is_file() else {}
@@ -89,6 +90,7 @@ def judge(
         "duration_s": stages | {"judging": seconds},
         "failure": failure,
     }
+    run.write_text("junit.xml", junit(values | {"criteria": verdicts}, judged.cases))
     run.write_json("verdict.json", values | {"criteria": [vars(verdict) for verdict in verdicts]})
     values["criteria"] = verdicts
     run.write_text("summary.md", summary(run, values, diagnosis(run, values, reported=reported)))
@@ -112,51 +114,14 @@ def _own_tests(run: RunDirectory, config: Config) -> list[Verdict]:
     return [row for row in rows if row.id not in declared and "::" in row.measurement]
 
 
-def _run_suite(run: RunDirectory, strict: bool, folders: Sequence[Path]) -> tuple[dict[str, Verdict], str]:
-    """The verdicts that the tests of all folders reached, by id, and what pytest printed.
-
-    Args:
-        run: What they judge.
-        strict: The interval's bound decides.
-        folders: The suite, which brings pytest's configuration, and folders of tests of one's own.
-    """
-    suite = folders[0]
-    # of this process's surroundings, nothing that could select, plug in or disarm tests
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PYTEST_") and name != "PYTHONOPTIMIZE"
-    }
-    package = str(Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [package, kept.get("PYTHONPATH", "")]))
-    with tempfile.TemporaryDirectory() as folder:
-        verdicts = Path(folder) / "verdicts.json"
-        command = [sys.executable, "-m", "pytest", "-c", str(suite / "pytest.ini"), "-q"]
-        command += [str(folder) for folder in folders if folder.is_dir()]
-        command += ["--rootdir", str(suite), "--run", str(run.path), "--verdicts", str(verdicts)]
-        command += ["--continue-on-collection-errors"]
-        command += ["--junitxml", str(run / "junit.xml"), "-o", "junit_suite_name=harness"]
-        command += ["--strict-bounds"] * strict
-        try:
-            done = subprocess.run(  # noqa: S603 - a fixed program
-                command,
-                env=kept | {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-                capture_output=True,
-                text=True,
-                timeout=SUITE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(
-                f"the criteria took over {SUITE_SECONDS} s over {run.path}; judge it again"
-            ) from None
-        printed = clean(done.stdout + done.stderr, longest=2000)
-        if not verdicts.is_file():
-            if done.returncode == 5:  # pytest: no tests were collected
-                return {}, printed
-            raise RunError(f"the criteria could not be run over {run.path}:\n{printed}")
-        rows = json.loads(verdicts.read_text(encoding="utf-8"))
-    return {row["id"]: Verdict.from_json(row) for row in rows}, printed
+def _run_suite(run: Path, strict: bool, folder: Path, checks: Sequence[Path]) -> tuple[Judged, str]:
+    """What the tests of all folders say, and what the suite's own printed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = [
+            run_folder(run, one, strict=strict, scratch=Path(scratch), own=own)
+            for one, own in [(folder, False), *((one, True) for one in dict.fromkeys(checks))]
+        ]
+    return together(parts), parts[0].printed
 
 
 def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) -> Verdict:

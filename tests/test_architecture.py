@@ -14,7 +14,7 @@ from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("errors",),
+    ("errors", "alone"),
     ("adam", "precision", "registry", "records", "text", "tables", "state", "values"),
     ("config", "gpus", "data_checks"),
     (
@@ -28,11 +28,12 @@ FLOORS = (
         "statistics",
         "environment",
         "criteria",
+        "rows",
     ),
     ("training", "sanity", "samples", "artifacts"),
     ("measurements",),
     ("figures",),
-    ("runs", "diagnosis", "summaries", "badges", "github"),
+    ("runs", "diagnosis", "summaries", "badges", "github", "junit", "suite"),
     ("checks", "judging"),
     ("report",),
     ("pipeline", "console"),
@@ -58,6 +59,10 @@ JUDGING = (
     "summaries",
     "badges",
     "github",
+    "rows",
+    "junit",
+    "suite",
+    "alone",
     "checks",
     "judging",
     "report",

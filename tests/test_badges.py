@@ -13,8 +13,8 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 
 from harness import judging
 from harness.badges import COLORS, SIZE, badge, svg, width_of
-from harness.checks import own_verdict
 from harness.records import Verdict
+from harness.rows import own_verdict
 from tests.written import a_run
 
 NAME = "{http://www.w3.org/2000/svg}"

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import pytest
 
 from harness import github
-from harness.checks import own_verdict
 from harness.records import Verdict
+from harness.rows import own_verdict
 from tests.written import a_run
 
 

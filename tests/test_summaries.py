@@ -11,8 +11,8 @@ import pytest
 
 from harness import judging, summaries
 from harness.artifacts import RunDirectory
-from harness.checks import own_verdict
 from harness.records import Verdict
+from harness.rows import own_verdict
 from harness.runs import Run
 from harness.summaries import ICONS, LONGEST, summary, worst_sample
 from tests.written import a_run

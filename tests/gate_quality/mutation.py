@@ -75,8 +75,14 @@ TARGETS = (
         ),
     ),
     Target(
-        tuple(f"harness.checks.{name}" for name in ("identify", "ended", "worst_by_id")),
-        ("tests/test_checks.py", "-k", "the_end_of_a_phase or an_id_holds or worst_of_an_id"),
+        ("harness.checks.ended",),
+        ("tests/test_checks.py", "-k", "the_end_of_a_phase"),
+    ),
+    Target(
+        tuple(
+            f"harness.rows.{name}" for name in ("identify", "settled", "_told_apart", "_single", "_suffixed")
+        ),
+        ("tests/test_rows.py",),
     ),
     Target(
         ("harness.statistics.estimate",),
