@@ -26,8 +26,8 @@ def main(working: str, own: str, *arguments: str) -> int:
     aside = {
         name.removeprefix(ASIDE): os.environ.pop(name) for name in [*os.environ] if name.startswith(ASIDE)
     }
-    lent = filter(None, [aside.get("PYTHONPATH")])
-    entries = [os.path.join(working, entry) for path in lent for entry in path.split(os.pathsep)]  # noqa: PTH118 - an empty entry is the folder
+    path = aside.get("PYTHONPATH")
+    entries = [str(Path(working, entry)) for entry in path.split(os.pathsep)] if path else []
     append([str(Path(__file__).parent.parent), *entries])
     import pytest  # may stand in an entry
 

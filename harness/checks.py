@@ -111,6 +111,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marker = item.get_closest_marker("criterion")
     if marker is None and item.get_closest_marker("watched"):
         return
+    place = _place(item)
     if marker is not None:
         name = str(marker.args[0]) if marker.args else ""
         unknown = f"{name!r}: the run's configuration declares no such criterion"
@@ -121,12 +122,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         title = clean(told.splitlines()[0])
         gate = item.get_closest_marker("watch") is None
         verdict = own_verdict(name, title, item.nodeid, "pass", f"{title}: its test holds", gate)
-        if judged.declared(name):
-            verdict = changed(
-                verdict, "error", f"a test and a criterion bear the id {name!r}; ids must differ"
-            )
+        if judged.declared(name) or place in judged.rows:
+            verdict = changed(verdict, "error", f"another bears the id {name!r} too; ids must differ")
     item.stash[_VERDICT] = verdict
-    place = _place(item)
     judged.rows[place] = changed(verdict, "error", f"{verdict.id}: its test did not run")
     judged.cases[place] = _case(item)
 
@@ -140,7 +138,7 @@ def _case(node: pytest.Item | pytest.Collector, text: str = "") -> Case:
     """A test, or what should have held tests, as junit.xml names it."""
     file = node.nodeid.partition("::")[0].removesuffix(".py").replace("/", ".")
     classes = [one.name for one in node.listchain() if isinstance(one, pytest.Class)]
-    return Case(clean(".".join([file, *classes])), clean(node.name), text=clean(text, LONGEST))
+    return Case(".".join([file, *classes]), node.name, text=clean(text, LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

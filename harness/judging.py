@@ -119,7 +119,10 @@ def _run_suite(run: Path, strict: bool, folder: Path, checks: Sequence[Path]) ->
     with tempfile.TemporaryDirectory() as scratch:
         parts = [
             run_folder(run, one, strict=strict, scratch=Path(scratch), own=own)
-            for one, own in [(folder, False), *((one, True) for one in dict.fromkeys(checks))]
+            for one, own in [
+                (folder, False),
+                *((one, True) for one in {one.resolve(): one for one in checks}.values()),
+            ]
         ]
     return together(parts), parts[0].printed
 

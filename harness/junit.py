@@ -49,7 +49,7 @@ def _case(row: Verdict, case: Case) -> ElementTree.Element:
     found = _named(case)
     listed = ElementTree.SubElement(found, "properties")
     for name, value in properties(row):
-        ElementTree.SubElement(listed, "property", name=name, value=clean(value))
+        ElementTree.SubElement(listed, "property", name=name, value=clean(value, LONGEST))
     if _red(row):
         _end(found, "failure" if row.verdict == "fail" else "error", row.why, case.text)
     elif not row.holds:
@@ -74,7 +74,10 @@ def _of_run(verdict: Mapping[str, Any]) -> ElementTree.Element:
 
 def _named(case: Case) -> ElementTree.Element:
     return ElementTree.Element(
-        "testcase", classname=clean(case.classname), name=clean(case.name), time=f"{case.seconds:.3f}"
+        "testcase",
+        classname=clean(case.classname, 1000),
+        name=clean(case.name, 1000),
+        time=f"{case.seconds:.3f}",
     )
 
 

@@ -62,7 +62,7 @@ def own_verdict(name: str, title: str, place: str, outcome: Outcome, why: str, g
     return Verdict(
         id=name,
         title=title,
-        measurement=place,
+        measurement=clean(place, 1000),
         estimate=None,
         low=None,
         high=None,
@@ -135,7 +135,7 @@ def _worst(rows: list[tuple[Verdict, Case]]) -> tuple[Verdict, Case]:
 
 def _suffixed(row: Verdict) -> Verdict:
     """The row under an id of its own; its sentence too, where it begins with the id."""
-    digest = hashlib.sha256(row.measurement.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(row.measurement.encode()).hexdigest()
     name = f"{row.id}-{digest[:6]}"
     why = name + row.why.removeprefix(row.id) if row.why.startswith(f"{row.id}:") else row.why
     return Verdict(**vars(row) | {"id": name, "why": why})

@@ -29,6 +29,9 @@ from harness.text import clean
 SECONDS = 600
 """How long a folder's tests may take."""
 
+NOT_STARTED = 127
+"""A shell's exit code of a program that could not be started."""
+
 KEPT = (
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONHASHSEED",
@@ -147,19 +150,22 @@ def _pytest(folder: Path, arguments: Sequence[str], scratch: Path) -> tuple[int 
 
     The process and all that it starts are killed where this one is interrupted.
     """
-    command = [sys.executable, "-c", START, str(Path(harness.__file__)), os.getcwd(), *arguments]  # noqa: PTH109
+    command = [sys.executable, "-c", START, str(Path(harness.__file__)), _working(folder), *arguments]
     output = scratch / "printed"
     code: int | None = None
     with output.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603 - a fixed program
-            command,
-            cwd=folder,
-            env=_environment(scratch),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a fixed program
+                command,
+                cwd=folder,
+                env=_environment(scratch),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:  # a folder that must not be entered
+            return NOT_STARTED, str(error)
         try:
             code = process.wait(SECONDS)
         except subprocess.TimeoutExpired:
@@ -170,6 +176,14 @@ def _pytest(folder: Path, arguments: Sequence[str], scratch: Path) -> tuple[int 
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     return code, clean(output.read_text(encoding="utf-8", errors="replace"), longest=2000)
+
+
+def _working(folder: Path) -> str:
+    """The working folder; where somebody has removed it, the tests' own."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return str(folder)
 
 
 def _environment(scratch: Path) -> dict[str, str]:

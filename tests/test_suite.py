@@ -187,7 +187,19 @@ def test_a_conftest_above_the_folder_is_not_loaded(tmp_path: Path, judge: Any) -
 
 @pytest.mark.parametrize(
     "name",
-    ["a[1]", "[x]", "a::b", "a b%20$HOME'\"", "ünïcode 漢", "-q", "build", ".hidden", "harness", "test_x.py"],
+    [
+        "a[1]",
+        "[x]",
+        "a::b",
+        "\udcff",
+        "a b%20$HOME'\"",
+        "ünïcode 漢",
+        "-q",
+        "build",
+        ".hidden",
+        "harness",
+        "test_x.py",
+    ],
 )
 def test_a_folder_may_bear_any_name(tmp_path: Path, judge: Any, name: str) -> None:
     """What pytest would take for parameters, options or folders to pass over is a name like any other."""
@@ -255,6 +267,29 @@ def test_a_folder_that_cannot_be_judged_is_an_error_of_its_own(
         (own / "pytest.ini").write_text((VALIDATION / "pytest.ini").read_text())
         with pytest.raises(RunError, match=r"the criteria (could not|did not)"):
             judge(own, own=False)
+
+
+def test_a_folder_that_must_not_be_entered_is_an_error_of_its_own(
+    tmp_path: Path, judge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's words say why; so does an error of the suite."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "mine")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert "Permission denied: 'mine'" in judge(folder_of(tmp_path / "mine")).rows["mine"].why
+    with pytest.raises(RunError, match="Permission denied"):
+        judge(VALIDATION, own=False)
+
+
+def test_the_working_folder_may_be_gone(tmp_path: Path, judge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of an absolute path is judged wherever one stands."""
+    own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\n")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert outcomes(judge(own)) == {"x.a": "pass"}
 
 
 def test_a_folder_that_is_not_there_is_an_error_of_its_own(tmp_path: Path, judge: Any) -> None:
