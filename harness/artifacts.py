@@ -1,194 +1,96 @@
-"""The run directory and the cache: the only module that knows paths, formats and schema versions.
-
-Every file is written beside its place, flushed to disk, and renamed into it: a killed run leaves nothing
-half-written.
-"""
+"""The run directory: the only module that knows its paths, formats and records."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-import math
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-import tomli_w
+import pydantic
 
 from harness import config as configuration
+from harness import latest
 from harness.config import Config
 from harness.errors import ConfigurationError, OutputError, RunError
+from harness.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
 from harness.records import Estimate, Provenance, Verdict
+from harness.sealing import MANIFEST, Damage, Manifest, seal
+from harness.tables import parse
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMA = 1
-"""The schema version that JSON files bear; a file of a newer one is refused by name."""
-
-SEALS = "seals.json"
 UNREPEATABLE = "unrepeatable.json"
-
-Array = npt.NDArray[Any]
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
-    """A stream whose content stands at `path` once it is whole, and not before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+GATE_QUALITY = "gate-quality.json"
 
 
-def _plain(value: Any) -> Any:
-    """`value` as JSON holds it. A number that is not finite is a bug of the caller: null needs a reason."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"JSON has no {value}; write null and a reason")
-    return value
+class _Estimates(pydantic.BaseModel):
+    estimates: list[Estimate]
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while part := stream.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
+class _Names(pydantic.BaseModel):
+    names: list[str]
 
 
-def key_of(parts: Mapping[str, Any]) -> str:
-    """A short digest of everything a stage depends on."""
-    text = json.dumps(_plain(parts), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+class Failure(pydantic.BaseModel):
+    """`failure.json`: in which stage a run broke off, and why; the trace where nobody foresaw it."""
+
+    stage: str
+    kind: str
+    message: str
+    trace: str | None = None
 
 
-class Folder:
-    """Reads and writes files below one folder."""
+class Stages(pydantic.BaseModel):
+    """`stages.json`: seconds by stage, the run that computed all, and the entries of the cache in use."""
 
-    def __init__(self, path: Path) -> None:
-        """`path` need not exist yet."""
-        self.path = path
+    duration_s: dict[str, float]
+    taken_from: str | None = None
+    cache: list[str] = []
 
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file."""
-        with _written(self / name) as stream:
-            stream.write(text.encode())
+class _DataRecord(pydantic.BaseModel):
+    name: str
+    asked: str
+    source: str
+    sha256: dict[str, str]
+    train: int
+    test: int
+    classes: list[str]
+    shape: tuple[int, int]
+    notice: str | None
 
-    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """Write a JSON file that bears the schema version."""
-        text = json.dumps({"schema": SCHEMA} | _plain(values), indent=2, ensure_ascii=False, allow_nan=False)
-        self.write_text(name, text + "\n")
 
-    def write_arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
-        """Write an .npz file."""
-        with _written(self / name) as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+class _DeviceRecord(pydantic.BaseModel):
+    kind: str
+    name: str
+    threads: int
 
-    def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Write a CSV file; numbers keep every digit."""
-        self.write_text(name, table.to_csv(index=False, lineterminator="\n"))
 
-    def write_toml(self, name: str, values: Mapping[str, Any]) -> None:
-        """Write a TOML file."""
-        self.write_text(name, tomli_w.dumps(values))
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """A stream for a file of another format."""
-        with _written(self / name) as stream:
-            yield stream
-
-    def _existing(self, name: str) -> Path:
-        path = self / name
-        if not path.is_file():
-            raise RunError(f"{path}: missing; the run is not whole, compute it again")
-        return path
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file.
-
-        Raises:
-            RunError: missing, damaged, or of a newer schema.
-        """
-        path = self._existing(name)
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            schema = int(values["schema"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: damaged ({error}); compute the run again") from None
-        if schema > SCHEMA:
-            raise RunError(
-                f"{path}: schema {schema} is newer than this harness knows ({SCHEMA}); use a newer harness"
-            )
-        return dict(values)
-
-    def read_arrays(self, name: str, only: Collection[str] | None = None) -> dict[str, Array]:
-        """Read an .npz file of plain arrays; of `only` those that are there, and no other is unpacked.
-
-        Raises:
-            RunError: missing or damaged.
-        """
-        path = self._existing(name)
-        try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                return {key: arrays[key] for key in arrays if only is None or key in only}
-        except Exception as error:  # numpy and zipfile raise errors of many kinds for a damaged archive
-            raise RunError(f"{path}: damaged ({error}); compute the run again") from None
-
-    def read_rows(self, name: str) -> list[dict[str, str]]:
-        """Read a CSV file as its rows, every cell as text: without pandas, which takes a second to import.
-
-        Raises:
-            RunError: missing or damaged.
-        """
-        path = self._existing(name)
-        try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                return list(csv.DictReader(stream, strict=True))
-        except (ValueError, OSError, csv.Error) as error:
-            raise RunError(f"{path}: damaged ({error}); compute the run again") from None
-
-    def read_table(self, name: str) -> pd.DataFrame:
-        """Read a CSV file; only empty cells are missing values, so a class may be called `None`."""
-        import pandas as pd  # takes a second, and judging needs no table
-
-        path = self._existing(name)
-        try:
-            return pd.read_csv(path, keep_default_na=False, na_values=[""])
-        except (ValueError, OSError) as error:
-            raise RunError(f"{path}: damaged ({error}); compute the run again") from None
+class _Judged(pydantic.BaseModel, extra="allow"):
+    run_id: str
+    verdict: Literal["pass", "fail", "error", "interrupted"]
+    strict: bool
+    dataset: dict[str, Any]
+    notice: str | None
+    seeds: list[int]
+    duration_s: dict[str, float]
+    failure: Failure | None
+    criteria: list[Verdict]
+    announcements: list[str] = []
+    remarks: list[str] = []
+    unrepeatable: list[str] = []
+    published: dict[str, str] = {}
 
 
 class RunDirectory(Folder):
-    """One run's folder; the README lists its files."""
+    """One run's folder; the README lists its files.
+
+    Attributes:
+        seal: What its computed files were; read where the run was opened, not by the run that makes them.
+    """
 
     @classmethod
     def create(cls, output: Path, commit: str, now: datetime | None = None) -> RunDirectory:
@@ -200,12 +102,8 @@ class RunDirectory(Folder):
         now = now or datetime.now(timezone.utc)
         name = f"{now:%Y%m%dT%H%M%SZ}-{commit}"
         try:
-            for folder in ("runs", "cache"):
-                (output / folder).mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=output / folder):
-                    pass
-            if (output / "latest").exists() and not (output / "latest").is_symlink():
-                raise OutputError(f"{output / 'latest'}: must be a link, and is none; move it out of the way")
+            (output / "runs").mkdir(parents=True, exist_ok=True)
+            latest.withdraw(output)
             for number in range(1, 1000):
                 path = output / "runs" / (name if number == 1 else f"{name}-{number}")
                 with suppress(FileExistsError):
@@ -219,38 +117,108 @@ class RunDirectory(Folder):
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
-        """An existing run directory, or a link to one such as `artifacts/latest`.
+        """An existing run directory, or what names one, such as `artifacts/latest`.
 
         Raises:
             ConfigurationError: there is none.
         """
-        path = path.resolve()
-        if not (path / "environment.json").is_file():
-            raise ConfigurationError(f"{path}: is no run directory (it has no environment.json)")
-        return cls(path)
+        try:
+            place = (latest.named(path) or path).resolve()
+            there = (place / "environment.json").is_file()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that cannot be one
+            raise ConfigurationError(f"{path}: is no run directory ({error})") from None
+        if not there:
+            why = "it has no environment.json" if place.is_dir() else "there is no such folder"
+            if path.name == latest.LATEST and not os.path.lexists(path):
+                why = "no run ended, or began, since the last one was refused"
+            raise ConfigurationError(f"{path}: is no run directory ({why})")
+        return cls(place, Manifest(place))
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its computed files were."""
+        return Manifest(self.path)
+
+    def finish(self) -> None:
+        """Seal what was computed; how good the gate is goes with it, as it is known tonight.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        quality = self._gate_quality()
+        if quality is not None:
+            self.write_json(GATE_QUALITY, quality.read_json(GATE_QUALITY))
+        seal(self.path)
+
+    def _gate_quality(self) -> Folder | None:
+        """Where it stands how good the gate is: beside the runs (`nox -s gate-quality`), or as shipped."""
+        places = (self.path.parent.parent, Path(__file__).with_name("data"))
+        return next((Folder(place) for place in places if (place / GATE_QUALITY).is_file()), None)
+
+    def read_gate_quality(self) -> dict[str, Any] | None:
+        """How good the gate is, of the commit it was measured on; None where nobody has measured it."""
+        here = self if (self / GATE_QUALITY).is_file() else self._gate_quality()
+        return None if here is None else here.read_json(GATE_QUALITY)
 
     def link_latest(self) -> None:
-        """Let `latest`, beside `runs`, point here, unless it points to a newer run with a verdict."""
-        output = self.path.parent.parent
-        current = (output / "latest").resolve()
-        if current.name > self.path.name and (current / "verdict.json").is_file():
-            return
-        staged = output / f".latest.{self.path.name}"
-        staged.unlink(missing_ok=True)
-        staged.symlink_to(self.path.relative_to(output), target_is_directory=True)
-        staged.replace(output / "latest")
+        """Let `latest`, beside `runs`, name this run, unless it names one that was begun after it."""
+        if self.path.parent.name == "runs":
+            latest.let_name(self.path)
 
     def seed(self, seed: int) -> Folder:
         """The folder of one seed's files."""
-        return Folder(self / f"seed-{seed}")
+        return Folder(self / f"seed-{seed}", self.seal)
+
+    def damage(self) -> list[Damage]:
+        """What is not as it was computed, or as it was judged.
+
+        Raises:
+            RunError: there is no telling: the manifest is missing or damaged.
+        """
+        found = self.manifest.damage()
+        with suppress(RunError):
+            verdict = self.read_verdict()
+            for name, digest in (verdict or {}).get("published", {}).items():
+                try:
+                    what = "" if digest_of(self / name) == digest else "is not as it was judged"
+                except OSError:
+                    what = "missing"
+                if what:
+                    found.append(Damage(name, what, gated=False))
+        return found
+
+    def amiss(self) -> list[Damage]:
+        """What `damage` finds; that there is no telling is a part of it."""
+        try:
+            if not self.manifest.exists:
+                why = "missing: the run did not end, or an older harness made it"
+                return [Damage(MANIFEST, why, gated=self.named_manifest() is not None)]
+            return self.damage()
+        except RunError as error:
+            return [Damage(MANIFEST, str(error), gated=True)]
 
     def write_config(self, config: Config) -> None:
         """`config.toml`: every default spelled out."""
         self.write_toml("config.toml", config.as_toml_values())
 
     def read_config(self) -> Config:
-        """The run's own configuration."""
-        return configuration.load(self._existing("config.toml"))
+        """The run's own configuration.
+
+        Raises:
+            RunError: it is missing, not as it was, or not complete: what it lacks is not made up.
+        """
+        path = self / "config.toml"
+        try:
+            values = parse(self.read("config.toml"), str(path))
+            config = configuration.of(values, str(path))
+        except ConfigurationError as error:
+            raise RunError(f"{path}: damaged ({error}); compute the run again") from None
+        if lacking := _lacking(config.as_toml_values(), values):
+            raise RunError(
+                f"{path}: is not complete, it lacks {', '.join(lacking)}: a run's own configuration "
+                "spells out every key; compute the run again"
+            )
+        return config
 
     def write_provenance(self, provenance: Provenance) -> None:
         """`environment.json`."""
@@ -258,15 +226,15 @@ class RunDirectory(Folder):
 
     def read_provenance(self) -> Provenance:
         """The run's provenance."""
-        values = self.read_json("environment.json")
+        found = self.read_record("environment.json", Provenance)
         try:
-            # a run from before this key was there is read all the same
-            values.setdefault("gate", "")
-            return Provenance(**{name: values[name] for name in Provenance.__dataclass_fields__})
-        except KeyError as error:
+            adapter(_DataRecord).validate_python(dict(found.dataset))
+            adapter(_DeviceRecord).validate_python(dict(found.device))
+        except pydantic.ValidationError as error:
             raise RunError(
-                f"{self / 'environment.json'}: {error} is missing; compute the run again"
+                f"{self / 'environment.json'}: damaged ({what_is_wrong(error)}); compute the run again"
             ) from None
+        return found
 
     def write_estimates(self, estimates: Sequence[Estimate]) -> None:
         """`estimates.json`, and `metrics.csv`, its twin for spreadsheets."""
@@ -285,109 +253,106 @@ class RunDirectory(Folder):
         """The run's estimates, of each seed and of all together; none where nothing was estimated."""
         if not (self / "estimates.json").is_file():
             return []
-        return [Estimate(**row) for row in self.read_json("estimates.json")["estimates"]]
+        return list(self.read_record("estimates.json", _Estimates).estimates)
+
+    def read_failure(self) -> dict[str, Any] | None:
+        """Why the run broke off; None where it did not."""
+        if not (self / "failure.json").is_file():
+            return None
+        return dict(self.read_record("failure.json", Failure).model_dump())
+
+    def read_stages(self) -> Stages:
+        """How long each stage took; nothing where none ended."""
+        if not (self / "stages.json").is_file():
+            return Stages(duration_s={})
+        return self.read_record("stages.json", Stages)
+
+    def read_unrepeatable(self) -> list[str]:
+        """What of the user's own was found to give other results when asked again."""
+        if not (self / UNREPEATABLE).is_file():
+            return []
+        return list(self.read_record(UNREPEATABLE, _Names).names)
+
+    def write_verdict(self, values: Mapping[str, Any], into: Folder | None = None) -> None:
+        """`verdict.json`, which names the manifest's digest and its own, of this run or in another folder."""
+        named = values.get("manifest") or self.manifest.digest()
+        rows = {"criteria": [vars(one) for one in values["criteria"]], "manifest": named}
+        whole = _without_seal(plain_json(dict(values) | rows))
+        (into or self).write_json("verdict.json", whole | {"sha256": digest_of_values(whole)})
+
+    def named_manifest(self) -> str | None:
+        """The digest of the manifest that the run had when it was judged; None where that is not known."""
+        try:
+            named = self._sealed_verdict().get("manifest")
+        except RunError:
+            return None
+        return named if isinstance(named, str) else None
+
+    def refuse_other_manifest(self, named: str | None) -> None:
+        """Refuse a run whose manifest is not the one that its verdict names.
+
+        Raises:
+            RunError: it is another, or gone.
+        """
+        if named is not None and self.manifest.digest() != named:
+            raise RunError(
+                f"{self / MANIFEST}: is not the one that verdict.json names: the run was changed after it "
+                "was judged; take it from a copy, or compute it again"
+            )
+
+    def _sealed_verdict(self) -> dict[str, Any]:
+        """What stands in `verdict.json`.
+
+        Raises:
+            RunError: it is missing, damaged, or not as it was judged.
+        """
+        raw = self.read_json("verdict.json")
+        if raw.get("sha256") != digest_of_values(_without_seal(raw)):
+            raise RunError(
+                f"{self / 'verdict.json'}: is not as it was judged; judge the run again: "
+                f"harness judge {self.path}"
+            )
+        return raw
 
     def read_verdict(self) -> dict[str, Any] | None:
         """`verdict.json` with its criteria as records; None where the run was not judged.
 
         Raises:
-            RunError: it is damaged, or of another run.
+            RunError: it is damaged, not as it was judged, or of another run or another state of it.
         """
-        if not (self / "verdict.json").is_file():
+        path = self / "verdict.json"
+        if not os.path.lexists(path):
             return None
-        values = self.read_json("verdict.json")
+        judged = self.read_record("verdict.json", _Judged)
         mine = self.read_provenance().run_id
-        if values.get("run_id") != mine:
+        if judged.run_id != mine:
             raise RunError(
-                f"{self / 'verdict.json'}: is the verdict of another run: must be of {mine!r} "
-                f"(got {values.get('run_id')!r}); judge the run again: harness judge {self.path}"
+                f"{path}: is the verdict of another run: must be of {mine!r} (got {judged.run_id!r}); "
+                f"judge the run again: harness judge {self.path}"
             )
-        try:
-            return values | {"criteria": [Verdict.from_json(row) for row in values["criteria"]]}
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{self / 'verdict.json'}: damaged ({error}); judge the run again") from None
+        self.refuse_other_manifest(self._sealed_verdict().get("manifest"))
+        values = {name: getattr(judged, name) for name in _Judged.model_fields} | (judged.model_extra or {})
+        return values | {"failure": None if judged.failure is None else judged.failure.model_dump()}
 
 
-class Cache:
-    """Folders of finished stages, `cache/<stage>/<key>`, each sealed with the digests of its files.
-
-    An entry is used only if every file is as it was sealed: one that was truncated, edited or is foreign
-    is thrown away and computed anew.
-    """
-
-    def __init__(self, output: Path, *, fresh: bool = False) -> None:
-        """`fresh` finds nothing, and replaces what was there."""
-        self.path = output / "cache"
-        self.fresh = fresh
-
-    def find(self, stage: str, key: str) -> Folder | None:
-        """The entry, if it is whole. A damaged one is thrown away: `damaged` tells beforehand."""
-        entry = self.path / stage / key
-        if self.fresh or not entry.is_dir():
-            return None
-        if self.damaged(stage, key):
-            shutil.rmtree(entry)
-            return None
-        return Folder(entry)
-
-    def damaged(self, stage: str, key: str) -> bool:
-        """Whether there is an entry whose files are not those that were sealed, and as they were."""
-        entry = self.path / stage / key
-        if self.fresh or not entry.is_dir():
-            return False
-        try:
-            seals = json.loads((entry / SEALS).read_text(encoding="utf-8"))
-            sealed = seals["files"].items()
-            there = {str(path.relative_to(entry)) for path in entry.rglob("*") if path.is_file()}
-            whole = seals["key"] == key and sealed and there == {SEALS, *seals["files"]}
-            return not whole or any(digest_of(entry / name) != digest for name, digest in sealed)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return True
-
-    def found_or_made(self, stage: str, key: str, fill: Callable[[Folder], None]) -> Folder:
-        """The entry; `fill` makes its files where there is none."""
-        entry = self.find(stage, key)
-        if entry is None:
-            with self.making(stage, key) as made:
-                fill(made)
-            entry = Folder(self.path / stage / key)
-        return entry
-
-    @contextmanager
-    def making(self, stage: str, key: str) -> Iterator[Folder]:
-        """A folder to fill; it becomes the entry when the block ends well, and vanishes otherwise."""
-        place = self.path / stage
-        place.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=place))
-        try:
-            yield Folder(staged)
-            files = {
-                str(path.relative_to(staged)): digest_of(path)
-                for path in sorted(staged.rglob("*"))
-                if path.is_file()
-            }
-            Folder(staged).write_json(SEALS, {"key": key, "files": files})
-            staged.chmod(0o755)
-            entry = place / key
-            if entry.exists():
-                shutil.rmtree(entry)
-            with suppress(FileExistsError):
-                staged.rename(entry)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+def _without_seal(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What the digest in a verdict is the digest of."""
+    return {key: value for key, value in verdict.items() if key not in ("schema", "sha256")}
 
 
-def share(entry: Folder, target: Path) -> None:
-    """Put a cache entry's files under `target`, as hard links where the file system has them."""
-    for path in sorted(entry.path.rglob("*")):
-        if path.is_file() and path.name != SEALS:
-            place = target / path.relative_to(entry.path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.unlink(missing_ok=True)
-            try:
-                os.link(path, place)
-            except OSError:
-                shutil.copy2(path, place)
+def _lacking(whole: Mapping[str, Any], stored: Mapping[str, Any], place: str = "") -> list[str]:
+    """The keys by which what was stored is less than what it was read as."""
+    found = []
+    for key, value in whole.items():
+        name = f"{place}{key}"
+        if key not in stored:
+            found.append(name)
+        elif isinstance(value, Mapping) and isinstance(stored[key], Mapping):
+            found += _lacking(value, stored[key], f"{name}.")
+        elif key == "criteria" and len(stored[key]) != len(value):
+            known = {row.get("id") for row in stored[key]}
+            found += [f"criteria.{row['id']}" for row in value if row["id"] not in known]
+    return found
 
 
 def shipped(folder: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import inspect
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
     from harness.config import Config
     from harness.console import Shown
+    from harness.files import Folder
+    from harness.publishing import Amend
 
 BUG, INTERRUPTED, TERMINATED = 3, 130, 143
+
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+"""What a system says of a place that cannot be used: a line says it, and a trace would say no more."""
 
 app = typer.Typer(
     name="harness",
@@ -141,7 +147,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     """
     from harness import config as configuration
     from harness import judging
-    from harness.console import Shown, show_verdict
+    from harness.console import Shown
     from harness.criteria import announcements
 
     settings = configuration.load(config, flags)
@@ -159,16 +165,27 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     directory, failure = _compute(settings, shown)
     gc.disable()  # as in `report`
     with _importing("harness.report"):
-        verdict = judging.judge(directory, reported=True)
+        verdict = judging.judge(directory, checks=settings.checks, page=_page)
+    code = _show(directory, verdict, shown)
+    raise typer.Exit(_code_of(failure) if failure is not None else code)
+
+
+def _page(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended: Amend) -> bool:
+    """The report that is published with a verdict."""
     from harness import report
 
-    try:
-        report.render(directory)
-    finally:
-        show_verdict(directory, verdict, shown)
-        github.annotate(verdict, judging.sentence(verdict))
-    code = judging.EXIT_CODES[verdict["verdict"]]
-    raise typer.Exit(_code_of(failure) if failure is not None else code)
+    return report.draw(directory, verdict, into, amended)
+
+
+def _show(directory: RunDirectory, verdict: dict[str, Any], shown: Shown) -> int:
+    """Print a verdict, for GitHub too; the exit code that it stands for."""
+    from harness import judging
+    from harness.console import show_verdict
+    from harness.diagnosis import sentence
+
+    show_verdict(directory, verdict, shown)
+    github.annotate(verdict, sentence(verdict))
+    return judging.EXIT_CODES[verdict["verdict"]]
 
 
 @_with_settings
@@ -176,6 +193,7 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
     """Compute only: train, explain and measure, into a new run directory."""
     from harness import config as configuration
     from harness.console import Shown
+    from harness.publishing import withdraw
 
     settings = configuration.load(config, flags)
     configuration.refuse_absent(settings.checks)
@@ -183,6 +201,7 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
     directory, failure = _compute(settings, shown)
     if failure is not None:
         raise typer.Exit(_code_of(failure))
+    withdraw(directory)
     data = directory.read_provenance().dataset["name"]
     shown.last(f"computed on {data}; judge it: harness judge {directory.path}")
 
@@ -190,24 +209,28 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
 @app.command()
 def judge(
     run: RunPath,
+    checks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="folders of tests of your own to judge by [default: `checks` of the working folder's "
+            "configuration; else theirs stand as they were judged]",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="the interval's bound decides")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="print the verdict alone")] = False,
 ) -> None:
     """Judge a run directory, without torch; the exit code is the verdict."""
+    from harness import config as configuration
     from harness import judging
     from harness.artifacts import RunDirectory
-    from harness.console import Shown, show_verdict
+    from harness.console import Shown
 
     directory = RunDirectory.open(run)
+    settings = configuration.checks_here(checks)
     reported = (directory / "report.html").is_file()
-    verdict = judging.judge(directory, strict=strict, reported=reported)
-    if reported:
-        from harness import report as reporting
-
-        reporting.render(directory)
-    show_verdict(directory, verdict, Shown(quiet=quiet))
-    github.annotate(verdict, judging.sentence(verdict))
-    raise typer.Exit(judging.EXIT_CODES[verdict["verdict"]])
+    verdict = judging.judge(directory, strict=strict, checks=settings, page=_page if reported else None)
+    raise typer.Exit(_show(directory, verdict, Shown(quiet=quiet)))
 
 
 @app.command()
@@ -218,8 +241,10 @@ def report(run: RunPath) -> None:
     from harness.artifacts import RunDirectory
     from harness.console import Shown
 
-    path = reporting.render(RunDirectory.open(run))
-    Shown().last(f"report: {path}")
+    directory, shown = RunDirectory.open(run), Shown()
+    for one in directory.amiss():
+        shown.warn(f"{directory.path}: {one}")
+    shown.last(f"report: {reporting.render(directory)}")
 
 
 @app.command()
@@ -237,13 +262,20 @@ def compare(
     gc.disable()  # as in `report`
     from harness.artifacts import RunDirectory
     from harness.console import Shown
+    from harness.errors import RunError
 
-    runs = RunDirectory.open(first), RunDirectory.open(second)
+    runs, shown = (RunDirectory.open(first), RunDirectory.open(second)), Shown()
     from harness.report import comparison
 
     path, moved = comparison.compare(*runs, output)
-    shown = Shown()
+    damage = [(one.path, found) for one in runs for found in one.amiss()]
+    for run, found in damage:
+        shown.warn(f"{run}: {found}")
     shown.last(f"comparison: {path}")
+    if any(found.gated for _, found in damage):
+        raise RunError(
+            "what a gate rests on is not as it was computed: what the page says of it is no finding"
+        )
     shown.last(moved)
 
 
@@ -273,6 +305,32 @@ def datasets(
             )
     if damaged:
         raise typer.Exit(2)
+
+
+@app.command()
+def clean(
+    output: Annotated[
+        str | None, typer.Option("--output", help="folder of the runs [default: as configured here]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show it, remove nothing")] = False,
+) -> None:
+    """Show and remove what no run needs: leftovers of killed runs, and cache entries that none uses."""
+    from harness import cleaning
+    from harness import config as configuration
+    from harness.console import Shown
+
+    folder, shown = configuration.load(flags={"output": output}).output, Shown()
+    found = cleaning.needless(folder)
+    for one in found:
+        shown.last(f"{one.path}: {one.size / 1e6:.1f} MB, {one.why}")
+    kept = [] if dry_run else cleaning.clean(found)
+    for one in kept:
+        shown.warn(f"{one.path}: cannot be removed")
+    done = "would be removed" if dry_run else "removed"
+    freed = sum(one.size for one in found if one not in kept) / 1e6
+    shown.last(f"{folder}: {len(found) - len(kept)} {done}, {freed:.1f} MB")
+    if kept:
+        raise typer.Exit(3)
 
 
 @contextmanager
@@ -324,6 +382,33 @@ def main() -> None:
         _main()
 
 
+def _withdraw_latest(arguments: list[str]) -> None:
+    """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about."""
+    if arguments[:1] not in (["validate"], ["run"]) or "--help" in arguments:
+        return
+    from harness import latest, tables
+    from harness.config import Config
+
+    def told(flag: str) -> str | None:
+        pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+        found = [
+            after if one == flag else one.partition("=")[2] for one, after in pairs if is_told(one, flag)
+        ]
+        return found[-1] if found else None
+
+    def is_told(argument: str, flag: str) -> bool:
+        return argument == flag or argument.startswith(f"{flag}=")
+
+    output = told("--output")
+    with suppress(HarnessError, OSError, RuntimeError):
+        if output is None:
+            named = told("--config")
+            values, _ = tables.read(None if named is None else Path(named), Path())
+            output = str(values.get("output", Config.model_fields["output"].default))
+    with suppress(HarnessError, OSError, RuntimeError):
+        latest.withdraw(Path(output or Config.model_fields["output"].default).expanduser())
+
+
 def _main() -> None:
     terminated: list[int] = []
 
@@ -332,6 +417,7 @@ def _main() -> None:
         raise _Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    _withdraw_latest(sys.argv[1:])
     try:
         app()
     except SystemExit as end:
@@ -344,6 +430,14 @@ def _main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt as error:
         sys.exit(_code_of(error))
+    except OSError as error:
+        if error.errno not in STORAGE:
+            traceback.print_exc()
+        else:
+            from harness.console import refuse
+
+            refuse(error)
+        sys.exit(BUG)
     except Exception:
         traceback.print_exc()
         sys.exit(BUG)

@@ -293,6 +293,15 @@ def load(
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
+    return of(values, origin)
+
+
+def of(values: Mapping[str, Any], origin: str) -> Config:
+    """The configuration of raw values.
+
+    Raises:
+        ConfigurationError: an unknown key, or a value out of its bounds.
+    """
     return _validated(values, origin, Config)
 
 
@@ -348,6 +357,23 @@ def refuse_absent(folders: Sequence[Path]) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigurationError(f"checks: {folder}: there is no such folder; name one that holds tests")
+
+
+def checks_here(asked: str | None = None, folder: str | Path = Path()) -> tuple[Path, ...] | None:
+    """The folders of tests to judge a stored run by: those asked for, or of the configuration that is here.
+
+    None where neither names any. The rest of that configuration is not looked at: the run has its own.
+
+    Raises:
+        ConfigurationError: they cannot be read.
+    """
+    origin = "--checks"
+    if asked is None:
+        values, origin = read(None, Path(folder))
+        if "checks" not in values:
+            return None
+        asked = values["checks"]
+    return _validated({"checks": asked}, origin, Config).checks
 
 
 def _key(row: Any) -> str:

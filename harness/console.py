@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harness.criteria import show, show_threshold
-from harness.judging import diagnosis, sentence
+from harness.diagnosis import diagnosis, sentence
 from harness.text import clean
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
             shown.say(f"report: {page}" if page.is_file() else f"run: {run.path}")
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
-    for text in verdict.get("announcements", ()):
+    for text in [*verdict.get("announcements", ()), *verdict.get("remarks", ())]:
         shown.warn(text)
     red = verdict["verdict"] != "pass" and not shown.quiet
     lines = diagnosis(run, verdict) if red else [sentence(verdict)]

@@ -253,3 +253,40 @@ def _class(parts: Parts, verdict: Verdict, labels: Ints, classes: Sequence[str])
     means = {int(label): _mean(parts, labels == label) for label in np.unique(labels)}
     label = max(means, key=lambda one: _badness(means[one], verdict))
     return f"class {classes[label]} {show(means[label])}"
+
+
+def diagnosis(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | None = None) -> list[str]:
+    """A verdict that is not a pass in five lines: what, by how much, where worst, where to look, how again.
+
+    Args:
+        run: The run.
+        verdict: What stands in its `verdict.json`, the criteria as records.
+        reported: Whether there is a report to look at; None looks for it.
+    """
+    return [sentence(verdict), *details(run, verdict, reported=reported)]
+
+
+def sentence(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one sentence: on which data, by which rules that are looser than shipped, and by which
+    methods that are not repeatable.
+    """
+    looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
+    moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
+    told = {"looser than shipped": looser, "not repeatable": moving}
+    return _sentence(verdict) + "".join(f" ({what}: {names})" for what, names in told.items() if names)
+
+
+def _sentence(verdict: Mapping[str, Any]) -> str:
+    name = verdict["dataset"]["name"] + (" (not the full data)" if verdict["notice"] else "")
+    word = str(verdict["verdict"]).upper()
+    if verdict["failure"]:
+        failure = verdict["failure"]
+        return f"{word} on {name}: the run broke off in stage {failure['stage']}: {clean(failure['message'])}"
+    gates = [criterion for criterion in verdict["criteria"] if criterion.gate]
+    wrong = [criterion for criterion in gates if criterion.verdict == verdict["verdict"]]
+    if verdict["verdict"] == "pass":
+        return f"{word} on {name}: all {len(gates)} gates hold"
+    if not wrong:
+        return f"{word} on {name}: no gate was declared"
+    more = len([criterion for criterion in gates if criterion.verdict != "pass"]) - 1
+    return f"{word} on {name}: {wrong[0].why}" + (f"; and {more} more" if more > 0 else "")

@@ -273,6 +273,7 @@ def source_digest(function: object) -> str:
 
 SHOWING = (
     "badges",
+    "cleaning",
     "cli",
     "console",
     "diagnosis",

@@ -5,6 +5,8 @@ Every message says what was wrong, what was expected, what was got, and the mend
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class HarnessError(Exception):
     """Something that the harness foresaw: one line for the user, no traceback.
@@ -66,5 +68,14 @@ class CheckpointError(HarnessError):
     """Weights on disk are damaged, foreign, not finite, or hold more than tensors. Train anew: `--fresh`."""
 
 
+class StorageError(HarnessError):
+    """What was made cannot be stored: a full disk, a folder that is read-only. Free the place, run again."""
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> StorageError:
+        """The error of a path that the system refuses to write."""
+        return cls(f"{path}: cannot be written ({error.strerror or error}); free the place, and run again")
+
+
 class RunError(HarnessError):
-    """A run directory lacks a file, or holds one of another run or of a newer schema."""
+    """A run directory lacks a file, or holds one that is not as it was, or of another run or schema."""

@@ -66,6 +66,8 @@ def _annotations(verdict: Mapping[str, Any], sentence: str) -> Iterator[Annotati
         yield "notice", "not the full data", verdict["notice"]
     for text in verdict.get("announcements", ()):
         yield "notice", "looser than shipped", text
+    for text in verdict.get("remarks", ()):
+        yield "warning", "remark", text
 
 
 def _shortened(found: Sequence[Annotation]) -> list[Annotation]:

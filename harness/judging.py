@@ -7,25 +7,34 @@ their manifest is what the run's first judgement found.
 
 from __future__ import annotations
 
-import json
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from harness.artifacts import UNREPEATABLE, RunDirectory, shipped
-from harness.badges import badge, svg
+from harness import config as configuration
+from harness import suite as suites
+from harness.artifacts import RunDirectory, shipped
 from harness.config import Config, Criterion
-from harness.criteria import announcements, overall
-from harness.diagnosis import details
-from harness.errors import ConfigurationError, RunError
-from harness.junit import junit
+from harness.criteria import overall
+from harness.errors import ConfigurationError, HarnessError, RunError, StorageError
+from harness.files import Folder, storing
+from harness.publishing import (
+    TWINS,
+    UNENDED,
+    Page,
+    Values,
+    error_of,
+    failure_of,
+    publish,
+    unjudged,
+    values_of,
+)
 from harness.records import Verdict
+from harness.rows import identify, own_verdict
+from harness.sealing import MANIFEST
+from harness.staging import Staged
 from harness.state import clean as clean_state
-from harness.suite import Judged, together
-from harness.suite import run as run_folder
-from harness.summaries import summary
 from harness.text import clean
 
 EXIT_CODES = {"pass": 0, "fail": 1, "error": 3, "interrupted": 3}
@@ -38,93 +47,141 @@ def judge(
     *,
     strict: bool = False,
     suite: Path | None = None,
-    reported: bool = False,
-) -> dict[str, Any]:
-    """Judge a run: writes `verdict.json`, `junit.xml`, `summary.md` and the badge, and links `latest`.
+    checks: Sequence[str | Path] | None = None,
+    page: Page | None = None,
+) -> Values:
+    """Judge a run: `verdict.json`, `junit.xml`, `summary.md`, the badge and the page, and `latest`.
+
+    They are made aside and published together, the verdict last; until then the verdict says that there is
+    none yet. A run is data: what is not as it was computed is told, and an error where a gate rests on it; no
+    test that only the run's own configuration names is run.
 
     Args:
         run: Any run directory, or its path, whole or broken off.
         strict: The interval's bound decides; also if the run's configuration says so.
         suite: The folder of criteria; the shipped one by default.
-        reported: Whether a report is rendered next, which the summary then points to.
+        checks: Folders of tests of one's own to run; None leaves theirs as an earlier judgement found them.
+        page: What draws the report that is published with the verdict.
 
     Returns:
         What stands in `verdict.json`, the criteria as records.
 
     Raises:
-        ConfigurationError: `strict` of two seeds.
+        ConfigurationError: `strict` of two seeds, or `checks` that are not there or lie in the run.
         RunError: the criteria could not be run.
+        StorageError: the verdict cannot be written.
     """
-    run = run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
-    config, provenance = run.read_config(), run.read_provenance()
-    strict = strict or config.strict
+    run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else Path(run))
+    folders = None if checks is None else [Path(one).absolute() for one in checks]
+    _refuse_unfit(run, folders or ())
+    earlier, named = _earlier(run), run.named_manifest()
+    try:
+        run.refuse_other_manifest(named)
+        remarks = _remarks(run)
+        config, provenance = run.read_config(), run.read_provenance()
+        values = values_of(run, config, provenance) | {"remarks": remarks, "strict": strict or config.strict}
+        run.read_estimates()
+    except RunError as error:
+        # by the manifest that it was judged under: who judges again must see that it is another
+        return unjudged(run, failure_of("reading", error), earlier=earlier, manifest=named)
+    strict = bool(values["strict"])
     if strict and len(config.seeds) == 2:
         raise ConfigurationError(
             f"--strict needs intervals, and the two seeds of {run.path} give none for the recipe: "
             "judge without it, or run one seed, or three or more"
         )
-    known = _own_tests(run, config)
+    unjudged(run, failure_of("judging", KeyboardInterrupt(UNENDED)), earlier=earlier)
     start = time.perf_counter()
-    judged, printed = _run_suite(run.path, strict, suite or shipped("validation"), config.checks)
-    rows = judged.rows
-    seconds = time.perf_counter() - start
-    verdicts = [_verdict(criterion, rows, printed) for criterion in config.criteria]
-    declared = {criterion.id for criterion in config.criteria}
-    verdicts += [row for row in rows.values() if row.id not in declared]
-    places = {row.measurement for row in rows.values()}
-    gone = [one for one in known if one.id not in rows and one.measurement not in places]
-    verdicts += [_lost(one, judged.printed) for one in gone]
-    failure = run.read_json("failure.json") if (run / "failure.json").is_file() else None
-    interrupted = failure is not None and failure["kind"] == "interrupted"
-    stages = run.read_json("stages.json")["duration_s"] if (run / "stages.json").is_file() else {}
-    outcome = "interrupted" if interrupted else "error" if failure else overall(verdicts)
-    values: dict[str, Any] = {
-        "run_id": provenance.run_id,
-        "verdict": outcome,
-        "strict": strict,
-        "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
-        "notice": provenance.dataset["notice"],
-        "announcements": announcements(config),
-        "unrepeatable": run.read_json(UNREPEATABLE)["names"] if (run / UNREPEATABLE).is_file() else [],
-        "seeds": list(config.seeds),
-        "duration_s": stages | {"judging": seconds},
-        "failure": failure,
-    }
-    run.write_text("junit.xml", junit(values | {"criteria": verdicts}, judged.cases))
-    run.write_json("verdict.json", values | {"criteria": [vars(verdict) for verdict in verdicts]})
-    values["criteria"] = verdicts
-    run.write_text("summary.md", summary(run, values, diagnosis(run, values, reported=reported)))
-    values_of_badge = badge(values)
-    # no schema of ours: shields knows its own keys alone
-    run.write_text("badge.json", json.dumps(values_of_badge, ensure_ascii=False) + "\n")
-    run.write_text("badge.svg", svg(values_of_badge))
-    if run.path.parent.name == "runs":
-        run.link_latest()
+    own = _own_rows(earlier, config)
+    try:
+        with storing(run.path), Staged(run.path) as scratch:
+            criteria = suite or shipped("validation")
+            judged, said = _judged(run.path, criteria, folders or (), strict=strict, scratch=scratch)
+            rows = judged.rows | (_standing(config, own, values["remarks"]) if folders is None else {})
+            verdicts = [_verdict(criterion, rows, said) for criterion in config.criteria]
+            declared = {criterion.id for criterion in config.criteria}
+            verdicts += [row for row in rows.values() if row.id not in declared]
+            verdicts += [_lost(one, said) for one in _gone(own, rows)]
+            values["criteria"] = verdicts
+            if not values["failure"]:
+                values["verdict"] = overall(verdicts)
+            values["duration_s"] = values["duration_s"] | {"judging": time.perf_counter() - start}
+            broken = publish(run, values, judged.cases, Folder(scratch / "published"), page)
+    except HarnessError as error:
+        with suppress(StorageError):
+            unjudged(run, failure_of("judging", error), earlier=earlier)
+        raise
+    run.link_latest()
+    if broken is not None:
+        raise broken
     return values
 
 
-def _own_tests(run: RunDirectory, config: Config) -> list[Verdict]:
-    """The tests of one's own that an earlier judgement of the run found."""
+def _refuse_unfit(run: RunDirectory, folders: Sequence[Path]) -> None:
+    configuration.refuse_absent(folders)
+    for folder in folders:
+        if folder.resolve().is_relative_to(run.path):
+            raise ConfigurationError(
+                f"checks: {folder}: lies in the run directory, which is data, not code; keep tests elsewhere"
+            )
+
+
+def _remarks(run: RunDirectory) -> list[str]:
+    """What of the run is not as it was computed, where no gate rests on it.
+
+    Raises:
+        RunError: a gate rests on it, or nobody can tell.
+    """
+    if not run.manifest.exists:
+        raise RunError(
+            f"{run / MANIFEST}: missing; the run did not end, or an older harness made it: compute it again"
+        )
+    found = run.damage()
+    if gated := [str(one) for one in found if one.gated]:
+        raise RunError(f"{run.path}: a gate rests on what is not as it was computed: {'; '.join(gated)}")
+    return [f"not as it was computed: {one}" for one in found if one.name not in TWINS]
+
+
+def _earlier(run: RunDirectory) -> Values | None:
+    """An earlier verdict on the run that can be believed."""
     try:
-        before = run.read_verdict()
+        return run.read_verdict()
     except RunError:  # damaged, or of another run: it is about to be replaced
-        return []
+        return None
+
+
+def _own_rows(earlier: Values | None, config: Config) -> list[Verdict]:
+    """The tests of one's own that an earlier judgement of the run found."""
     declared = {criterion.id for criterion in config.criteria}
-    rows = before["criteria"] if before else []
+    rows = earlier["criteria"] if earlier else []
     return [row for row in rows if row.id not in declared and "::" in row.measurement]
 
 
-def _run_suite(run: Path, strict: bool, folder: Path, checks: Sequence[Path]) -> tuple[Judged, str]:
+def _standing(config: Config, own: Sequence[Verdict], remarks: list[str]) -> dict[str, Verdict]:
+    """The rows of tests of one's own that nobody asked to run: those of an earlier judgement, or errors."""
+    if own:
+        remarks.append(
+            f"{len(own)} tests of one's own stand as they were judged before; harness judge --checks FOLDER "
+            "runs them again"
+        )
+        return {one.id: one for one in own}
+    if not config.checks:
+        return {}
+    rows = {}
+    for folder in config.checks:
+        why = f"checks {folder}: never judged this run, and a run is data: --checks FOLDER runs them"
+        row = own_verdict(identify(folder.name), folder.name, str(folder), "error", why)
+        rows[row.id] = row
+    return rows
+
+
+def _judged(
+    run: Path, suite: Path, checks: Sequence[Path], *, strict: bool, scratch: Path
+) -> tuple[suites.Judged, str]:
     """What the tests of all folders say, and what the suite's own printed."""
-    with tempfile.TemporaryDirectory() as scratch:
-        parts = [
-            run_folder(run, one, strict=strict, scratch=Path(scratch), own=own)
-            for one, own in [
-                (folder, False),
-                *((one, True) for one in {one.resolve(): one for one in checks}.values()),
-            ]
-        ]
-    return together(parts), parts[0].printed
+    places = [(suite, False), *((one, True) for one in {one.resolve(): one for one in checks}.values())]
+    parts = [suites.run(run, one, strict=strict, scratch=scratch, own=own) for one, own in places]
+    return suites.together(parts), parts[0].printed
 
 
 def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) -> Verdict:
@@ -132,24 +189,13 @@ def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) ->
     if criterion.id in rows:
         return rows[criterion.id]
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
-    return Verdict(
-        id=criterion.id,
-        title=criterion.title or criterion.id,
-        measurement=criterion.measurement,
-        estimate=None,
-        low=None,
-        high=None,
-        confidence=0.95,
-        n=0,
-        relation=criterion.relation,
-        threshold=criterion.threshold,
-        unit="",
-        margin_se=None,
-        gate=criterion.gate,
-        verdict="error",
-        marginal=False,
-        why=f"{criterion.id}: no test judged it: not collected, or deselected (pytest: {clean(last[0])})",
-    )
+    return error_of(criterion, f"no test judged it: not collected, or deselected (pytest: {clean(last[0])})")
+
+
+def _gone(known: Sequence[Verdict], rows: Mapping[str, Verdict]) -> list[Verdict]:
+    """The tests that an earlier judgement found, by their place or id, and this one did not."""
+    places = {row.measurement for row in rows.values()}
+    return [one for one in known if one.id not in rows and one.measurement not in places]
 
 
 def _lost(known: Verdict, printed: str) -> Verdict:
@@ -157,40 +203,3 @@ def _lost(known: Verdict, printed: str) -> Verdict:
     last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
     why = f"{known.id}: {known.measurement} judged this run before, and is gone (pytest: {clean(last[0])})"
     return Verdict(**vars(known) | {"verdict": "error", "why": why})
-
-
-def diagnosis(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool | None = None) -> list[str]:
-    """A verdict that is not a pass in five lines: what, by how much, where worst, where to look, how again.
-
-    Args:
-        run: The run.
-        verdict: What stands in its `verdict.json`, the criteria as records.
-        reported: Whether there is a report to look at; None looks for it.
-    """
-    return [sentence(verdict), *details(run, verdict, reported=reported)]
-
-
-def sentence(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence: on which data, by which rules that are looser than shipped, and by which
-    methods that are not repeatable.
-    """
-    looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
-    moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
-    told = {"looser than shipped": looser, "not repeatable": moving}
-    return _sentence(verdict) + "".join(f" ({what}: {names})" for what, names in told.items() if names)
-
-
-def _sentence(verdict: Mapping[str, Any]) -> str:
-    name = verdict["dataset"]["name"] + (" (not the full data)" if verdict["notice"] else "")
-    word = str(verdict["verdict"]).upper()
-    if verdict["failure"]:
-        failure = verdict["failure"]
-        return f"{word} on {name}: the run broke off in stage {failure['stage']}: {clean(failure['message'])}"
-    gates = [criterion for criterion in verdict["criteria"] if criterion.gate]
-    wrong = [criterion for criterion in gates if criterion.verdict == verdict["verdict"]]
-    if verdict["verdict"] == "pass":
-        return f"{word} on {name}: all {len(gates)} gates hold"
-    if not wrong:
-        return f"{word} on {name}: no gate was declared"
-    more = len([criterion for criterion in gates if criterion.verdict != "pass"]) - 1
-    return f"{word} on {name}: {wrong[0].why}" + (f"; and {more} more" if more > 0 else "")

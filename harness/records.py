@@ -177,6 +177,7 @@ class Provenance:
         variables: The few environment variables that are recorded, by an allowlist.
         code: A digest of the harness's own source.
         gate: The same without the modules that only show what the others found.
+        sequence: The run's number among those of its output folder, by which the latest is told.
     """
 
     run_id: str
@@ -193,3 +194,4 @@ class Provenance:
     variables: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
     gate: str = ""
+    sequence: int = 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.artifacts import Array, RunDirectory
+from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.criteria import show, show_threshold
+from harness.files import Array
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
 from harness.samples import confidences
@@ -37,8 +39,14 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """The run of a run directory, or of a link to one such as `artifacts/latest`."""
-        return cls(RunDirectory.open(Path(path)))
+        """The run of a run directory, or of a link to one such as `artifacts/latest`.
+
+        What is not as it was computed is warned of by name; to read it is an error.
+        """
+        directory = RunDirectory.open(Path(path).expanduser())
+        for one in directory.amiss():
+            warnings.warn(f"{directory.path}: {one}", stacklevel=2)
+        return cls(directory)
 
     @cached_property
     def config(self) -> Config:

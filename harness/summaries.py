@@ -36,10 +36,12 @@ def summary(run: RunDirectory, verdict: Mapping[str, Any], lines: Sequence[str])
     """
     red = verdict["verdict"] != "pass"
     head = [f"## {ICONS[verdict['verdict']]} {_text(lines[0], 1000)}", ""]
-    for one in filter(None, [verdict["notice"], *verdict.get("announcements", ())]):
+    said = [verdict["notice"], *verdict.get("announcements", ()), *verdict.get("remarks", ())]
+    for one in filter(None, said):
         head += [f"> **{_text(one, 1000)}**", ""]
     head += [f"- {_line(one)}" for one in lines[1:] if red or one.startswith(_PLACES)]
-    head += [f"- worst sample: {worst_sample(run)}", ""]
+    # a run that broke off has measured none, or not all of them
+    head += [f"- worst sample: {worst_sample(run)}"] * (not verdict["failure"]) + [""]
     seeds = ", ".join(map(str, verdict["seeds"]))
     tail = f"Run {_code(verdict['run_id'])}, data {_code(verdict['dataset']['name'])}, seeds {seeds}."
     return "\n".join([*head, *_tables(verdict["criteria"], _room(head, tail)), tail]) + "\n"

@@ -57,6 +57,19 @@ def table_of(value: object, name: str) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as TOML: {error}") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> dict[str, Any]:
+    """The raw values of a TOML file's content.
+
+    Raises:
+        ConfigurationError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{name} cannot be read as TOML: {error}") from None

@@ -88,7 +88,8 @@ def finished(finished_output: Path, tmp_path: Path) -> RunDirectory:
     source = (finished_output / "latest").resolve()
     target = tmp_path / "artifacts" / "runs" / source.name
     shutil.copytree(source, target)
-    return RunDirectory.open(target)
+    # not opened, so that a test may change a file and read it; whoever opens it finds its seal
+    return RunDirectory(target)
 
 
 @pytest.fixture

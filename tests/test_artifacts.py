@@ -1,27 +1,19 @@
-"""The run directory and the cache hold whole files or none."""
+"""The run directory: made exclusively, read with a check."""
 
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from harness import artifacts
-from harness.artifacts import Cache, Folder, RunDirectory, key_of, share
+from harness.artifacts import RunDirectory
 from harness.errors import ConfigurationError, OutputError, RunError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-
-
-def fill(cache: Cache, key: str = "k", text: str = "made") -> Folder:
-    with cache.making("stage", key) as folder:
-        folder.write_text("sub/file.txt", text)
-    return Folder(cache.path / "stage" / key)
 
 
 def test_a_run_directory_bears_time_and_commit(tmp_path: Path) -> None:
@@ -42,193 +34,12 @@ def test_an_output_that_cannot_hold_a_run_is_refused(tmp_path: Path) -> None:
         RunDirectory.create(tmp_path / "file", "abc")
 
 
-def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:
-    """`latest` is a relative link to the run that was linked last."""
-    first, second = (RunDirectory.create(tmp_path, commit, NOW) for commit in ("one", "two"))
-    first.link_latest()
-    second.link_latest()
-    assert (tmp_path / "latest").resolve() == second.path.resolve()
-    assert not (tmp_path / "latest").readlink().is_absolute()
-
-
-def test_an_older_run_does_not_take_latest_back(finished: RunDirectory) -> None:
-    """Judging an old run again leaves `latest` at the newer run that has a verdict."""
-    output = finished.path.parent.parent
-    finished.link_latest()
-    old = RunDirectory.create(output, "abc", NOW)
-    old.link_latest()
-    assert (output / "latest").resolve() == finished.path.resolve()
-
-
-def test_a_latest_that_is_no_link_is_refused(tmp_path: Path) -> None:
-    """A folder in the place of the link is refused before any work (fault 33)."""
-    (tmp_path / "latest").mkdir()
-    with pytest.raises(OutputError, match="latest: must be a link"):
-        RunDirectory.create(tmp_path, "abc")
-
-
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    """A folder without `environment.json` is no run directory."""
-    with pytest.raises(ConfigurationError, match="is no run directory"):
-        RunDirectory.open(tmp_path)
-
-
-def test_a_write_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
-    """A file that was there stays whole when its successor breaks off, and nothing else is left."""
-    folder = Folder(tmp_path)
-    folder.write_text("file", "old")
-    with pytest.raises(RuntimeError, match="power cut"), folder.writing("file") as stream:
-        stream.write(b"ne")
-        raise RuntimeError("power cut")
-    assert (tmp_path / "file").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), np.float64("nan")])
-def test_json_holds_no_nan(tmp_path: Path, number: float) -> None:
-    """A number that is not finite is never written to JSON."""
-    with pytest.raises(ValueError, match="null and a reason"):
-        Folder(tmp_path).write_json("file.json", {"deep": [{"value": number}]})
-    assert not list(tmp_path.iterdir())
-
-
-def test_json_bears_the_schema_version(tmp_path: Path) -> None:
-    """Every JSON file bears the schema version, and numpy's numbers are plain in it."""
-    Folder(tmp_path).write_json("file.json", {"n": np.int64(3), "x": np.float32(0.5)})
-    assert json.loads((tmp_path / "file.json").read_text()) == {"schema": 1, "n": 3, "x": 0.5}
-
-
-def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
-    """A file of a newer schema is not guessed at."""
-    (tmp_path / "file.json").write_text('{"schema": 99}')
-    with pytest.raises(RunError, match=r"file\.json: schema 99 is newer"):
-        Folder(tmp_path).read_json("file.json")
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": null}'])
-def test_damaged_json_is_refused_by_name(tmp_path: Path, content: str) -> None:
-    """A truncated or foreign JSON file is an error that names it."""
-    (tmp_path / "file.json").write_text(content)
-    with pytest.raises(RunError, match=r"file\.json: damaged"):
-        Folder(tmp_path).read_json("file.json")
-
-
-def test_damaged_arrays_are_refused_by_name(tmp_path: Path) -> None:
-    """A truncated .npz file is an error that names it, and pickles in one are not loaded."""
-    folder = Folder(tmp_path)
-    folder.write_arrays("whole.npz", {"a": np.arange(100)})
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-40])
-    np.savez(tmp_path / "pickle.npz", a=np.array([{}], dtype=object))
-    for name in ("cut", "pickle"):
-        with pytest.raises(RunError, match=rf"{name}\.npz: damaged"):
-            folder.read_arrays(f"{name}.npz")
-    with pytest.raises(RunError, match="missing"):
-        folder.read_arrays("none.npz")
-
-
-def test_tables_keep_every_digit_and_odd_names(tmp_path: Path) -> None:
-    """A table is written with all digits, and a class called `None` or `NA` comes back as such."""
-    folder = Folder(tmp_path)
-    table = pd.DataFrame({"class": ["None", "NA", 'a "b", c'], "x": [0.1 + 0.2, 1 / 3, 1e-300]})
-    folder.write_table("t.csv", table)
-    assert "0.30000000000000004" in (tmp_path / "t.csv").read_text()
-    pd.testing.assert_frame_equal(folder.read_table("t.csv"), table, rtol=1e-15)
-
-
-def test_keys_know_every_part() -> None:
-    """A key depends on every value and name, not on the order of names."""
-    base = {"a": 1, "b": [1.5, "x"], "c": {"d": None}}
-    same = key_of({"c": {"d": None}, "b": [1.5, "x"], "a": 1})
-    others = [base | {"a": 2}, base | {"b": [1.5, "y"]}, base | {"e": 0}, base | {"c": {"d": 0}}]
-    assert key_of(base) == same
-    assert len({key_of(base), *map(key_of, others)}) == 5
-
-
-def test_an_entry_is_found_again(tmp_path: Path) -> None:
-    """What was made under a key is found under it, and under no other."""
-    cache = Cache(tmp_path)
-    fill(cache)
-    found = cache.find("stage", "k")
-    assert found is not None
-    assert (found / "sub/file.txt").read_text() == "made"
-    assert cache.find("stage", "other") is None
-    assert cache.find("other", "k") is None
-
-
-def test_an_entry_that_breaks_off_is_not_there(tmp_path: Path) -> None:
-    """An entry whose making was interrupted does not exist, and leaves nothing behind."""
-    cache = Cache(tmp_path)
-    with pytest.raises(KeyboardInterrupt), cache.making("stage", "k") as folder:
-        folder.write_text("file", "half")
-        raise KeyboardInterrupt
-    assert cache.find("stage", "k") is None
-    assert not list((tmp_path / "cache" / "stage").iterdir())
-
-
-@pytest.mark.parametrize(
-    "damage", ["truncated", "foreign", "missing", "added", "unsealed", "renamed", "odd", "empty"]
-)
-def test_a_damaged_entry_is_thrown_away(tmp_path: Path, damage: str) -> None:
-    """An entry that is truncated, foreign or of another key is not used (faults 28, 29)."""
-    cache = Cache(tmp_path)
-    entry = fill(cache)
-    file = entry / "sub/file.txt"
-    if damage == "truncated":
-        file.write_text("ma")
-    elif damage == "foreign":
-        file.write_text("else")
-    elif damage == "missing":
-        file.unlink()
-    elif damage == "added":
-        (entry / "sub/more.txt").write_text("never sealed")
-    elif damage in ("odd", "empty"):
-        (entry / artifacts.SEALS).write_text("[]" if damage == "odd" else '{"key": "k", "files": {}}')
-    elif damage == "unsealed":
-        (entry / artifacts.SEALS).unlink()
-    else:
-        seals = entry / artifacts.SEALS
-        seals.write_text(seals.read_text().replace('"key": "k"', '"key": "of another configuration"'))
-    assert cache.damaged("stage", "k")
-    assert cache.find("stage", "k") is None
-    assert not entry.path.exists()
-
-
-def test_fresh_finds_nothing_and_replaces(tmp_path: Path) -> None:
-    """A fresh cache finds no entry, and what it makes replaces the old one."""
-    fill(Cache(tmp_path))
-    fresh = Cache(tmp_path, fresh=True)
-    assert fresh.find("stage", "k") is None
-    fill(fresh, text="anew")
-    found = Cache(tmp_path).find("stage", "k")
-    assert found is not None
-    assert (found / "sub/file.txt").read_text() == "anew"
-
-
-def test_shared_files_stand_without_the_cache(tmp_path: Path) -> None:
-    """A run directory is whole after the cache is gone, and holds no seals."""
-    cache = Cache(tmp_path)
-    entry = fill(cache)
-    share(entry, tmp_path / "run")
-    share(entry, tmp_path / "run")
-    (entry / "sub/file.txt").unlink()
-    assert [p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob("*.*")] == [
-        "sub/file.txt"
-    ]
-    assert (tmp_path / "run/sub/file.txt").read_text() == "made"
-
-
-def test_sharing_copies_where_links_are_not_to_be_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a file system without hard links the files are copied."""
-
-    def refuse(*_: object) -> None:
-        raise OSError("no links here")
-
-    entry = fill(Cache(tmp_path))
-    monkeypatch.setattr(os, "link", refuse)
-    share(entry, tmp_path / "run")
-    assert (tmp_path / "run/sub/file.txt").read_text() == "made"
+    """A folder without `environment.json`, a loop and a name that cannot be one are no run directories."""
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path, tmp_path / "loop", tmp_path / "nothing", Path("a\0b")):
+        with pytest.raises(ConfigurationError, match="is no run directory"):
+            RunDirectory.open(path)
 
 
 def test_a_verdict_of_another_run_is_refused(finished: RunDirectory) -> None:
@@ -246,6 +57,89 @@ def test_a_damaged_verdict_is_refused(finished: RunDirectory, change: dict[str, 
     (finished / "verdict.json").write_text(json.dumps(values | change))
     with pytest.raises(RunError, match="damaged"):
         finished.read_verdict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"verdict": "pass"', '"verdict": "fail"'),
+        ('"announcements": [', '"announcements": ["x", '),
+        ('"strict": false', '"strict": true'),
+    ],
+)
+def test_an_edited_verdict_is_not_believed(finished: RunDirectory, change: tuple[str, str]) -> None:
+    """Whatever is changed in it by hand, the record's own digest tells (fault 51)."""
+    text = (finished / "verdict.json").read_text()
+    assert change[0] in text
+    (finished / "verdict.json").write_text(text.replace(change[0], change[1], 1))
+    with pytest.raises(RunError, match="is not as it was judged; judge the run again"):
+        finished.read_verdict()
+
+
+def test_a_verdict_is_of_one_state_of_the_run(finished: RunDirectory) -> None:
+    """It names the manifest that it was given under: another one, or none, and it says nothing."""
+    before = finished.read_verdict()
+    assert before is not None
+    assert before["manifest"] == finished.manifest.digest()
+    (finished / "metrics.csv").write_text("edited")
+    finished.finish()  # as whoever edits might seal it
+    with pytest.raises(RunError, match=r"manifest\.json: is not the one that verdict\.json names"):
+        finished.read_verdict()
+    (finished / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"manifest\.json: is not the one that verdict\.json names"):
+        finished.read_verdict()
+
+
+TABLES = ("data", "model", "training", "attribution", "selection", "statistics", "report")
+
+
+@pytest.mark.parametrize("cut", [*TABLES, "criteria", "all"])
+def test_a_stored_configuration_is_complete_or_refused(finished: RunDirectory, cut: str) -> None:
+    """Cut at any table's border, or emptied, it does not fall back to defaults (fault 52)."""
+    text = (finished / "config.toml").read_text()
+    end = 0 if cut == "all" else text.index("[[criteria]]" if cut == "criteria" else f"[{cut}]")
+    (finished / "config.toml").write_text(text[:end])
+    with pytest.raises(RunError, match=r"config\.toml: is not complete, it lacks "):
+        finished.read_config()
+
+
+def test_a_single_key_of_a_stored_configuration_is_missed(finished: RunDirectory) -> None:
+    """What it lacks is named, a criterion by its id."""
+    text = (finished / "config.toml").read_text()
+    for line, name in (("k = 32\n", r"model\.k"), ("strict = false\n", "strict")):
+        (finished / "config.toml").write_text(text.replace(line, ""))
+        with pytest.raises(RunError, match=f"it lacks {name}:"):
+            finished.read_config()
+    start = text.index('[[criteria]]\nid = "sparsity"')
+    (finished / "config.toml").write_text(text[:start] + text[text.index("[[criteria]]", start + 5) :])
+    with pytest.raises(RunError, match=r"it lacks criteria\.sparsity:"):
+        finished.read_config()
+
+
+@pytest.mark.parametrize("name", ["environment.json", "estimates.json", "failure.json", "stages.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 1, "dataset": null}'])
+def test_a_record_of_a_wrong_shape_is_a_line(finished: RunDirectory, name: str, text: str) -> None:
+    """Each record of a run is read with a check: one line with the path, no riddle (fault 58)."""
+    read = {
+        "environment.json": finished.read_provenance,
+        "estimates.json": finished.read_estimates,
+        "failure.json": finished.read_failure,
+        "stages.json": finished.read_stages,
+    }[name]
+    (finished / name).write_text(text)
+    with pytest.raises(RunError, match=rf"{name}: damaged \(.*\); compute the run again"):
+        read()
+
+
+@pytest.mark.parametrize("key", ["dataset", "device"])
+def test_the_parts_of_a_provenance_are_checked_too(finished: RunDirectory, key: str) -> None:
+    """What is read of the data and the device is there, and of its kind."""
+    whole = json.loads((finished / "environment.json").read_text())
+    for part in whole[key]:
+        for changed in ({k: v for k, v in whole[key].items() if k != part}, whole[key] | {part: [None]}):
+            (finished / "environment.json").write_text(json.dumps(whole | {key: changed}))
+            with pytest.raises(RunError, match=r"environment\.json: damaged"):
+                finished.read_provenance()
 
 
 def test_a_finished_run_holds_the_documented_files(finished: RunDirectory) -> None:

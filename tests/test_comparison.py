@@ -27,7 +27,7 @@ from harness.records import Floats
 from harness.report import comparison, differences
 from harness.report.sides import Side, common_samples
 from harness.runs import Run
-from tests.written import CLASSES, a_run
+from tests.written import CLASSES, a_run, sealed_anew
 
 METHODS = ("gradients", "smoothgrad")
 
@@ -80,7 +80,7 @@ def two(judged: Path, tmp_path: Path) -> tuple[RunDirectory, RunDirectory]:
     """A copy of both, to do with as one likes."""
     copied = Path(shutil.copytree(judged, tmp_path / "artifacts", symlinks=True))
     first, second = sorted((copied / "runs").iterdir(), key=lambda path: (len(path.name), path.name))
-    return RunDirectory.open(first), RunDirectory.open(second)
+    return RunDirectory(first), RunDirectory(second)
 
 
 def page_of(a: RunDirectory, b: RunDirectory) -> str:
@@ -406,6 +406,7 @@ def test_foreign_text_is_inert_in_the_page(two: tuple[RunDirectory, RunDirectory
         verdict = run.read_json("verdict.json")
         verdict["criteria"][0]["title"] = nasty
         run.write_json("verdict.json", verdict)
+        sealed_anew(run)
     page = page_of(*two)
     assert "<img" not in page
     assert "{{7*7}}" in page
@@ -419,7 +420,7 @@ def test_the_page_stands_beside_the_folder_of_runs(
     a, b = two
     name = f"compare-{a.path.name}-{b.path.name}.html"
     assert comparison.compare(a, b)[0] == a.path.parent.parent / name
-    elsewhere = RunDirectory.open(Path(shutil.copytree(a.path, tmp_path / "elsewhere")))
+    elsewhere = RunDirectory(Path(shutil.copytree(a.path, tmp_path / "elsewhere")))
     monkeypatch.chdir(tmp_path)
     assert comparison.compare(elsewhere, b)[0] == Path(f"compare-elsewhere-{b.path.name}.html")
     assert (tmp_path / f"compare-elsewhere-{b.path.name}.html").is_file()

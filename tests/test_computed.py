@@ -24,6 +24,7 @@ from harness.config import Config
 from harness.errors import HarnessError, Refused, TrainingDiverged
 from harness.pipeline import computed
 from harness.pipeline.started import Silence
+from harness.sealing import OWN
 
 MakeConfig = Callable[..., Config]
 
@@ -58,7 +59,7 @@ def no_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def files(run: RunDirectory) -> dict[str, bytes]:
     """What was computed: everything but what each run has of its own."""
-    paths = [path for path in sorted(run.path.rglob("*")) if path.is_file() and path.name not in computed.OWN]
+    paths = [path for path in sorted(run.path.rglob("*")) if path.is_file() and path.name not in OWN]
     return {str(path.relative_to(run.path)): path.read_bytes() for path in paths}
 
 
@@ -127,7 +128,7 @@ def test_a_damaged_entry_is_not_used_and_that_is_said(small_config: MakeConfig, 
     if damage != "missing":
         victim.write_bytes(content)
     run = RunDirectory.open(pipeline.run(settings, notes))
-    assert ["stored damaged" in line for line in notes.warned] == [True]
+    assert ["the stored computed cannot be used" in line for line in notes.warned] == [True]
     assert run.read_json("stages.json")["taken_from"] is None
     assert files(run) == before
     assert RunDirectory.open(pipeline.run(settings)).read_json("stages.json")["taken_from"] == run.path.name

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import judging
+from harness import diagnosis
 from harness.artifacts import RunDirectory
 from harness.config import load
 from harness.diagnosis import by_how_much, details, worst
@@ -236,11 +236,11 @@ def test_a_red_run_is_explained_in_five_lines(run: RunDirectory) -> None:
         a_verdict(id="sparsity"),
         a_verdict(id="seen", gate=False),
     ]
-    lines = judging.diagnosis(run, whole(a_verdict(), *others))
+    lines = diagnosis.diagnosis(run, whole(a_verdict(), *others))
     starts = ("FAIL on blobs: Agreement: 0.57", "by how much: 0.03", "worst: test image", "run: ", "repeat: ")
     assert [line.startswith(start) for line, start in zip(lines, starts, strict=False)] == [True] * 5
     assert lines[5:] == ["also red: sparsity (fail)"]
-    assert len(judging.diagnosis(run, whole(a_verdict()))) == 5
+    assert len(diagnosis.diagnosis(run, whole(a_verdict()))) == 5
 
 
 def test_the_commands_to_repeat_it_can_be_pasted(run: RunDirectory) -> None:
@@ -264,7 +264,7 @@ def test_the_place_to_look_is_one_that_is_there(run: RunDirectory) -> None:
 def test_the_gate_that_is_explained_is_the_one_of_the_sentence(run: RunDirectory) -> None:
     """An error wins over a fail that stands before it, in the sentence and in the lines."""
     error = a_verdict(id="accuracy", estimate=None, threshold=0.7, verdict="error", why="Accuracy: no number")
-    lines = judging.diagnosis(run, whole(a_verdict(), error, verdict="error"))
+    lines = diagnosis.diagnosis(run, whole(a_verdict(), error, verdict="error"))
     assert "Accuracy: no number" in lines[0]
     assert lines[1] == "by how much: there is no number to compare"
     assert lines[-1] == "also red: agreement (fail)"
@@ -274,7 +274,7 @@ def test_a_run_that_broke_off_counts_what_was_not_judged(run: RunDirectory) -> N
     """It has five lines too: how many gates lack a verdict, and how to go on."""
     failure = {"stage": "training", "kind": "x", "message": "nan", "trace": None}
     criteria = (a_verdict(verdict="error"), a_verdict(verdict="pass"), a_verdict(gate=False))
-    lines = judging.diagnosis(run, whole(*criteria, verdict="error", failure=failure))
+    lines = diagnosis.diagnosis(run, whole(*criteria, verdict="error", failure=failure))
     assert lines[0] == "ERROR on blobs: the run broke off in stage training: nan"
     assert lines[1:3] == ["by how much: 1 of 2 gates could not be judged", "worst: none, it broke off"]
     assert len(lines) == 5
@@ -282,6 +282,6 @@ def test_a_run_that_broke_off_counts_what_was_not_judged(run: RunDirectory) -> N
 
 def test_a_run_without_gates_says_so(run: RunDirectory) -> None:
     """No gate at all is an error with five lines."""
-    lines = judging.diagnosis(run, whole(a_verdict(gate=False), verdict="error"))
+    lines = diagnosis.diagnosis(run, whole(a_verdict(gate=False), verdict="error"))
     assert lines[1:3] == ["by how much: no gate was declared", "worst: none"]
     assert len(lines) == 5

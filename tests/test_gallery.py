@@ -15,6 +15,7 @@ from PIL import Image
 from harness import diagnosis, figures, report
 from harness.artifacts import RunDirectory
 from harness.figures import sprites
+from harness.files import Folder
 from harness.report import gallery, page
 from harness.runs import Run
 
@@ -88,7 +89,7 @@ def test_fewer_samples_are_all_shown() -> None:
 def section_of(run: RunDirectory) -> str:
     """The section alone: the rest of a page takes seconds to draw."""
     broken: list[str] = []
-    part = page._part(report.sections["gallery"], Run(run), page._environment(run, set()), broken)
+    part = page._part(report.sections["gallery"], Run(run), page._environment(Folder(run.path)), broken)
     assert broken == []
     return str(part["body"])
 

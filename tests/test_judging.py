@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import judging
+from harness import diagnosis, judging
+from harness import suite as suite_runner
 from harness.artifacts import RunDirectory, shipped
 from harness.config import Criterion, shipped_criteria
 from harness.errors import ConfigurationError, RunError
 from harness.records import Verdict
 from harness.rows import own_verdict
-from tests.written import a_run
+from tests.written import a_run, sealed_anew
 
 GATES = tuple(criterion.id for criterion in shipped_criteria(50) if criterion.gate)
 
@@ -36,11 +37,13 @@ def change_estimate(run: RunDirectory, name: str, **change: Any) -> None:
         if row["name"] == name:
             row |= change
     (run / "estimates.json").write_text(json.dumps(values))
+    sealed_anew(run)
 
 
 def change_criteria(run: RunDirectory, text: str) -> None:
     """Append to the run's own configuration."""
     (run / "config.toml").write_text((run / "config.toml").read_text() + text)
+    sealed_anew(run)
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def test_a_failed_gate_is_a_fail(finished: RunDirectory) -> None:
     verdict = judging.judge(finished)
     assert outcomes(verdict)["agreement"] == "fail"
     assert verdict["verdict"] == "fail"
-    assert "0.57 [0.54, 0.6] is under 0.6" in judging.sentence(verdict)
+    assert "0.57 [0.54, 0.6] is under 0.6" in diagnosis.sentence(verdict)
 
 
 def test_a_number_that_is_missing_is_an_error(finished: RunDirectory) -> None:
@@ -73,7 +76,7 @@ def test_a_number_that_is_missing_is_an_error(finished: RunDirectory) -> None:
     verdict = judging.judge(finished)
     assert (outcomes(verdict)["agreement"], outcomes(verdict)["accuracy"]) == ("error", "fail")
     assert verdict["verdict"] == "error"
-    assert "could not be judged: no maps" in judging.sentence(verdict)
+    assert "could not be judged: no maps" in diagnosis.sentence(verdict)
 
 
 def test_a_watched_criterion_has_no_say(finished: RunDirectory) -> None:
@@ -143,7 +146,7 @@ def test_a_test_that_asserts_more_can_fail(finished: RunDirectory, suite: Path) 
     )
     verdict = judging.judge(finished, suite=suite)
     assert outcomes(verdict)["agreement"] == "fail"
-    assert "too few images" in judging.sentence(verdict)
+    assert "too few images" in diagnosis.sentence(verdict)
 
 
 def test_the_surroundings_cannot_deselect(finished: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,13 +172,13 @@ def test_a_broken_off_run_is_an_error_with_its_reason(finished: RunDirectory) ->
         "failure.json", {"stage": "training", "kind": "TrainingDiverged", "message": "nan", "trace": None}
     )
     (finished / "estimates.json").unlink()
-    verdict = judging.judge(finished)
+    verdict = judging.judge(sealed_anew(finished))
     assert verdict["verdict"] == "error"
-    assert "broke off in stage training: nan" in judging.sentence(verdict)
+    assert "broke off in stage training: nan" in diagnosis.sentence(verdict)
     finished.write_json(
         "failure.json", {"stage": "training", "kind": "interrupted", "message": "interrupted", "trace": None}
     )
-    assert judging.judge(finished)["verdict"] == "interrupted"
+    assert judging.judge(sealed_anew(finished))["verdict"] == "interrupted"
 
 
 def test_a_suite_that_cannot_start_is_an_error(finished: RunDirectory, suite: Path) -> None:
@@ -285,7 +288,7 @@ def test_a_declared_criterion_that_no_test_judged_is_an_error(gate: bool) -> Non
 def test_the_sentence_of_a_pass_counts_its_gates() -> None:
     """What is only watched is not counted, whatever became of it."""
     criteria = (one_of("a", "pass"), one_of("b", "pass"), one_of("c", "fail", gate=False))
-    assert judging.sentence(whole(*criteria)) == "PASS on blobs: all 2 gates hold"
+    assert diagnosis.sentence(whole(*criteria)) == "PASS on blobs: all 2 gates hold"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +306,7 @@ def test_the_sentence_of_a_red_run_is_of_its_first_gate_of_that_kind(
 ) -> None:
     """An error is told before the fails in front of it; all other red gates are counted, watches are not."""
     criteria = [one_of("seen", "error", gate=False), *(one_of(*row) for row in rows)]
-    assert judging.sentence(whole(*criteria, verdict=outcome)) == text
+    assert diagnosis.sentence(whole(*criteria, verdict=outcome)) == text
 
 
 def test_the_sentence_says_what_broke_off_and_which_data_it_was() -> None:
@@ -311,21 +314,192 @@ def test_the_sentence_says_what_broke_off_and_which_data_it_was() -> None:
     failure = {"stage": "training", "message": "nan", "kind": "x"}
     broken = whole(one_of("a", "error"), verdict="interrupted", failure=failure, notice="an excerpt")
     text = "INTERRUPTED on blobs (not the full data): the run broke off in stage training: nan"
-    assert judging.sentence(broken) == text
+    assert diagnosis.sentence(broken) == text
 
 
 def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> None:
     """Of its rows those count that name a test in a file and no declared criterion; no verdict, no rows."""
     run = a_run(tmp_path / "artifacts")
     config = run.read_config()
-    assert judging._own_tests(run, config) == []
+    assert judging._own_rows(judging._earlier(run), config) == []
     own, folder = one_of("x.x", "pass"), own_verdict("gone", "gone", "/gone", "error", "no such folder")
-    rows = [one_of("accuracy", "pass"), own, folder]
-    values = {"run_id": run.path.name, "criteria": [vars(row) for row in rows]}
-    run.write_json("verdict.json", values)
-    assert judging._own_tests(run, config) == [own]
-    run.write_json("verdict.json", values | {"run_id": "another"})
-    assert judging._own_tests(run, config) == []
+    values = judging.judge(run) | {"criteria": [one_of("accuracy", "pass"), own, folder]}
+    run.write_verdict(values)
+    assert judging._own_rows(judging._earlier(run), config) == [own]
+    run.write_verdict(values | {"run_id": "another"})
+    assert judging._earlier(run) is None
+    assert judging._own_rows(None, config) == []
+
+
+# a run is data
+
+
+def with_checks(tmp_path: Path, body: str = "def test_x():\n    pass\n") -> tuple[RunDirectory, Path]:
+    """A run whose configuration names a folder of tests."""
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "test_own.py").write_text(body)
+    return a_run(tmp_path / "artifacts", config={"checks": [str(folder)]}), folder
+
+
+def test_no_test_is_run_that_only_the_run_names(tmp_path: Path) -> None:
+    """A run's configuration may name tests of anybody: they are not run, and that is an error (fault 54)."""
+    run, _ = with_checks(tmp_path, "open('MARK', 'w')\ndef test_x():\n    pass\n")
+    verdict = judging.judge(run)
+    assert verdict["verdict"] == "error"
+    (row,) = [one for one in verdict["criteria"] if one.measurement.endswith("checks")]
+    assert "never judged this run, and a run is data: --checks FOLDER runs them" in row.why
+    assert not list(tmp_path.rglob("MARK"))
+
+
+def test_tests_of_ones_own_stand_as_they_were_judged(tmp_path: Path) -> None:
+    """Judged again where they are not, a run keeps their rows, and says so; asked for, they are run again."""
+    run, folder = with_checks(tmp_path)
+    assert outcomes(judging.judge(run, checks=[folder]))["own.x"] == "pass"
+    (folder / "test_own.py").write_text("def test_x():\n    assert False\n")
+    again = judging.judge(run)
+    assert (again["verdict"], outcomes(again)["own.x"]) == ("pass", "pass")
+    assert len(again["remarks"]) == 1
+    assert again["remarks"][0].startswith("1 tests of one's own stand as they were judged before")
+    assert "stand as they were judged before" in (run / "summary.md").read_text()
+    assert 'name="x"' not in (run / "junit.xml").read_text()
+    assert judging.judge(run, checks=[folder])["verdict"] == "fail"
+    # the row that stands is red too
+    assert judging.judge(run)["verdict"] == "fail"
+    gone = judging.judge(run, checks=[])
+    assert outcomes(gone)["own.x"] == "error"
+
+
+def test_tests_in_a_run_directory_are_refused(tmp_path: Path) -> None:
+    """Whoever names them: what came with a run is no code (fault 54)."""
+    run = a_run(tmp_path / "artifacts")
+    (run / "checks").mkdir()
+    with pytest.raises(ConfigurationError, match="lies in the run directory, which is data"):
+        judging.judge(run, checks=[run / "checks"])
+    assert run.read_verdict() is None
+
+
+@pytest.mark.parametrize(
+    "name", ["config.toml", "environment.json", "estimates.json", "measurements/x.npz", "manifest.json"]
+)
+@pytest.mark.parametrize("change", ["edited", "missing"])
+def test_an_error_where_a_gate_rests_on_what_is_not_as_it_was(tmp_path: Path, name: str, change: str) -> None:
+    """No green verdict over what is damaged, nor yesterday's: by name, in all that says it (51, 55)."""
+    run = a_run(tmp_path / "artifacts")
+    run.write_arrays("measurements/x.npz", {})
+    sealed_anew(run)
+    assert judging.judge(run)["verdict"] == "pass"
+    (run / name).write_bytes((run / name).read_bytes() + b" ") if change == "edited" else (
+        run / name
+    ).unlink()
+    if name == "environment.json" and change == "missing":
+        with pytest.raises(ConfigurationError, match="it has no environment"):
+            judging.judge(run.path)
+        return
+    verdict = judging.judge(run.path)
+    assert (verdict["verdict"], verdict["failure"]["stage"]) == ("error", "reading")
+    assert name in diagnosis.sentence(verdict)
+    written = json.loads((run / "verdict.json").read_text())
+    assert written["verdict"] == "error"
+    assert "PASS" not in (run / "summary.md").read_text()
+    assert json.loads((run / "badge.json").read_text())["message"].startswith("error")
+    assert ElementTree.parse(run / "junit.xml").getroot()[0].get("errors") != "0"
+    # and it stays so
+    assert judging.judge(run.path)["verdict"] == "error"
+
+
+def test_a_run_that_was_sealed_anew_after_its_verdict_is_an_error(tmp_path: Path) -> None:
+    """Who edits a number and the manifest with it is told by the verdict, again and again."""
+    run = a_run(tmp_path / "artifacts", {"accuracy": 0.5})
+    assert judging.judge(run)["verdict"] == "fail"
+    text = (run / "estimates.json").read_text()
+    (run / "estimates.json").write_text(text.replace("0.5", "0.9"))
+    run.finish()
+    for _ in range(2):
+        verdict = judging.judge(run)
+        assert verdict["verdict"] == "error"
+        assert "is not the one that verdict.json names" in diagnosis.sentence(verdict)
+
+
+@pytest.mark.parametrize("name", ["seed-0/predictions.npz", "metrics.csv", "gate-quality.json"])
+def test_a_remark_where_no_gate_rests_on_it(tmp_path: Path, name: str) -> None:
+    """The verdict stands, and everything that says it names what is missing (fault 51)."""
+    run = a_run(tmp_path / "artifacts")
+    (run / name).unlink()
+    verdict = judging.judge(run)
+    assert verdict["verdict"] == "pass"
+    assert verdict["remarks"] == [f"not as it was computed: {name}: missing"]
+    assert f"not as it was computed: {name}: missing" in (run / "summary.md").read_text().replace("\\", "")
+
+
+def test_a_killed_run_is_an_error(tmp_path: Path) -> None:
+    """Without a seal nobody knows whether it ended."""
+    run = a_run(tmp_path / "artifacts")
+    (run / "manifest.json").unlink()
+    verdict = judging.judge(run)
+    assert verdict["verdict"] == "error"
+    assert "the run did not end" in diagnosis.sentence(verdict)
+
+
+# what stands while it is judged
+
+
+def test_until_there_is_a_verdict_it_says_that_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the judging, yesterday's green is gone, and the tests of one's own are not forgotten."""
+    run, folder = with_checks(tmp_path)
+    judging.judge(run, checks=[folder])
+    run.write_text("report.html", "PASS")
+    seen: list[dict[str, Any] | None] = []
+
+    def killed(*_: object, **__: object) -> None:
+        seen.append(run.read_verdict())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suite_runner, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        judging.judge(run)
+    for verdict in (*seen, run.read_verdict()):
+        assert verdict is not None
+        assert verdict["verdict"] == "interrupted"
+        assert outcomes(verdict)["own.x"] == "pass"
+    assert "INTERRUPTED" in (run / "summary.md").read_text()
+    assert not (run / "report.html").exists()
+    monkeypatch.undo()
+    assert outcomes(judging.judge(run))["own.x"] == "pass"
+
+
+def test_a_judgement_that_fails_leaves_an_error(tmp_path: Path, suite: Path) -> None:
+    """A suite that cannot start raises, and the run says error, not what it said before."""
+    run = a_run(tmp_path / "artifacts")
+    judging.judge(run)
+    (suite / "conftest.py").write_text("raise RuntimeError('broken set-up')")
+    with pytest.raises(RunError, match="broken set-up"):
+        judging.judge(run, suite=suite)
+    verdict = run.read_verdict()
+    assert verdict is not None
+    assert (verdict["verdict"], verdict["failure"]["stage"]) == ("error", "judging")
+
+
+def test_eight_judges_at_once_leave_one_verdict_whole(tmp_path: Path) -> None:
+    """Judged eight times at once, in two ways, the run has one of both verdicts, and its own twins (56)."""
+    run = a_run(tmp_path / "artifacts", {"agreement": 0.61})
+    command = [sys.executable, "-m", "harness", "judge", str(run.path), "--quiet"]
+    running = [
+        subprocess.Popen([*command, *["--strict"] * (number % 2)], stdout=subprocess.PIPE, cwd=tmp_path)
+        for number in range(8)
+    ]
+    ends = {number: process.communicate() and process.returncode for number, process in enumerate(running)}
+    assert ends == {number: number % 2 for number in range(8)}
+    verdict = RunDirectory.open(run.path).read_verdict()
+    assert verdict is not None
+    assert verdict["verdict"] == ("fail" if verdict["strict"] else "pass")
+    assert RunDirectory.open(run.path).amiss() == []
+    failures = ElementTree.parse(run / "junit.xml").getroot()[0].get("failures")
+    assert (failures != "0") == verdict["strict"]
+    assert not [path for path in run.path.iterdir() if path.name.startswith(".")]
+    assert (run.path.parent.parent / "latest").resolve() == run.path.resolve()
 
 
 def test_a_test_of_an_earlier_judgement_that_is_gone_is_an_error() -> None:
@@ -349,7 +523,7 @@ def test_a_looser_rule_is_told_in_sentence_and_summary(tmp_path: Path) -> None:
     ]
     gates = sum(one.gate for one in verdict["criteria"])
     loose = "(looser than shipped: accuracy, selection.confidence)"
-    assert judging.sentence(verdict) == f"PASS on blobs: all {gates} gates hold {loose}"
+    assert diagnosis.sentence(verdict) == f"PASS on blobs: all {gates} gates hold {loose}"
     assert json.loads((run / "verdict.json").read_text())["announcements"] == verdict["announcements"]
     summary = (run / "summary.md").read_text()
     assert loose in summary
@@ -360,7 +534,7 @@ def test_the_shipped_rules_announce_nothing(tmp_path: Path) -> None:
     """A run by the shipped criteria says nothing of looser ones."""
     verdict = judging.judge(a_run(tmp_path / "artifacts"))
     assert verdict["announcements"] == []
-    assert "looser" not in judging.sentence(verdict)
+    assert "looser" not in diagnosis.sentence(verdict)
 
 
 def test_strict_of_two_seeds_is_refused_in_words(tmp_path: Path) -> None:
@@ -382,7 +556,7 @@ def test_a_run_of_dead_units_fails_and_says_so(tmp_path: Path) -> None:
     assert verdict["verdict"] == "fail"
     assert rows["sparsity"].why.endswith("; all 1024 units are dead")
     assert rows["agreement"].verdict == "fail"
-    assert "all 1024 units are dead" in judging.sentence(verdict)
+    assert "all 1024 units are dead" in diagnosis.sentence(verdict)
 
 
 def test_a_number_that_is_not_finite_is_an_error_of_the_run(tmp_path: Path) -> None:
@@ -391,7 +565,7 @@ def test_a_number_that_is_not_finite_is_an_error_of_the_run(tmp_path: Path) -> N
     verdict = judging.judge(run)
     assert outcomes(verdict)["accuracy"] == "error"
     assert verdict["verdict"] == "error"
-    assert "not finite (nan)" in judging.sentence(verdict)
+    assert "not finite (nan)" in diagnosis.sentence(verdict)
 
 
 def test_what_a_run_could_have_told_apart_stands_in_every_output(tmp_path: Path) -> None:

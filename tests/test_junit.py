@@ -14,6 +14,7 @@ import pytest
 from harness import github, judging
 from harness.artifacts import RunDirectory
 from harness.config import shipped_criteria
+from harness.diagnosis import sentence
 from harness.junit import junit
 from harness.rows import Case, own_verdict
 from harness.summaries import ICONS
@@ -156,7 +157,7 @@ def test_all_statements_of_a_verdict_are_one(tmp_path: Path, code: int, made: An
     assert words_of(first) == Counter(gates.values())
     assert words_of(second) == Counter(watched.values())
 
-    lines = github.commands(verdict, judging.sentence(verdict))
+    lines = github.commands(verdict, sentence(verdict))
     errors = [line for line in lines if line.startswith("::error ")]
     warnings = [line for line in lines if line.startswith("::warning ")]
     if whole:

@@ -22,9 +22,10 @@ import pytest
 import torch
 from torch import nn
 
-from harness import attributions, datasets, judging, measurements, pipeline, statistics
-from harness.artifacts import Cache, RunDirectory
+from harness import attributions, datasets, diagnosis, judging, measurements, pipeline, statistics
+from harness.artifacts import RunDirectory
 from harness.attributions import Method
+from harness.cache import Cache
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.errors import (
@@ -313,7 +314,7 @@ def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> 
         pipeline.execute(work)
     verdict = judging.judge(work.run)
     assert verdict["verdict"] == "error"
-    assert "broke off in stage training: autoencoder: the loss is" in judging.sentence(verdict)
+    assert "broke off in stage training: autoencoder: the loss is" in diagnosis.sentence(verdict)
     assert {one.verdict for one in verdict["criteria"]} == {"error"}
 
 
@@ -815,7 +816,7 @@ def test_what_nobody_can_seed_is_named(small_config: MakeConfig, monkeypatch: py
         run = pipeline.run(small_config(dataset=name, **flags))
         verdict = judging.judge(run)
         named.append(verdict["unrepeatable"])
-        assert "not repeatable: " + ", ".join(named[-1]) in judging.sentence(verdict)
+        assert "not repeatable: " + ", ".join(named[-1]) in diagnosis.sentence(verdict)
     assert named == [
         ["restless", "measurement drifting"],
         ["data set shaken", "restless", "measurement drifting"],

@@ -19,6 +19,7 @@ from harness.criteria import show
 from harness.errors import RunError
 from harness.report import Section
 from harness.runs import Run
+from tests.written import sealed_anew
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,7 @@ def test_a_page_without_full_data_says_so_at_the_top(finished: RunDirectory, onl
     (finished / "verdict.json").write_text(
         json.dumps(values | {"notice": "This run judges the small excerpt."})
     )
+    sealed_anew(finished)
     head = page_of(finished).split("</header>")[0]
     assert "This run judges the small excerpt." in head
 
@@ -163,7 +165,7 @@ def test_a_broken_off_run_is_reported(finished: RunDirectory) -> None:
     finished.write_json("failure.json", failure)
     for name in ("estimates.json", "samples.json"):
         (finished / name).unlink()
-    judging.judge(finished)
+    judging.judge(sealed_anew(finished))
     page = page_of(finished)
     assert "broke off in stage training" in page.split("</header>")[0]
     assert "<img" not in page
@@ -208,7 +210,7 @@ def test_a_pair_that_was_not_measured_is_not_drawn(finished: RunDirectory, only:
     shutil.copy(
         finished / "seed-0/untrained/gradients.npz", finished / "seed-0/untrained/decoder_reconstruction.npz"
     )
-    page_of(finished)
+    page_of(sealed_anew(finished))
     assert "0.00" not in (finished / "figures/agreement-matrix.svg").read_text()
 
 
@@ -220,7 +222,7 @@ def test_red_is_said_in_words(finished: RunDirectory, only: Only) -> None:
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     (finished / "estimates.json").write_text(json.dumps(values))
-    judging.judge(finished)
+    judging.judge(sealed_anew(finished))
     page = page_of(finished)
     assert "FAIL" in page.split("</h1>")[0]
     assert "0.5 [0.4, 0.55] is under 0.6" in page.split("</h1>")[0]
@@ -239,7 +241,7 @@ def test_a_red_run_renders_to_the_same_bytes_elsewhere(
     """What a page says of how to repeat the run does not depend on where the folder lies."""
     only("failures", "provenance")
     finished.write_json("failure.json", {"stage": "training", "kind": "OSError", "message": "x", "trace": ""})
-    judging.judge(finished)
+    judging.judge(sealed_anew(finished))
     shutil.copytree(finished.path, tmp_path / "elsewhere" / "copy")
     assert page_of(finished) == page_of(RunDirectory.open(tmp_path / "elsewhere" / "copy"))
     assert str(tmp_path / "elsewhere") not in (tmp_path / "elsewhere/copy/report.html").read_text()
@@ -273,11 +275,12 @@ def test_the_shipped_measurement_of_the_gate_is_whole() -> None:
 
 
 def test_the_report_tells_how_good_the_gate_is(finished: RunDirectory, only: Only) -> None:
-    """What stands beside the runs goes before what ships, and is kept in the run directory."""
+    """What stands beside the runs goes before what ships, and is kept in the run directory when it ends."""
     only("gate-quality")
     shipped = json.loads((Path(report.__file__).parents[1] / "data/gate-quality.json").read_text("utf-8"))
     beside = finished.path.parent.parent / "gate-quality.json"
     beside.write_text(json.dumps(shipped | {"commit": "of<mine>"}), encoding="utf-8")
+    sealed_anew(finished)
     page = page_of(finished)
     assert "measured on commit of&lt;mine&gt;" in page
     alarms = shipped["false_alarms"]

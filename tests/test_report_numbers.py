@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 from harness import judging, report
-from harness.artifacts import Folder, RunDirectory
+from harness.artifacts import RunDirectory
 from harness.figures import Margin
+from harness.files import Folder
 from harness.records import Verdict
 from harness.report import Chart
 from harness.report.forest import margin
 from harness.report.model import calibration
 from harness.report.validity import completeness
 from harness.runs import Run
-from tests.written import a_run, an_estimate
+from tests.written import a_run, an_estimate, sealed_anew
 
 RANDOM = np.random.default_rng(0)
 
@@ -140,6 +141,7 @@ def test_a_test_of_ones_own_has_a_row(tmp_path: Path) -> None:
     )  # fmt: skip
     values["criteria"].append(own)
     (run / "verdict.json").write_text(json.dumps(values), encoding="utf-8")
+    sealed_anew(run)
     assert margins_of(run)["mine"].side == 0
     assert "Mine </svg>" in context(run, "forest")["chart"].finding
 
@@ -263,7 +265,9 @@ def test_predictions_that_are_no_numbers_are_said(finished: RunDirectory) -> Non
     changed_arrays(finished.seed(0), "predictions.npz", logits=logits)
     found = context(finished, "model")
     assert (found["confusion"], found["calibration"], found["bad"]) == (None, None, 3)
-    assert "3 predictions are NaN or infinite" in report.render(finished).read_text(encoding="utf-8")
+    assert "3 predictions are NaN or infinite" in report.render(sealed_anew(finished)).read_text(
+        encoding="utf-8"
+    )
 
 
 # the sparse code
@@ -298,7 +302,7 @@ def test_the_strongest_atoms_are_those_that_add_most(finished: RunDirectory) -> 
 def test_a_run_of_before_tells_that_it_lacks_the_units_shares(finished: RunDirectory) -> None:
     """Without what units add to classes the section stands, and says what to do."""
     changed_arrays(finished.seed(0), "codes.npz", class_contributions=None)
-    page = report.render(finished).read_text(encoding="utf-8")
+    page = report.render(sealed_anew(finished)).read_text(encoding="utf-8")
     assert "does not hold what each unit adds to each class; compute it again" in page
     assert 'id="firing"' in page
 
@@ -419,7 +423,7 @@ def test_a_run_without_probes_has_no_curves(finished: RunDirectory) -> None:
         (finished.seed(0) / f"sanity/{name}.npz").unlink()
     charts = [one["chart"].name for one in context(finished, "validity")["questions"] if one["chart"]]
     assert charts == ["completeness", "max-sensitivity", "concentration", "centre-of-mass"]
-    assert "Do they follow the model" in report.render(finished).read_text(encoding="utf-8")
+    assert "Do they follow the model" in report.render(sealed_anew(finished)).read_text(encoding="utf-8")
 
 
 # the gate
@@ -475,13 +479,13 @@ def test_many_seeds_and_odd_names_are_drawn(finished: RunDirectory) -> None:
         context(finished, name)
     assert "of 2 seeds 2 are" in context(finished, "model")["calibration"].finding
     assert context(finished, "measurements")["seeds"] == ["seed 0", "seed 1"]
-    assert "<script>alert" not in report.render(finished).read_text(encoding="utf-8")
+    assert "<script>alert" not in report.render(sealed_anew(finished)).read_text(encoding="utf-8")
 
 
 def test_sections_of_a_run_that_broke_off_are_a_line(tmp_path: Path) -> None:
     """A run without estimates has a line in each section of numbers."""
     run = a_run(tmp_path)
     (run / "estimates.json").unlink()
-    judging.judge(run)
+    judging.judge(sealed_anew(run))
     for name in ("forest", "agreement", "model", "sparse-code", "validity"):
         assert isinstance(report.sections[name].fill(Run(run)), str), name

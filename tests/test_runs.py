@@ -10,6 +10,7 @@ import pytest
 from harness.artifacts import RunDirectory
 from harness.errors import ConfigurationError, RunError
 from harness.runs import Run
+from tests.written import sealed_anew
 
 
 def test_a_run_shows_its_verdict_in_a_notebook(finished: RunDirectory) -> None:
@@ -25,6 +26,7 @@ def test_foreign_text_is_inert_in_a_notebook(finished: RunDirectory) -> None:
     """A title with markup stays text (fault 44)."""
     text = (finished / "verdict.json").read_text()
     (finished / "verdict.json").write_text(text.replace("Test accuracy", "<img src=x onerror=alert(1)>"))
+    sealed_anew(finished)
     assert "<img" not in Run(finished)._repr_html_()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness import judging, summaries
 from harness.artifacts import RunDirectory
+from harness.files import Folder
 from harness.records import Verdict
 from harness.rows import own_verdict
 from harness.runs import Run
@@ -26,9 +27,21 @@ def one_of(name: str, outcome: Any, gate: bool = True, why: str = "") -> Verdict
 
 def whole(*criteria: Verdict, **changed: Any) -> dict[str, Any]:
     known: dict[str, Any] = dict(
-        run_id="r", verdict="pass", dataset={"name": "blobs"}, notice=None, seeds=[0], criteria=list(criteria)
+        run_id="r",
+        verdict="pass",
+        dataset={"name": "blobs"},
+        notice=None,
+        seeds=[0],
+        criteria=list(criteria),
+        failure=None,
     )
     return known | changed
+
+
+def drawn(run: RunDirectory, verdict: Any, into: Folder, amended: Any) -> bool:
+    """A page, for a summary that tells where it is."""
+    into.write_text("report.html", "<!doctype html>")
+    return True
 
 
 def with_agreement(run: RunDirectory, values: list[float], pairs: dict[str, list[float]]) -> None:
@@ -40,7 +53,7 @@ def with_agreement(run: RunDirectory, values: list[float], pairs: dict[str, list
 
 def test_a_green_summary_tells_where_and_how_again(finished: RunDirectory) -> None:
     """Sentence with a mark, the worst image of all, the report, the command, and both tables."""
-    verdict = judging.judge(finished, reported=True)
+    verdict = judging.judge(finished, page=drawn)
     text = (finished / "summary.md").read_text(encoding="utf-8")
     assert text.startswith("## ✅ PASS on fashion-mnist-mini: all 10 gates hold")
     assert "by how much" not in text
@@ -61,7 +74,7 @@ def test_a_green_summary_tells_where_and_how_again(finished: RunDirectory) -> No
 def test_a_red_summary_tells_its_five_lines(tmp_path: Path) -> None:
     """The sentence, the four lines below it and the worst image stand before the table."""
     run = a_run(tmp_path / "artifacts", {"accuracy": 0.7})
-    judging.judge(run, reported=True)
+    judging.judge(run, page=drawn)
     lines = (run / "summary.md").read_text(encoding="utf-8").splitlines()
     starts = (
         "## ❌ FAIL on blobs: Test accuracy: 0.7",

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import datasets, environment, measurements
-from harness.artifacts import Cache, RunDirectory
+from harness.artifacts import RunDirectory
+from harness.cache import Cache
 from harness.config import Config, refuse_absent
-from harness.errors import HarnessError, OutputError, RunError
+from harness.errors import HarnessError, OutputError, RunError, StorageError
+from harness.latest import left_by_killed, next_sequence
 from harness.pipeline import computed
 from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
+from harness.staging import remove
 from harness.state import clean
 
 if TYPE_CHECKING:
@@ -45,6 +48,11 @@ def _late(module: str, name: str) -> Callable[[Work], None]:
     return stage
 
 
+def _publishing() -> Any:
+    """What tells of a run; no number depends on it, and what computes is loaded without."""
+    return import_module("harness.publishing")
+
+
 STAGES: tuple[Stage, ...] = (
     ("training", _late("networks", "train")),
     ("inspection", _late("networks", "inspect")),
@@ -62,6 +70,7 @@ def run(config: Config, progress: Progress | None = None) -> Path:
     """All that a configuration computes, by its stages or from an earlier run; the run directory."""
     begun = begin(config, progress or Silence())
     begun.finish()
+    _publishing().withdraw(begun.run)
     return begun.run.path
 
 
@@ -92,9 +101,9 @@ def begin(config: Config, progress: Progress) -> Begun:
         return Begun(work.run, lambda: execute(work))
     _refuse_unmeasured(config)
     dataset = datasets.load(config.data.dataset, config.data.data_dir)
-    cache, threads = Cache(config.output, fresh=config.fresh), computed.threads()
+    cache, threads = Cache(config.output, fresh=config.fresh, tell=progress.warn), computed.threads()
     key = computed.key_of_all(config, dataset, threads)
-    entry = computed.find(cache, key, progress)
+    entry = computed.find(cache, key)
     spent = time.perf_counter() - start
     if entry is not None:
         return _replayed(config, dataset, cache, progress, entry, spent)
@@ -105,6 +114,7 @@ def begin(config: Config, progress: Progress) -> Begun:
     def finish() -> None:
         execute(work)
         computed.keep(work, key, threads, heard.warned)
+        work.cache.close()
 
     return Begun(work.run, finish)
 
@@ -164,7 +174,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         device=device,
         dataset=dataset,
         run=RunDirectory.create(config.output, commit),
-        cache=Cache(config.output, fresh=config.fresh),
+        cache=Cache(config.output, fresh=config.fresh, tell=progress.warn),
         progress=progress,
         train_images=_pixels(dataset.train_images, device),
         test_images=_pixels(dataset.test_images, device),
@@ -209,15 +219,20 @@ def execute(work: Work, stages: tuple[Stage, ...] = STAGES) -> None:
 
 
 def _go_through(work: S, stages: Sequence[tuple[str, Callable[[S], None]]]) -> None:
+    """The stages in order; then the run is sealed, also one that broke off, so far as it came."""
+    name = "seal"
     try:
         for name, stage in stages:
             with _timed(work, name):
                 stage(work)
+        work.run.finish()
     except BaseException as error:
-        _write_failure(work, name, error)
+        _tell_failure(work, name, error)
         if isinstance(error, OSError):
             raise RunError(f"stage {name}: {error}; free the place and run again") from error
         raise
+    finally:
+        work.cache.close()
 
 
 @contextmanager
@@ -225,21 +240,21 @@ def _timed(work: Started, name: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     work.durations[name] = work.durations.get(name, 0.0) + time.perf_counter() - start
-    work.run.write_json("stages.json", {"duration_s": work.durations, "taken_from": work.taken_from})
+    work.run.write_json(
+        "stages.json",
+        {"duration_s": work.durations, "taken_from": work.taken_from, "cache": sorted(work.cache.used)},
+    )
 
 
-def _write_failure(work: Started, stage: str, error: BaseException) -> None:
-    foreseen = isinstance(error, HarnessError)
-    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-    values = {
-        "stage": stage,
-        "kind": "interrupted" if interrupted else type(error).__name__,
-        "message": "interrupted" if interrupted else (str(error) or type(error).__name__),
-        "trace": None if foreseen or interrupted else traceback.format_exc(),
-    }
+def _tell_failure(work: Started, stage: str, error: BaseException) -> None:
+    """`failure.json`, the seal of what was computed, and a verdict that says so."""
+    foreseen = isinstance(error, HarnessError | KeyboardInterrupt | SystemExit)
+    failure = _publishing().failure_of(stage, error, None if foreseen else traceback.format_exc())
     try:
-        work.run.write_json("failure.json", values)
-    except OSError:
+        work.run.write_json("failure.json", failure)
+        work.run.finish()
+        _publishing().unjudged(work.run, failure)
+    except HarnessError:
         work.progress.warn(f"{work.run.path} cannot be written to; the failure is told here alone")
 
 
@@ -275,10 +290,17 @@ def _write_down(started: Started, commit: str, by: Mapping[str, Any]) -> None:
         variables=environment.variables(),
         code=environment.code_digest(),
         gate=environment.gate_digest(),
+        sequence=next_sequence(run.path.parent),
         **by,
     )
     try:
         run.write_config(started.config)
         run.write_provenance(provenance)
-    except OSError as error:
+        # from here on the latest run is this one, whatever becomes of it
+        publishing = _publishing()
+        publishing.unjudged(run, publishing.failure_of("computing", KeyboardInterrupt(publishing.UNENDED)))
+        run.link_latest()
+        for path in left_by_killed(started.config.output):
+            remove(path)
+    except (OSError, StorageError) as error:
         raise OutputError(f"{run.path}: cannot be written to ({error}); free the place") from None

@@ -16,10 +16,15 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from harness import datasets, environment, measurements
-from harness.artifacts import Cache, Folder, RunDirectory, key_of, share
+from harness.artifacts import RunDirectory
+from harness.cache import Cache, share
 from harness.config import ATTRIBUTION_METHODS, Config
 from harness.datasets import Dataset
+from harness.errors import StorageError
+from harness.files import Folder, key_of
 from harness.measurements import CONTROL_METHOD
 from harness.pipeline.started import Epochs, Progress, Started
 from harness.records import Provenance
@@ -35,9 +40,6 @@ DATASETS = ("auto", "fashion-mnist", "fashion-mnist-mini")
 FREE = frozenset({"output", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria"})
 """The configuration's keys that play no part: data and device stand in the key as what they are, and
 criteria where they say how many samples are explained."""
-
-OWN = frozenset({"config.toml", "environment.json", "stages.json"})
-"""The files that each run has of its own, whatever it takes from another."""
 
 NUMERIC = (
     "ATEN_",
@@ -192,21 +194,22 @@ def _processor() -> Mapping[str, Any]:
     }
 
 
-def find(cache: Cache, key: str, progress: Progress) -> Entry | None:
+class _Warned(pydantic.BaseModel):
+    warned: list[str]
+
+
+def find(cache: Cache, key: str) -> Entry | None:
     """What an earlier run computed of the same, if all of it is as it was left."""
     try:
-        damaged = cache.damaged(STAGE, key)
         folder = cache.find(STAGE, key)
-    except OSError:  # an output folder that cannot be used is refused where the run directory is made
+    except StorageError:  # an output folder that cannot be used is refused where the run directory is made
         return None
-    if damaged:
-        progress.warn("what an earlier run computed is stored damaged; each stage is looked for by itself")
     if folder is None:
         return None
     return Entry(
         files=Folder(folder / "run"),
         provenance=RunDirectory(folder.path).read_provenance(),
-        warned=tuple(folder.read_json("warned.json")["warned"]),
+        warned=tuple(folder.read_record("warned.json", _Warned).warned),
     )
 
 
@@ -233,9 +236,7 @@ def keep(started: Started, key: str, threads: int | None, warned: Sequence[str])
     try:
         with started.cache.making(STAGE, key) as made:
             share(started.run, made / "run")
-            for name in OWN:
-                (made / f"run/{name}").unlink(missing_ok=True)
             RunDirectory(made.path).write_provenance(started.run.read_provenance())
             made.write_json("warned.json", {"warned": list(warned)})
-    except OSError as error:
+    except StorageError as error:
         started.progress.warn(f"what was computed could not be stored for the next run ({error})")

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from harness import attributions, environment, samples, statistics
-from harness.artifacts import Folder, key_of, share
+from harness.cache import share
+from harness.files import Folder, key_of
 from harness.measurements import CONTROL_METHOD
 from harness.models import PixelClassifier
 from harness.pipeline.work import (

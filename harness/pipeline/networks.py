@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 
 from harness import environment, stacked, training
-from harness.artifacts import Folder, key_of, share
+from harness.cache import share
 from harness.config import Config
 from harness.errors import ConfigurationError, SeedsAlike
+from harness.files import Folder, key_of
 from harness.models import PixelClassifier
 from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained, weights_digest
 from harness.records import Epoch, Training
@@ -160,9 +161,6 @@ def _trained(
 ) -> dict[int, Folder]:
     """The cache entries of one training by seed, the networks filled with the trained weights."""
     keys = {seed: key_of(_dependencies(work, seed) | depends) for seed in networks}
-    for seed, key in keys.items():
-        if work.cache.damaged(stage, key):
-            work.progress.warn(f"seed {seed}: the stored {stage} is damaged; it is trained anew")
     entries = {seed: work.cache.find(stage, key) for seed, key in keys.items()}
     found = {seed: entry for seed, entry in entries.items() if entry is not None}
     named = f"seed{'s' if len(keys) > 1 else ''} {', '.join(map(str, keys))}"
@@ -183,7 +181,8 @@ def _trained(
             for name, module in files(networks[seed]).items():
                 with made.writing(f"weights/{name}.pth") as stream_:
                     torch.save({key: value.cpu() for key, value in module.state_dict().items()}, stream_)
-    return {seed: Folder(work.cache.path / stage / key) for seed, key in keys.items()}
+        found[seed] = made
+    return found
 
 
 def inspect(work: Work) -> None:

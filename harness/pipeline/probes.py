@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from harness import attributions, environment, integrity, samples, sanity, training
-from harness.artifacts import Folder, digest_of, key_of, share
+from harness.cache import share
+from harness.files import Folder, digest_of, key_of
 from harness.measurements import correlations
 from harness.models import PixelClassifier
 from harness.pipeline.work import (

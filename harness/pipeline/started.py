@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.artifacts import Cache, RunDirectory
+from harness.artifacts import RunDirectory
+from harness.cache import Cache
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.records import Epoch

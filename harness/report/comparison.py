@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from harness import figures
-from harness.artifacts import Folder, RunDirectory
-from harness.errors import OutputError
+from harness.artifacts import RunDirectory
+from harness.errors import OutputError, StorageError
+from harness.files import Folder
 from harness.measurements import CONTROL_METHOD, correlations
 from harness.records import Floats
 from harness.report.differences import criteria, method_pairs, moved, provenance, signed
@@ -57,10 +58,8 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
     path = output or _place(first) / f"compare-{first.path.name}-{second.path.name}.html"
     try:
         Folder(path.parent).write_text(path.name, page)
-    except OSError as error:
-        raise OutputError(
-            f"--output {path}: cannot be written ({error.strerror}); name another file"
-        ) from None
+    except StorageError as error:
+        raise OutputError(f"--output {error}, or name another file") from None
     return path, "; ".join(told)
 
 

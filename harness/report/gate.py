@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness import figures
-from harness.artifacts import Folder, RunDirectory
 from harness.figures import Line, Panel
 from harness.report.page import Chart, Context, section
 from harness.runs import Run
-
-_GATE_QUALITY = "gate-quality.json"
 
 TOLERANCE = 0.02
 """How far an interval's coverage may lie from its nominal confidence without being named."""
 
 
-def _kept_gate_quality(run: RunDirectory) -> dict[str, Any] | None:
-    """How good the gate is, of the commit it was measured on; None where nobody has measured it.
-
-    What stands beside the runs (`nox -s gate-quality`), else what the release ships, is copied into the run
-    directory once, which is whole without either.
-    """
-    if not (run / _GATE_QUALITY).is_file():
-        beside, ours = (
-            run.path.parent.parent / _GATE_QUALITY,
-            Path(__file__).parents[1] / "data" / _GATE_QUALITY,
-        )
-        found = next((path for path in (beside, ours) if path.is_file()), None)
-        if found is None:
-            return None
-        run.write_json(_GATE_QUALITY, Folder(found.parent).read_json(_GATE_QUALITY))
-    return run.read_json(_GATE_QUALITY)
-
-
 @section("gate-quality", "The gate itself, judged")
 def _gate_quality(run: Run) -> Context | str:
-    quality = _kept_gate_quality(run.directory)
+    quality = run.directory.read_gate_quality()
     if quality is None:
         return "The gate's own errors have not been measured here; nox -s gate-quality measures them."
     coverage = quality["coverage"]

@@ -21,12 +21,15 @@ from markupsafe import Markup
 from harness import figures
 from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
+from harness.diagnosis import sentence
 from harness.errors import HarnessError, RunError
-from harness.judging import sentence
+from harness.files import Folder, storing
 from harness.measurements import CONTROL_METHOD
+from harness.publishing import Amend, move
 from harness.registry import Registry
 from harness.report.head import head
 from harness.runs import Run
+from harness.staging import Staged, locked
 from harness.state import clean as clean_state
 from harness.text import clean, sure, words
 
@@ -131,25 +134,54 @@ def show_finite(value: float) -> str:
 
 @clean_state()
 def render(directory: RunDirectory | str | Path) -> Path:
-    """Write `report.html` and `figures/`; the page's path.
+    """Write `report.html` and `figures/` of a judged run; the page's path.
 
     A section that cannot be made says so in its place and the rest of the page stands; then the error is
     raised, so that a broken report is not taken for a whole one.
 
     Raises:
         RunError: no verdict, a verdict of another run, a section that failed.
+        StorageError: the page cannot be written.
     """
-    directory = directory if isinstance(directory, RunDirectory) else RunDirectory.open(Path(directory))
-    run = Run(directory)
-    if run.verdict is None:
+    directory = RunDirectory.open(directory.path if isinstance(directory, RunDirectory) else Path(directory))
+    verdict = directory.read_verdict()
+    if verdict is None:
         raise RunError(
             f"{directory / 'verdict.json'}: missing, the run was not judged; "
             f"judge it first: harness judge {directory.path}"
         )
     broken: list[str] = []
-    drawn: set[str] = set()
-    environment = _environment(directory, drawn)
+
+    def stands(what: str) -> dict[str, Any]:
+        broken.append(what)
+        return verdict
+
+    with storing(directory.path), Staged(directory.path) as staged:
+        draw(directory, verdict, Folder(staged), stands)
+        with locked(directory.path):
+            move(Folder(staged), directory, last="report.html")
+    if broken:
+        raise RunError(f"{directory / 'report.html'}: {broken[0]}")
+    return directory / "report.html"
+
+
+@clean_state()
+def draw(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended: Amend) -> bool:
+    """Draw a verdict's page and its figures into a folder, for whoever publishes them.
+
+    Args:
+        directory: The run.
+        verdict: What stands, or will stand, in its `verdict.json`.
+        into: Where the page goes.
+        amended: Told of the sections that could not be made; the verdict that the page then shows.
+    """
+    run = Run(directory)
+    run.verdict = verdict
+    broken: list[str] = []
+    environment = _environment(into)
     parts = [_part(one, run, environment, broken) for one in _ordered()]
+    if broken:
+        run.verdict = amended(f"sections could not be made: {'; '.join(broken)}")
     script = (shipped("templates") / "report.js").read_text(encoding="utf-8")
     page = environment.get_template("report.html.j2").render(
         run=run,
@@ -160,13 +192,8 @@ def render(directory: RunDirectory | str | Path) -> Path:
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
-    directory.write_text("report.html", page)
-    for path in (directory / "figures").glob("*.svg"):
-        if path.stem not in drawn:  # of an earlier page
-            path.unlink()
-    if broken:
-        raise RunError(f"{directory / 'report.html'}: sections could not be made: {'; '.join(broken)}")
-    return directory / "report.html"
+    into.write_text("report.html", page)
+    return True
 
 
 def _ordered() -> list[Section]:
@@ -197,17 +224,16 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
     return environment
 
 
-def _environment(directory: RunDirectory, drawn: set[str]) -> jinja2.Environment:
-    """The page's templates, which draw charts into `figures/` and tell their names in `drawn`."""
+def _environment(into: Folder) -> jinja2.Environment:
+    """The page's templates, which write each chart into `figures/` too."""
     environment = templates(one.templates for one in sections.values() if one.templates is not None)
 
-    def draw(chart: Chart) -> Markup:
-        drawn.add(chart.name)
+    def draw_chart(chart: Chart) -> Markup:
         text = figures.svg(chart.figure, chart.name)
-        directory.write_text(f"figures/{chart.name}.svg", text + "\n")
+        into.write_text(f"figures/{chart.name}.svg", text + "\n")
         return Markup(text)  # noqa: S704 - made by matplotlib, which escapes what it was given
 
-    environment.filters["draw"] = draw
+    environment.filters["draw"] = draw_chart
     return environment
 
 

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness import tables
-from harness.artifacts import Array, RunDirectory
+from harness.artifacts import RunDirectory
+from harness.diagnosis import sentence
 from harness.errors import HarnessError
-from harness.judging import sentence
+from harness.files import Array
 from harness.records import Estimate, Ints
 from harness.text import clean
 

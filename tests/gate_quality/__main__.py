@@ -27,7 +27,7 @@ import numpy as np
 from scipy import stats
 
 from harness import environment
-from harness.artifacts import key_of
+from harness.files import key_of
 from tests.gate_quality import coverage, curves, mutation, runs
 from tests.gate_quality.components import Components
 from tests.gate_quality.faults import FAULTS, LADDERS

@@ -17,7 +17,7 @@ from unittest import mock
 import torch
 
 from harness import config as configuration
-from harness import judging, measurements, pipeline
+from harness import diagnosis, judging, measurements, pipeline
 from harness.artifacts import RunDirectory
 from harness.errors import HarnessError
 from harness.pipeline import probes
@@ -108,7 +108,7 @@ def _result(run: RunDirectory, verdict: Mapping[str, Any], *, breaks: bool = Fal
     return {
         "verdict": verdict["verdict"],
         "by": [one.id for one in gates if one.verdict != "pass"],
-        "sentence": judging.sentence(verdict),
+        "sentence": diagnosis.sentence(verdict),
         "gates": {one.id: {"estimate": one.estimate, "margin_se": one.margin_se} for one in gates},
         "run": str(run.path),
     }

@@ -1,0 +1,221 @@
+"""Publish what is known of a run in one act: verdict, JUnit, summary, badge and page, the verdict last.
+
+Before there is a verdict, one that says so stands in its place, so that whatever ends a process early leaves
+nothing of another night, and nothing green.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from harness.artifacts import RunDirectory
+from harness.badges import badge, svg
+from harness.config import Config, Criterion
+from harness.criteria import announcements
+from harness.diagnosis import diagnosis
+from harness.errors import HarnessError, RunError
+from harness.files import Folder, digest_of, storing
+from harness.junit import junit
+from harness.records import Provenance, Verdict
+from harness.rows import Case
+from harness.staging import Staged, locked, remove
+from harness.summaries import summary
+
+TWINS = ("junit.xml", "summary.md", "badge.json", "badge.svg")
+"""What says the verdict again, and is published with it."""
+
+UNENDED = "it has not ended: it goes on, or was killed"
+"""What ended a run that is not known to have ended."""
+
+Values = dict[str, Any]
+"""What stands in `verdict.json`, the criteria as records."""
+
+Amend = Callable[[str], Values]
+"""Makes of a sentence on what broke the values of a verdict that says so."""
+
+Page = Callable[[RunDirectory, Values, Folder, Amend], bool]
+"""Draws the report of a verdict into a folder; of an amended one, where something cannot be drawn. Whether
+there is a page."""
+
+
+def values_of(run: RunDirectory, config: Config, provenance: Provenance) -> Values:
+    """What a verdict says of its run before a criterion is judged."""
+    failure = run.read_failure()
+    return {
+        "run_id": provenance.run_id,
+        "verdict": word_of(failure),
+        "strict": config.strict,
+        "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
+        "notice": provenance.dataset["notice"],
+        "announcements": announcements(config),
+        "remarks": [],
+        "unrepeatable": run.read_unrepeatable(),
+        "seeds": list(config.seeds),
+        "duration_s": _seconds(run),
+        "failure": failure,
+        "criteria": [],
+    }
+
+
+def _seconds(run: RunDirectory) -> dict[str, float]:
+    try:
+        return dict(run.read_stages().duration_s)
+    except RunError:  # told among the remarks; no gate rests on it
+        return {}
+
+
+def word_of(failure: Mapping[str, Any] | None) -> str:
+    """The verdict's word on a run that broke off."""
+    return "interrupted" if failure and failure["kind"] == "interrupted" else "error"
+
+
+def failure_of(stage: str, error: BaseException, trace: str | None = None) -> dict[str, Any]:
+    """What `failure.json` and a verdict hold of what ended a run early."""
+    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+    return {
+        "stage": stage,
+        "kind": "interrupted" if interrupted else type(error).__name__,
+        "message": str(error) or ("interrupted" if interrupted else type(error).__name__),
+        "trace": trace,
+    }
+
+
+def unjudged(
+    run: RunDirectory,
+    failure: Mapping[str, Any],
+    *,
+    earlier: Values | None = None,
+    manifest: str | None = None,
+) -> Values:
+    """Publish that a run has no verdict, and why: before there is one, or where there can be none.
+
+    Args:
+        run: The run.
+        failure: Why, as `failure_of` has it.
+        earlier: An earlier verdict; what it knew of tests of one's own is kept, for the next one to ask for.
+        manifest: The digest of the manifest that the verdict is to name; of the one that is there by default.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    config, provenance = None, None
+    values: Values = {
+        "run_id": run.path.name,
+        "strict": False,
+        "dataset": {"name": "unknown data", "asked": "", "train": 0, "test": 0, "sha256": {}},
+        "notice": None,
+        "announcements": [],
+        "unrepeatable": [],
+        "seeds": [],
+        "duration_s": {},
+    }
+    with suppress(HarnessError):
+        config, provenance = run.read_config(), run.read_provenance()
+        values = values_of(run, config, provenance)
+    why = f"not judged: {failure['message']}"
+    rows = [] if config is None else [error_of(one, why) for one in config.criteria]
+    if earlier is not None:
+        known = {one.id for one in rows}
+        rows += [one for one in earlier["criteria"] if one.id not in known and "::" in one.measurement]
+    values |= {
+        "manifest": manifest,
+        "verdict": word_of(failure),
+        "failure": dict(failure),
+        "remarks": [],
+        "criteria": rows,
+    }
+    with storing(run.path), Staged(run.path) as scratch:
+        publish(run, values, {}, Folder(scratch), None)
+    return values
+
+
+def withdraw(run: RunDirectory) -> None:
+    """Take back what says that a run has no verdict: it was to be computed alone, and is."""
+    for name in (*TWINS, "verdict.json"):
+        remove(run / name)
+
+
+def publish(
+    run: RunDirectory,
+    values: Values,
+    cases: Mapping[str, Case],
+    staged: Folder,
+    page: Page | None,
+) -> Exception | None:
+    """Put what was judged into the run directory, the verdict last; a bug by which the page broke.
+
+    Args:
+        run: The run.
+        values: The verdict; amended where the page cannot be drawn.
+        cases: The tests that judged.
+        staged: An empty folder on the run's file system.
+        page: What draws the report.
+    """
+    broken: Exception | None = None
+    drawn = False
+
+    def amended(what: str) -> Values:
+        values["verdict"] = "error"
+        values["failure"] = values["failure"] or failure_of("reporting", RunError(what))
+        return values
+
+    if page is not None:
+        try:
+            drawn = page(run, values, staged, amended)
+        except HarnessError as error:
+            amended(str(error))
+        except Exception as error:
+            broken = error
+            amended(str(error) or type(error).__name__)
+    values_of_badge = badge(values)
+    staged.write_text("junit.xml", junit(values, cases))
+    staged.write_text("summary.md", summary(run, values, diagnosis(run, values, reported=drawn)))
+    # no schema of ours: shields knows its own keys alone
+    staged.write_text("badge.json", json.dumps(values_of_badge, ensure_ascii=False) + "\n")
+    staged.write_text("badge.svg", svg(values_of_badge))
+    values["published"] = {name: digest_of(staged / name) for name in TWINS}
+    run.write_verdict(values, into=staged)
+    with locked(run.path):
+        if not drawn:  # of another verdict
+            remove(run / "report.html")
+        move(staged, run, last="verdict.json")
+    return broken
+
+
+def move(staged: Folder, run: RunDirectory, last: str = "") -> None:
+    """Put staged files into a run directory, one of them after all others; figures of an earlier page go."""
+    names = sorted(
+        path.relative_to(staged.path).as_posix() for path in staged.path.rglob("*") if path.is_file()
+    )
+    for name in sorted(names, key=lambda name: name == last):
+        (run / name).parent.mkdir(exist_ok=True)
+        (staged / name).replace(run / name)
+    if any(name.startswith("figures/") for name in names):
+        for path in (run / "figures").glob("*.svg"):
+            if f"figures/{path.name}" not in names:
+                path.unlink()
+
+
+def error_of(criterion: Criterion, why: str) -> Verdict:
+    """The verdict on a criterion that has none."""
+    return Verdict(
+        id=criterion.id,
+        title=criterion.title or criterion.id,
+        measurement=criterion.measurement,
+        estimate=None,
+        low=None,
+        high=None,
+        confidence=0.95,
+        n=0,
+        relation=criterion.relation,
+        threshold=criterion.threshold,
+        unit="",
+        margin_se=None,
+        gate=criterion.gate,
+        verdict="error",
+        marginal=False,
+        why=f"{criterion.id}: {why}",
+    )

@@ -1,0 +1,160 @@
+"""The seal of a run: what each computed file was, in one manifest that the verdict names.
+
+It tells what is no longer as it was computed, by damage or by a hand. It is no signature: whoever can write
+the files can write a manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pydantic
+
+from harness.errors import RunError
+from harness.files import Folder, digest_of
+
+MANIFEST = "manifest.json"
+
+PUBLISHED = frozenset({"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"})
+"""What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
+
+OWN = PUBLISHED | {
+    MANIFEST,
+    "config.toml",
+    "environment.json",
+    "stages.json",
+    "failure.json",
+    "gate-quality.json",
+}
+"""Files of a run that no other run, and no cache, may give it."""
+
+GATED = (
+    "config.toml",
+    "environment.json",
+    "estimates.json",
+    "failure.json",
+    "unrepeatable.json",
+    "samples.npz",
+    "measurements/",
+)
+"""What a gate rests on: files, and folders by their slash."""
+
+
+def rests_a_gate_on(name: str) -> bool:
+    """Whether the verdict on a run is worth nothing where this file of it is not as it was computed."""
+    return any(name.startswith(one) if one.endswith("/") else name == one for one in GATED)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file of a run that is not as it was computed.
+
+    Attributes:
+        name: The file's name in the run directory.
+        what: What is wrong with it.
+        gated: Whether a gate rests on it.
+    """
+
+    name: str
+    what: str
+    gated: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}"
+
+
+class _Record(pydantic.BaseModel):
+    files: dict[str, str]
+
+
+class Manifest:
+    """The digests of a run's computed files, as they were when it ended."""
+
+    def __init__(self, run: Path) -> None:
+        """`run` is the run directory; its manifest is read when it is first asked for."""
+        self.run = run
+
+    @cached_property
+    def files(self) -> Mapping[str, str]:
+        """SHA-256 by name, with slashes.
+
+        Raises:
+            RunError: the manifest is missing or damaged.
+        """
+        return Folder(self.run).read_record(MANIFEST, _Record).files
+
+    @property
+    def exists(self) -> bool:
+        """Whether the run was sealed."""
+        return os.path.lexists(self.run / MANIFEST)
+
+    def digest(self) -> str | None:
+        """The manifest's own SHA-256; None where there is none."""
+        try:
+            return digest_of(self.run / MANIFEST)
+        except OSError:
+            return None
+
+    def check(self, path: Path, content: bytes) -> None:
+        """Refuse content that is not what was sealed; what is published later bears no seal of its own.
+
+        Raises:
+            RunError: the file was not computed by the run, or is not as it was.
+        """
+        name = path.relative_to(self.run).as_posix()
+        if name in PUBLISHED or name == MANIFEST or not self.exists:
+            return
+        sealed = self.files.get(name)
+        if sealed is None:
+            raise RunError(f"{path}: is no file of this run's own: its manifest does not name it; remove it")
+        if hashlib.sha256(content).hexdigest() != sealed:
+            raise RunError(f"{path}: {CHANGED}; take it from a copy of the run, or compute the run again")
+
+    def damage(self) -> list[Damage]:
+        """Every file that is not as it was computed, and those that a gate would rest on and nobody computed.
+
+        Raises:
+            RunError: the manifest is missing or damaged.
+        """
+        found = []
+        for name, digest in self.files.items():
+            path = self.run / name
+            try:
+                what = "" if digest_of(path) == digest else CHANGED
+            except OSError:
+                what = "missing" if not os.path.lexists(path) else "cannot be read"
+            if what:
+                found.append(Damage(name, what, rests_a_gate_on(name)))
+        foreign = (name for name in GATED if not name.endswith("/") and name not in self.files)
+        return found + [
+            Damage(name, "is no file of this run's own", gated=True)
+            for name in foreign
+            if os.path.lexists(self.run / name)
+        ]
+
+
+CHANGED = "is not as it was computed"
+
+
+def seal(run: Path) -> None:
+    """Write the manifest of all that was computed.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    files = {name: digest_of(run / name) for name in sorted(_computed(run))}
+    Folder(run).write_json(MANIFEST, {"files": files})
+
+
+def _computed(run: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(run):
+        top = Path(place) == run
+        folders[:] = [one for one in folders if not one.startswith(".") and not (top and one == "figures")]
+        for name in names:
+            if not name.startswith(".") and not (top and (name in PUBLISHED or name == MANIFEST)):
+                yield (Path(place) / name).relative_to(run).as_posix()
