@@ -87,7 +87,7 @@ def run(run: Path, folder: Path, *, strict: bool, scratch: Path, own: bool) -> J
     """
     if own and not folder.is_dir():
         return _judged([_of_folder(folder, "there is no such folder")], "")
-    scratch = Path(tempfile.mkdtemp(prefix="judging-", dir=scratch))
+    scratch = Path(tempfile.mkdtemp(prefix="judging-", dir=scratch)).absolute()
     verdicts = scratch / "verdicts.json"
     ini = (shipped("validation") if own else folder) / "pytest.ini"
     arguments = ["-c", str(ini.absolute()), "--rootdir", ".", "--confcutdir", ".", "."]

@@ -280,6 +280,23 @@ def test_a_test_that_is_gone_at_the_second_judgement_is_an_error(tmp_path: Path)
     assert judging.judge(run)["verdict"] == "pass"
 
 
+def test_a_test_whose_id_another_came_to_share_is_not_gone(tmp_path: Path) -> None:
+    """Its id changes, its place does not; one of them that goes after is missed under its own id."""
+    own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\n")
+    run = a_run(tmp_path / "artifacts", config={"checks": [str(own)]})
+    judging.judge(run)
+    folder_of(own, test_x="def test_a(): ...\ndef test_A(): ...\n")
+    verdict = judging.judge(run)
+    assert verdict["verdict"] == "pass"
+    (second,) = (one.id for one in verdict["criteria"] if one.measurement == "test_x.py::test_A")
+    assert second.startswith("x.a-")
+    folder_of(own, test_x="def test_a(): ...\n")
+    assert {name: word for name, word in outcomes(judging.judge(run)).items() if name.startswith("x.")} == {
+        "x.a": "pass",
+        second: "error",
+    }
+
+
 def test_the_plugin_serves_a_folder_alone(tmp_path: Path) -> None:
     """`pytest -p harness.checks FOLDER --run RUN` judges without the shipped suite."""
     own = folder_of(

@@ -162,7 +162,7 @@ def test_own_tests_find_their_own_neighbours(
     monkeypatch.chdir(working)
     monkeypatch.setenv("PYTHONPATH", "lent")
     monkeypatch.setenv("PYTHONHARNESS", "theirs")
-    judged = judge(Path("checks"))
+    judged = judge(Path("checks"), scratch=Path(".."))
     assert outcomes(judged) == dict.fromkeys(("x.modules", "x.files", "x.processes", "x.temporary"), "pass")
     assert own.is_dir()
 
