@@ -18,7 +18,7 @@ from harness.artifacts import RunDirectory, shipped
 from harness.checks import ended
 from harness.records import Verdict
 from harness.rows import own_verdict
-from tests.written import a_run
+from tests.written import a_run, judged_by_its_checks
 
 OUTCOMES = '''
 import pytest
@@ -142,7 +142,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, dict
     folder = tmp_path_factory.mktemp("checks")
     own = folder_of(folder / "mine", test_mine=OUTCOMES)
     run = a_run(folder / "artifacts", config={"checks": [str(own)]})
-    return run, judging.judge(run)
+    return run, judged_by_its_checks(run)
 
 
 def test_each_outcome_of_a_test_becomes_its_verdict(judged: tuple[RunDirectory, dict[str, Any]]) -> None:
@@ -209,7 +209,7 @@ def test_a_broken_file_is_an_error_and_takes_no_other_test_with_it(tmp_path: Pat
         test_marked="import pytest\n@pytest.mark.unheard_of\ndef test_it(): ...\n",
         test_good="def test_it(): ...\n",
     )
-    verdict = judging.judge(a_run(tmp_path / "artifacts", config={"checks": [str(own)]}))
+    verdict = judged_by_its_checks(a_run(tmp_path / "artifacts", config={"checks": [str(own)]}))
     found = outcomes(verdict)
     assert {name: found[name] for name in ("syntax", "skipping", "marked", "good.it")} == {
         "syntax": "error",
@@ -225,7 +225,7 @@ def test_a_folder_without_tests_or_that_is_gone_is_an_error(tmp_path: Path) -> N
     """Nothing collected is nothing judged, whether the folder is empty or not there (fault 49)."""
     folder_of(tmp_path / "Empty One", helper="def test_hidden(): ...\n")
     folders = [str(tmp_path / "Empty One"), str(tmp_path / "gone")]
-    verdict = judging.judge(a_run(tmp_path / "artifacts", config={"checks": folders}))
+    verdict = judged_by_its_checks(a_run(tmp_path / "artifacts", config={"checks": folders}))
     found = rows(verdict)
     assert "no test was collected" in found["empty_one"].why
     assert "no such folder" in found["gone"].why
@@ -239,7 +239,7 @@ def test_tests_that_are_deselected_or_share_an_id_are_errors(tmp_path: Path) -> 
     )
     one = folder_of(tmp_path / "a", conftest=conftest, test_x="def test_kept(): ...\ndef test_lost(): ...\n")
     two = folder_of(tmp_path / "b", test_x="def test_kept(): ...\n")
-    verdict = judging.judge(a_run(tmp_path / "artifacts", config={"checks": [str(one), str(two)]}))
+    verdict = judged_by_its_checks(a_run(tmp_path / "artifacts", config={"checks": [str(one), str(two)]}))
     found = rows(verdict)
     assert found["x.lost"].why == "x.lost: its test did not run"
     assert "two tests bear the id 'x.kept'" in found["x.kept"].why
@@ -260,7 +260,7 @@ def test_tests_of_two_folders_that_are_named_alike_do_not_hide_each_other(tmp_pa
         for name, holds in (("a", False), ("b", True))
     ]
     for order in (folders, folders[::-1]):
-        verdict = judging.judge(a_run(tmp_path / order[0][-1] / "artifacts", config={"checks": order}))
+        verdict = judged_by_its_checks(a_run(tmp_path / order[0][-1] / "artifacts", config={"checks": order}))
         assert rows(verdict)["accuracy"].verdict == "fail"
         assert verdict["verdict"] == "fail"
 
@@ -269,29 +269,31 @@ def test_a_test_that_is_gone_at_the_second_judgement_is_an_error(tmp_path: Path)
     """The first judgement's tests are the manifest of those after it (fault 49)."""
     own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\ndef test_b(): ...\n")
     run = a_run(tmp_path / "artifacts", config={"checks": [str(own)]})
-    assert judging.judge(run)["verdict"] == "pass"
+    assert judged_by_its_checks(run)["verdict"] == "pass"
     (own / "test_x.py").write_text("def test_a(): ...\n")
     for _ in range(2):
-        verdict = judging.judge(run)
+        verdict = judged_by_its_checks(run)
         assert outcomes(verdict)["x.b"] == "error"
         assert "judged this run before, and is gone" in rows(verdict)["x.b"].why
     assert outcomes(verdict)["x.a"] == "pass"
     (own / "test_x.py").write_text("def test_a(): ...\ndef test_b(): ...\n")
-    assert judging.judge(run)["verdict"] == "pass"
+    assert judged_by_its_checks(run)["verdict"] == "pass"
 
 
 def test_a_test_whose_id_another_came_to_share_is_not_gone(tmp_path: Path) -> None:
     """Its id changes, its place does not; one of them that goes after is missed under its own id."""
     own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\n")
     run = a_run(tmp_path / "artifacts", config={"checks": [str(own)]})
-    judging.judge(run)
+    judged_by_its_checks(run)
     folder_of(own, test_x="def test_a(): ...\ndef test_A(): ...\n")
-    verdict = judging.judge(run)
+    verdict = judged_by_its_checks(run)
     assert verdict["verdict"] == "pass"
     (second,) = (one.id for one in verdict["criteria"] if one.measurement == "test_x.py::test_A")
     assert second.startswith("x.a-")
     folder_of(own, test_x="def test_a(): ...\n")
-    assert {name: word for name, word in outcomes(judging.judge(run)).items() if name.startswith("x.")} == {
+    assert {
+        name: word for name, word in outcomes(judged_by_its_checks(run)).items() if name.startswith("x.")
+    } == {
         "x.a": "pass",
         second: "error",
     }
@@ -314,7 +316,9 @@ def test_the_shipped_suite_is_whole_without_its_surroundings(tmp_path: Path) -> 
     """A copy of `validation/` anywhere judges as the shipped one does: all it needs is the plugin."""
     suite = Path(shutil.copytree(shipped("validation"), tmp_path / "suite"))
     run = a_run(tmp_path / "artifacts")
-    assert outcomes(judging.judge(run, suite=suite)) == outcomes(judging.judge(run))
+    assert outcomes(judging.judge(run, suite=suite, checks=run.read_config().checks)) == outcomes(
+        judged_by_its_checks(run)
+    )
 
 
 def a_phase(

@@ -71,7 +71,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with two judged runs of the same samples, with other maps; to be read, not written."""
     output = tmp_path_factory.mktemp("judged") / "artifacts"
     for seed in (0, 1):
-        judging.judge(with_maps(a_run(output, config=settings()), some_maps(seed)))
+        judging.judge(sealed_anew(with_maps(a_run(output, config=settings()), some_maps(seed))))
     return output
 
 
@@ -204,7 +204,7 @@ def test_a_changed_verdict_is_told_in_words(tmp_path: Path) -> None:
     ]
     c = a_run(tmp_path / "artifacts")
     c.write_config(settings.model_copy(update={"criteria": tuple(stricter)}))
-    judging.judge(c)
+    judging.judge(sealed_anew(c))
     assert "was pass, is fail, and its threshold changed; " in comparison.compare(a, c)[1]
     back, told = comparison.compare(b, a)
     assert told.startswith("FAIL became PASS; Agreement of the attribution methods was fail, is pass; ")

@@ -18,7 +18,7 @@ from harness.diagnosis import sentence
 from harness.junit import junit
 from harness.rows import Case, own_verdict
 from harness.summaries import ICONS
-from tests.written import a_run, an_estimate
+from tests.written import a_run, an_estimate, judged_by_its_checks
 
 EACH = """
 import pytest
@@ -87,7 +87,7 @@ def with_a_lost_test(tmp_path: Path, mark: str = "") -> RunDirectory:
     text = f"import pytest\ndef test_a(): ...\n{mark}\ndef test_b(): ...\n"
     own = folder_of(tmp_path / "mine", test_x=text)
     run = a_run(tmp_path / "artifacts", config={"checks": [own]})
-    judging.judge(run)
+    judged_by_its_checks(run)
     (Path(own) / "test_x.py").write_text("def test_a(): ...\n")
     return run
 
@@ -125,7 +125,7 @@ KINDS: dict[str, Any] = {
 def test_all_statements_of_a_verdict_are_one(tmp_path: Path, code: int, made: Any) -> None:
     """Rows and counts of verdict.json, junit.xml, summary and annotations, and the exit code, agree."""
     run = made(tmp_path)
-    verdict = judging.judge(run)
+    verdict = judged_by_its_checks(run)
     written = json.loads((run / "verdict.json").read_text())
     gates = {row["id"]: row["verdict"] for row in written["criteria"] if row["gate"]}
     watched = {row["id"]: row["verdict"] for row in written["criteria"] if not row["gate"]}
@@ -198,7 +198,7 @@ def assert_told(lines: list[str], titles: list[str]) -> None:
 
 def test_every_end_of_a_test_is_among_the_kinds(tmp_path: Path) -> None:
     """The folder that stands for all of them holds each outcome, of gates and of what is watched."""
-    verdict = judging.judge(of_tests(tmp_path))
+    verdict = judged_by_its_checks(of_tests(tmp_path))
     own = {row.id: row for row in verdict["criteria"] if row.relation == "holds"}
     assert {row.verdict for row in own.values() if row.gate} == {"pass", "fail", "error"}
     assert {row.verdict for row in own.values() if not row.gate} == {"pass", "fail", "error"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import judging
 from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.records import Estimate, Provenance, Verdict
@@ -93,6 +94,11 @@ def a_run(
     run.seed(0).write_arrays("predictions.npz", {"labels": np.repeat([0, 1, 2], 10)})
     run.finish()
     return run
+
+
+def judged_by_its_checks(run: RunDirectory) -> dict[str, Any]:
+    """The verdict on a run, by the tests of one's own that its configuration names, as `validate` judges."""
+    return judging.judge(run, checks=run.read_config().checks)
 
 
 def sealed_anew(run: RunDirectory) -> RunDirectory:
