@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
-from harness import github
+from harness import __version__, github
 from harness.errors import ConfigurationError, HarnessError
+from harness.streams import forgiving
 
 if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
@@ -39,6 +40,21 @@ app = typer.Typer(
 _PANELS = {None: "Run", "data": "Data", "model": "Model", "training": "Training"} | {
     name: name.capitalize() for name in ("attribution", "selection", "statistics", "report")
 }
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="tell the version")
+    ] = False,
+) -> None:
+    """What stands before any command."""
 
 
 _CONFIGURED: dict[str, Callable[..., None]] = {}
@@ -320,7 +336,7 @@ class _Terminated(KeyboardInterrupt):
 
 def main() -> None:
     """The `harness` command: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
-    with github.guarded():
+    with forgiving(), github.guarded():
         _main()
 
 

@@ -14,7 +14,7 @@ from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("errors",),
+    ("errors", "streams"),
     ("adam", "precision", "registry", "records", "text", "tables", "state", "values"),
     ("config", "gpus", "data_checks"),
     (
