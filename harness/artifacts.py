@@ -29,6 +29,7 @@ from harness import config as configuration
 from harness.config import Config
 from harness.errors import ConfigurationError, OutputError, RunError
 from harness.records import Estimate, Provenance, Verdict
+from harness.values import named_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,14 +219,14 @@ class RunDirectory(Folder):
         raise OutputError(f"--output {output}: a thousand runs bear the name {name}; try again in a second")
 
     @classmethod
-    def open(cls, path: Path) -> RunDirectory:
+    def open(cls, path: str | Path) -> RunDirectory:
         """An existing run directory, or a link to one such as `artifacts/latest`.
 
         Raises:
             ConfigurationError: there is none.
         """
-        path = path.resolve()
-        if not (path / "environment.json").is_file():
+        path = Path(os.path.realpath(named_place("RUN", path)))
+        if not os.path.isfile(path / "environment.json"):  # noqa: PTH113 - a name may be too long for pathlib
             raise ConfigurationError(f"{path}: is no run directory (it has no environment.json)")
         return cls(path)
 

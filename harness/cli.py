@@ -143,10 +143,16 @@ def _metavar(annotation: Any) -> str:
 
 
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]"),
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]",
+    ),
 ]
-RunPath = Annotated[Path, typer.Argument(help="run directory, such as artifacts/latest", show_default=False)]
+RunPath = Annotated[
+    str, typer.Argument(metavar="RUN", help="run directory, such as artifacts/latest", show_default=False)
+]
 
 
 @_with_settings
@@ -240,13 +246,17 @@ def report(run: RunPath) -> None:
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN", help="run A", show_default=False)],
+    first: Annotated[str, typer.Argument(metavar="RUN", help="run A", show_default=False)],
     second: Annotated[
-        Path, typer.Argument(metavar="RUN", help="run B; changes are B - A", show_default=False)
+        str, typer.Argument(metavar="RUN", help="run B; changes are B - A", show_default=False)
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", help="the page [default: compare-A-B.html beside the folder of A's runs]"),
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="the page [default: compare-A-B.html beside the folder of A's runs]",
+        ),
     ] = None,
 ) -> None:
     """Render two runs side by side: criteria, pairs, the same samples' maps and their difference."""
@@ -265,17 +275,21 @@ def compare(
 
 @app.command()
 def datasets(
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="first place to look")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", metavar="FOLDER", help="first place to look")
+    ] = None,
 ) -> None:
     """What data is found where, verified against its digests."""
     from harness import datasets as data
     from harness.console import Shown, safe
+    from harness.values import named_place
 
+    folder = None if data_dir is None else named_place("--data-dir", data_dir)
     console = Shown().console
     damaged: list[str] = []
     for name in data.datasets:
         try:
-            found = data.load(name, data_dir)
+            found = data.load(name, folder)
         except data.Absent as absent:
             console.print(f"[yellow]absent[/]    {safe(name)}")
             console.print(f"          {safe(str(absent))}", soft_wrap=True)

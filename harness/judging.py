@@ -57,7 +57,7 @@ def judge(
         ConfigurationError: `strict` of two seeds.
         RunError: the criteria could not be run.
     """
-    run = run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
+    run = run if isinstance(run, RunDirectory) else RunDirectory.open(run)
     config, provenance = run.read_config(), run.read_provenance()
     strict = strict or config.strict
     if strict and len(config.seeds) == 2:

@@ -38,7 +38,7 @@ class Run:
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """The run of a run directory, or of a link to one such as `artifacts/latest`."""
-        return cls(RunDirectory.open(Path(path)))
+        return cls(RunDirectory.open(path))
 
     @cached_property
     def config(self) -> Config:

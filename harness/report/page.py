@@ -139,7 +139,7 @@ def render(directory: RunDirectory | str | Path) -> Path:
     Raises:
         RunError: no verdict, a verdict of another run, a section that failed.
     """
-    directory = directory if isinstance(directory, RunDirectory) else RunDirectory.open(Path(directory))
+    directory = directory if isinstance(directory, RunDirectory) else RunDirectory.open(directory)
     run = Run(directory)
     if run.verdict is None:
         raise RunError(
