@@ -261,8 +261,8 @@ class RunDirectory(Folder):
         """The run's provenance."""
         values = self.read_json("environment.json")
         try:
-            # a run from before this key was there is read all the same
-            values.setdefault("gate", "")
+            # a run from before these keys were there is read all the same
+            values = {"gate": "", "git": ""} | values
             return Provenance(**{name: values[name] for name in Provenance.__dataclass_fields__})
         except KeyError as error:
             raise RunError(

@@ -44,6 +44,8 @@ class Shown:
         )
         if data["notice"]:
             self.console.print(Panel(safe(data["notice"]), title="not the full data", style="bold yellow"))
+        if provenance.git:
+            self.warn(provenance.git)
         self.say(f"run {run.path}")
 
     def say(self, text: str) -> None:

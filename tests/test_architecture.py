@@ -16,7 +16,7 @@ PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors", "streams"),
     ("adam", "precision", "registry", "records", "text", "tables", "state", "values"),
-    ("config", "gpus", "data_checks"),
+    ("config", "gpus", "data_checks", "repository"),
     (
         "datasets",
         "models",
