@@ -5,10 +5,10 @@ What notebooks and scripts need, by name; each is imported when it is first aske
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # a `typing.py` may lie in the working folder, which `python -m` puts first
 if TYPE_CHECKING:
+    from typing import Any
+
     from harness import config, datasets, figures, runs
     from harness.attributions import attribute as attribute
     from harness.attributions import explain as explain
@@ -56,6 +56,8 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     module, _, inside = _HOMES[name].partition(".")
     found: Any = import_module(f"{__name__}.{module}")
     for part in (inside or name).split("."):

@@ -21,6 +21,7 @@ from harness.files import Folder, adapter, digest_of, digest_of_values, plain_js
 from harness.records import Estimate, Provenance, Verdict
 from harness.sealing import MANIFEST, Damage, Manifest, seal
 from harness.tables import parse
+from harness.values import named_place
 
 UNREPEATABLE = "unrepeatable.json"
 GATE_QUALITY = "gate-quality.json"
@@ -116,19 +117,16 @@ class RunDirectory(Folder):
         raise OutputError(f"--output {output}: a thousand runs bear the name {name}; try again in a second")
 
     @classmethod
-    def open(cls, path: Path) -> RunDirectory:
+    def open(cls, path: str | Path) -> RunDirectory:
         """An existing run directory, or what names one, such as `artifacts/latest`.
 
         Raises:
             ConfigurationError: there is none.
         """
-        try:
-            place = (latest.named(path) or path).resolve()
-            there = (place / "environment.json").is_file()
-        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that cannot be one
-            raise ConfigurationError(f"{path}: is no run directory ({error})") from None
-        if not there:
-            why = "it has no environment.json" if place.is_dir() else "there is no such folder"
+        path = named_place("RUN", path)
+        place = Path(os.path.realpath(latest.named(path) or path))
+        if not os.path.isfile(place / "environment.json"):  # noqa: PTH113 - a name may be too long for pathlib
+            why = "it has no environment.json" if os.path.isdir(place) else "there is no such folder"  # noqa: PTH112
             if path.name == latest.LATEST and not os.path.lexists(path):
                 why = "no run ended, or began, since the last one was refused"
             raise ConfigurationError(f"{path}: is no run directory ({why})")

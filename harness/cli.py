@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import errno
 import gc
-import inspect
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from harness import github
+from harness import __version__, github, options
 from harness.errors import ConfigurationError, HarnessError
+from harness.streams import forgiving
 
 if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
@@ -42,104 +40,36 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_PANELS = {None: "Run", "data": "Data", "model": "Model", "training": "Training"} | {
-    name: name.capitalize() for name in ("attribution", "selection", "statistics", "report")
-}
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
 
 
-_CONFIGURED: dict[str, Callable[..., None]] = {}
-
-
-class _Configured(TyperCommand):
-    """A command whose options for the configuration's keys are declared when it is first used.
-
-    The list of commands is printed without them, and so without the configuration's own imports.
-    """
-
-    complete = False
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The command's options."""
-        if not self.complete:
-            function, self.complete = _CONFIGURED[str(self.name)], True
-            declared = typer.Typer(add_completion=False, rich_markup_mode=None)
-            declared.command()(_declared(function))
-            whole = typer.main.get_command(declared)
-            self.params, self.callback = whole.params, whole.callback
-        return super().get_params(ctx)
-
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Register a command that has an option for every key of the configuration."""
-
-    def undeclared() -> None:
-        """Stands for the command until its options are declared."""
-
-    _CONFIGURED[command.__name__] = command
-    app.command(command.__name__, cls=_Configured, help=inspect.getdoc(command))(undeclared)
-    return command
-
-
-def _declared(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for every key of the configuration: name, help and default from there."""
-    from harness import config as configuration
-
-    own = list(inspect.signature(command, eval_str=True).parameters.values())
-    parameters = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-    for key, table, field in configuration.settings():
-        flag = f"--{key.replace('_', '-')}"
-        names = [f"{flag}/--no-{flag[2:]}"] if field.annotation is bool else [flag]
-        option = typer.Option(
-            *names,
-            help=f"{field.description} [default: {_default(field.default)}]",
-            show_default=False,
-            rich_help_panel=_PANELS[table],
-            metavar=None if field.annotation is bool else _metavar(field.annotation),
-        )
-        parameters.append(
-            inspect.Parameter(
-                key,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[bool | None if field.annotation is bool else str | None, option],
-            )
-        )
-
-    def declared(**values: Any) -> None:
-        command(**values)
-
-    declared.__doc__ = command.__doc__
-    declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    declared.__annotations__ = {one.name: one.annotation for one in parameters}
-    return declared
-
-
-def _default(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "none" if value is None else str(value)
-
-
-def _metavar(annotation: Any) -> str:
-    choices = [str(choice) for choice in get_args(annotation) if isinstance(choice, str)]
-    if choices:
-        return "|".join(choices)
-    if get_origin(annotation) is tuple:
-        return "A,B"
-    named = {int: "N", float: "X", str: "NAME", Path: "FOLDER"}
-    return named.get(annotation, "FOLDER" if annotation == Path | None else "VALUE")
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="tell the version")
+    ] = False,
+) -> None:
+    """What stands before any command."""
 
 
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]"),
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]",
+    ),
 ]
-RunPath = Annotated[Path, typer.Argument(help="run directory, such as artifacts/latest", show_default=False)]
+RunPath = Annotated[
+    str, typer.Argument(metavar="RUN", help="run directory, such as artifacts/latest", show_default=False)
+]
 
 
-@_with_settings
+@options.with_settings(app)
 def validate(config: ConfigFile = None, **flags: Any) -> None:
     """Run, judge and report; the exit code is the verdict.
 
@@ -188,7 +118,7 @@ def _show(directory: RunDirectory, verdict: dict[str, Any], shown: Shown) -> int
     return judging.EXIT_CODES[verdict["verdict"]]
 
 
-@_with_settings
+@options.with_settings(app)
 def run(config: ConfigFile = None, **flags: Any) -> None:
     """Compute only: train, explain and measure, into a new run directory."""
     from harness import config as configuration
@@ -221,15 +151,14 @@ def judge(
     quiet: Annotated[bool, typer.Option("--quiet", help="print the verdict alone")] = False,
 ) -> None:
     """Judge a run directory, without torch; the exit code is the verdict."""
-    from harness import config as configuration
     from harness import judging
     from harness.artifacts import RunDirectory
     from harness.console import Shown
 
     directory = RunDirectory.open(run)
-    settings = configuration.checks_here(checks)
+    folders = options.asked_checks(checks)
     reported = (directory / "report.html").is_file()
-    verdict = judging.judge(directory, strict=strict, checks=settings, page=_page if reported else None)
+    verdict = judging.judge(directory, strict=strict, checks=folders, page=_page if reported else None)
     raise typer.Exit(_show(directory, verdict, Shown(quiet=quiet)))
 
 
@@ -249,13 +178,17 @@ def report(run: RunPath) -> None:
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN", help="run A", show_default=False)],
+    first: Annotated[str, typer.Argument(metavar="RUN", help="run A", show_default=False)],
     second: Annotated[
-        Path, typer.Argument(metavar="RUN", help="run B; changes are B - A", show_default=False)
+        str, typer.Argument(metavar="RUN", help="run B; changes are B - A", show_default=False)
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", help="the page [default: compare-A-B.html beside the folder of A's runs]"),
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="the page [default: compare-A-B.html beside the folder of A's runs]",
+        ),
     ] = None,
 ) -> None:
     """Render two runs side by side: criteria, pairs, the same samples' maps and their difference."""
@@ -281,17 +214,21 @@ def compare(
 
 @app.command()
 def datasets(
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="first place to look")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", metavar="FOLDER", help="first place to look")
+    ] = None,
 ) -> None:
     """What data is found where, verified against its digests."""
     from harness import datasets as data
     from harness.console import Shown, safe
+    from harness.values import named_place
 
+    folder = None if data_dir is None else named_place("--data-dir", data_dir)
     console = Shown().console
     damaged: list[str] = []
     for name in data.datasets:
         try:
-            found = data.load(name, data_dir)
+            found = data.load(name, folder)
         except data.Absent as absent:
             console.print(f"[yellow]absent[/]    {safe(name)}")
             console.print(f"          {safe(str(absent))}", soft_wrap=True)
@@ -378,7 +315,7 @@ class _Terminated(KeyboardInterrupt):
 
 def main() -> None:
     """The `harness` command: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
-    with github.guarded():
+    with forgiving(), github.guarded():
         _main()
 
 
@@ -386,27 +323,10 @@ def _withdraw_latest(arguments: list[str]) -> None:
     """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about."""
     if arguments[:1] not in (["validate"], ["run"]) or "--help" in arguments:
         return
-    from harness import latest, tables
-    from harness.config import Config
+    from harness import latest
 
-    def told(flag: str) -> str | None:
-        pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-        found = [
-            after if one == flag else one.partition("=")[2] for one, after in pairs if is_told(one, flag)
-        ]
-        return found[-1] if found else None
-
-    def is_told(argument: str, flag: str) -> bool:
-        return argument == flag or argument.startswith(f"{flag}=")
-
-    output = told("--output")
-    with suppress(HarnessError, OSError, RuntimeError):
-        if output is None:
-            named = told("--config")
-            values, _ = tables.read(None if named is None else Path(named), Path())
-            output = str(values.get("output", Config.model_fields["output"].default))
-    with suppress(HarnessError, OSError, RuntimeError):
-        latest.withdraw(Path(output or Config.model_fields["output"].default).expanduser())
+    with suppress(HarnessError, OSError):
+        latest.withdraw(options.asked_output(arguments))
 
 
 def _main() -> None:

@@ -12,13 +12,25 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 from harness.tables import read, table_of
-from harness.values import Count, Folders, MaybePath, Names, Natural, Real, Seeds, plain
+from harness.values import (
+    Count,
+    Folders,
+    MaybePlace,
+    Names,
+    Natural,
+    Place,
+    Real,
+    Seeds,
+    Table,
+    named_place,
+    plain,
+)
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -26,31 +38,21 @@ ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decod
 T = TypeVar("T", bound=BaseModel)
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _of_plain_values(cls, values: Any) -> Any:
-        """What numpy, torch and others hold means what it says, and none of it stays inside."""
-        return plain(values)
-
-
-class Data(_Table):
+class Data(Table):
     """`[data]`: what is learned from and judged on."""
 
     dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
-    data_dir: MaybePath = Field(None, description="first place to look for the data's files")
+    data_dir: MaybePlace = Field(None, description="first place to look for the data's files")
 
 
-class Model(_Table):
+class Model(Table):
     """`[model]`: the k-sparse autoencoder."""
 
     k: Natural = Field(50, description="active units of the code")
     code_width: Natural = Field(1024, description="units of the code")
 
 
-class Training(_Table):
+class Training(Table):
     """`[training]`: the recipe's parameters; the defaults are the recipe `reference`."""
 
     epochs: Count = Field(30, description="epochs of the autoencoder")
@@ -67,7 +69,7 @@ class Training(_Table):
     )
 
 
-class Attribution(_Table):
+class Attribution(Table):
     """`[attribution]`: the methods and their settings."""
 
     methods: Names = Field(ATTRIBUTION_METHODS, description="attribution methods, by name")
@@ -77,7 +79,7 @@ class Attribution(_Table):
     chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
 
 
-class Selection(_Table):
+class Selection(Table):
     """`[selection]`: which images are explained."""
 
     samples_per_class: Natural = Field(20, description="explained images of each class")
@@ -85,7 +87,7 @@ class Selection(_Table):
     minimum_per_class: int = Field(3, ge=2, description="fewer in any class cannot be judged: an error")
 
 
-class Statistics(_Table):
+class Statistics(Table):
     """`[statistics]`: intervals."""
 
     interval_confidence: Real = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
@@ -98,14 +100,14 @@ class Statistics(_Table):
     )
 
 
-class Report(_Table):
+class Report(Table):
     """`[report]`: what is drawn."""
 
     title: str = Field("Interpretability report", description="the report's title")
     figure_samples: Natural = Field(1, description="three-row figures of each class")
 
 
-class Criterion(_Table):
+class Criterion(Table):
     """One `[[criteria]]` table: a measurement against a threshold.
 
     A table with the id of a shipped criterion changes only the keys it names. `gate = false` is watched:
@@ -194,11 +196,11 @@ def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[s
     return merged
 
 
-class Config(_Table):
+class Config(Table):
     """Everything a run depends on, apart from the data itself and the code."""
 
     recipe: Literal["reference"] = Field("reference", description="training recipe, by name")
-    output: Path = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
+    output: Place = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
     seeds: Seeds = Field((0,), description="one network is trained for each")
     strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
@@ -255,7 +257,7 @@ def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
             # Python 3.10 takes tuple[int, ...] for a class
             get_origin(field.annotation) is None
             and isinstance(field.annotation, type)
-            and issubclass(field.annotation, _Table)
+            and issubclass(field.annotation, Table)
         ):
             yield from ((key, name, inner) for key, inner in field.annotation.model_fields.items())
         elif name != "criteria":
@@ -281,7 +283,7 @@ def load(
             f"the configuration's file must be a path (got {path!r:.80}); "
             "values go by name: load_config(flags={'epochs': 5})"
         )
-    values, origin = read(None if path is None else Path(path), Path(folder))
+    values, origin = read(None if path is None else named_place("--config", path), Path(folder))
     for key, (table, value) in _flat(flags).items():
         if key == "criteria":
             try:
@@ -355,25 +357,12 @@ def refuse_absent(folders: Sequence[Path]) -> None:
         ConfigurationError: one is missing.
     """
     for folder in folders:
-        if not folder.is_dir():
+        try:
+            there = folder.is_dir()
+        except OSError:  # a name that is too long, a place that is not ours
+            there = False
+        if not there:
             raise ConfigurationError(f"checks: {folder}: there is no such folder; name one that holds tests")
-
-
-def checks_here(asked: str | None = None, folder: str | Path = Path()) -> tuple[Path, ...] | None:
-    """The folders of tests to judge a stored run by: those asked for, or of the configuration that is here.
-
-    None where neither names any. The rest of that configuration is not looked at: the run has its own.
-
-    Raises:
-        ConfigurationError: they cannot be read.
-    """
-    origin = "--checks"
-    if asked is None:
-        values, origin = read(None, Path(folder))
-        if "checks" not in values:
-            return None
-        asked = values["checks"]
-    return _validated({"checks": asked}, origin, Config).checks
 
 
 def _key(row: Any) -> str:

@@ -28,8 +28,11 @@ class Shown:
     def __init__(self, *, quiet: bool = False) -> None:
         """`quiet` leaves warnings and the last lines."""
         self.quiet = quiet
-        # a log file has no width: tables need not be folded to 80 columns there
-        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        # a log, whatever its environment says of colours, has no width to fold tables to, and no cursor
+        terminal = sys.stdout.isatty()
+        self.console = Console(
+            highlight=False, width=None if terminal else 120, force_interactive=None if terminal else False
+        )
 
     def begin(self, run: RunDirectory) -> None:
         """What is about to be done, on which data."""
@@ -41,6 +44,8 @@ class Shown:
         )
         if data["notice"]:
             self.console.print(Panel(safe(data["notice"]), title="not the full data", style="bold yellow"))
+        if provenance.git:
+            self.warn(provenance.git)
         self.say(f"run {run.path}")
 
     def say(self, text: str) -> None:
@@ -60,7 +65,7 @@ class Shown:
         """The same epochs, with loss and time left."""
         if self.quiet:
             yield from epochs
-        elif self.console.is_terminal:
+        elif self.console.is_interactive:
             yield from self._bar(title, epochs, total)
         else:
             yield from self._lines(title, epochs, total)

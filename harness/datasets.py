@@ -24,6 +24,7 @@ from harness.data_checks import Dataset as Dataset
 from harness.data_checks import checked
 from harness.errors import ConfigurationError, DataError
 from harness.registry import Registry, suggestion
+from harness.values import named_place
 
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -110,7 +111,7 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
         DataError: not found, found damaged, or unlike what `Dataset` documents; also of `auto`, which takes
             the small set for no other reason than absence.
     """
-    folder = None if data_dir is None else Path(data_dir)
+    folder = None if data_dir is None else named_place("--data-dir", data_dir)
     if name != "auto":
         if name not in datasets:
             raise ConfigurationError(f"unknown dataset {name!r}: {suggestion(name, ['auto', *datasets])}")
@@ -193,8 +194,9 @@ def fashion_mnist_mini(data_dir: Path | None = None) -> Dataset:  # noqa: ARG001
 
 def places(data_dir: Path | None = None) -> list[Path]:
     """The folders where Fashion-MNIST is looked for, in order; a download goes to the first."""
-    named = [data_dir, os.environ.get("HARNESS_DATA_DIR") or None, "data"]
-    return [Path(place) for place in named if place is not None] + [SYSTEM_FOLDER]
+    variable = os.environ.get("HARNESS_DATA_DIR")
+    named = [data_dir, named_place("HARNESS_DATA_DIR", variable) if variable else None, Path("data")]
+    return [place for place in named if place is not None] + [SYSTEM_FOLDER]
 
 
 def _folder_with_files(place: Path) -> Path | None:

@@ -12,7 +12,6 @@ import os
 import platform
 import random
 import runpy
-import subprocess
 import sys
 import uuid
 import warnings
@@ -213,37 +212,6 @@ def machine() -> str:
     return platform.platform()
 
 
-def git(*arguments: str) -> str | None:
-    """What git prints in the working directory, or None where it cannot answer."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed program, arguments of our own
-            ["git", *arguments],  # noqa: S607
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",  # a branch may be named in any bytes
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return clean(done.stdout.strip())
-
-
-def commit() -> str:
-    """The short commit of the working directory; `nogit` outside git."""
-    return git("rev-parse", "--short", "HEAD") or "nogit"
-
-
-def branch() -> str:
-    """The branch of the working directory; empty outside git or on a detached head."""
-    return git("branch", "--show-current") or ""
-
-
-def dirty() -> bool:
-    """Whether tracked files differ from the commit."""
-    return bool(git("status", "--porcelain", "--untracked-files=no"))
-
-
 def command() -> str:
     """The command line of this process, with the program's name but not its folder."""
     return clean(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), longest=2000)
@@ -280,8 +248,10 @@ SHOWING = (
     "figures",
     "github",
     "junit",
+    "options",
     "report",
     "runs",
+    "streams",
     "summaries",
     "text",
 )

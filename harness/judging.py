@@ -71,7 +71,7 @@ def judge(
         RunError: the criteria could not be run.
         StorageError: the verdict cannot be written.
     """
-    run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else Path(run))
+    run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else run)
     folders = None if checks is None else [Path(one).absolute() for one in checks]
     _refuse_unfit(run, folders or ())
     earlier, named = _earlier(run), run.named_manifest()

@@ -165,9 +165,9 @@ class Provenance:
     Attributes:
         run_id: `<UTC time>-<commit>`.
         created: The start, ISO 8601 in UTC.
-        commit: The harness's or the user's short commit; `nogit` outside git.
+        commit: The harness's or the user's short commit; `nogit` outside git, `unknown` where git refuses.
         branch: The branch, or an empty string.
-        dirty: Whether tracked files differ from the commit.
+        dirty: Whether tracked files differ from the commit; None where there is none, or git does not tell.
         command: The command line that made the run.
         versions: Versions by package, Python among them.
         device: What computed: `kind`, `name`, `threads`.
@@ -178,13 +178,14 @@ class Provenance:
         code: A digest of the harness's own source.
         gate: The same without the modules that only show what the others found.
         sequence: The run's number among those of its output folder, by which the latest is told.
+        git: Why git does not tell, and the mend; empty where it does.
     """
 
     run_id: str
     created: str
     commit: str
     branch: str
-    dirty: bool
+    dirty: bool | None
     command: str
     versions: Mapping[str, str]
     device: Mapping[str, Any]
@@ -195,3 +196,4 @@ class Provenance:
     code: str = ""
     gate: str = ""
     sequence: int = 0
+    git: str = ""

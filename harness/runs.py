@@ -43,7 +43,7 @@ class Run:
 
         What is not as it was computed is warned of by name; to read it is an error.
         """
-        directory = RunDirectory.open(Path(path).expanduser())
+        directory = RunDirectory.open(path)
         for one in directory.amiss():
             warnings.warn(f"{directory.path}: {one}", stacklevel=2)
         return cls(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,16 +28,23 @@ def read(path: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
     """
     if path is None:
         named, project = folder / "harness.toml", folder / "pyproject.toml"
-        if named.is_file():
+        if _is_file(named):
             return _parse(named), str(named)
-        if project.is_file():
+        if _is_file(project):
             return _tool_table(project), f"[tool.harness] of {project}"
         return {}, "the command line"
-    if not path.is_file():
+    if not _is_file(path):
         raise ConfigurationError(f"--config {path}: there is no such file")
     if path.name == "pyproject.toml":
         return _tool_table(path), f"[tool.harness] of {path}"
     return _parse(path), str(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be looked at ({error.strerror}); name another") from None
 
 
 def _tool_table(path: Path) -> dict[str, Any]:
@@ -69,6 +77,10 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: it is no TOML.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigurationError(
+            f"{name} cannot be read as TOML: it is UTF-16, which PowerShell's > writes; save it as UTF-8"
+        )
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from harness.errors import ConfigurationError
 
 
 def plain(value: Any) -> Any:
@@ -39,10 +42,64 @@ def _place_in_order(value: object) -> tuple[str, Any]:
     return type(value).__name__, value if isinstance(value, int | float | str) else repr(value)
 
 
+def legible(value: object) -> object:
+    """`value`, in which every text can be written down.
+
+    Raises:
+        ValueError: a text that is not Unicode: a command line's bytes that are not UTF-8 become one.
+    """
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"must be text in UTF-8 (got {value!r:.120})")
+    if isinstance(value, list | tuple):
+        for inner in value:
+            legible(inner)
+    return value
+
+
+def place(value: object) -> object:
+    """The path that a shell's user means by a text or path: `~` is the home folder. Other values pass.
+
+    Raises:
+        ValueError: it names no place: an empty text, nobody's home, what no file can be called.
+    """
+    if not isinstance(value, str | os.PathLike):
+        return value
+    text = os.fspath(value)
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"must be a path's text, without NUL (got {value!r:.120})")
+    legible(text)
+    if not text.strip():
+        raise ValueError(f"an empty text names no place: name one, or leave it out (got {text!r:.20})")
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib drops the "./" that makes a ~ a name
+    if text.startswith("~") and str(path).startswith("~"):
+        raise ValueError(
+            f"nobody's home folder is known by that name; './{text}' is a file (got {text!r:.120})"
+        )
+    return path.absolute() if str(path).startswith("~") else path
+
+
+def named_place(name: str, value: object) -> Path:
+    """The path that is meant by the value of the flag, argument or variable `name`.
+
+    Raises:
+        ConfigurationError: it is no path, or names no place.
+    """
+    try:
+        path = place(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    if not isinstance(path, Path):
+        raise ConfigurationError(f"{name}: must be a path (got {value!r:.80})")
+    return path
+
+
 def _split(value: object) -> object:
     """A flag's `a,b` is a file's `["a", "b"]`; a single number or path is a list of one."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts:
+            raise ValueError(f"an empty text names nothing: name one, or leave it out (got {value!r:.20})")
+        return parts
     return [value] if isinstance(value, int | float | Path) else value
 
 
@@ -60,11 +117,6 @@ def _no_truth(value: object) -> object:
     return value
 
 
-def _given(value: object) -> object:
-    """An empty text, such as an unset variable gives, is not given."""
-    return None if value == "" else value
-
-
 Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
 Real = Annotated[float, BeforeValidator(_no_truth)]
@@ -79,11 +131,29 @@ Names = Annotated[
 ]
 
 
+Place = Annotated[Path, BeforeValidator(place)]
+MaybePlace = Annotated[Path | None, BeforeValidator(place)]
 Folders = Annotated[
-    tuple[Annotated[Path, pydantic.AfterValidator(Path.absolute)], ...],
+    tuple[Annotated[Place, pydantic.AfterValidator(Path.absolute)], ...],
     BeforeValidator(_split),
     pydantic.AfterValidator(_distinct),
 ]
 """Absolute, so that a stored configuration means the same folders wherever it is read."""
 
-MaybePath = Annotated[Path | None, BeforeValidator(_given)]
+
+class Table(BaseModel):
+    """A table of the configuration, which holds plain Python, and no text that cannot be written down."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_plain_values(cls, values: Any) -> Any:
+        """What numpy, torch and others hold means what it says, and none of it stays inside."""
+        return plain(values)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _of_legible_texts(cls, value: Any) -> Any:
+        """What is not UTF-8 is refused by its key."""
+        return legible(value)

@@ -14,9 +14,9 @@ from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("errors", "alone", "staging"),
+    ("errors", "alone", "staging", "streams"),
     ("files", "adam", "precision", "registry", "records", "text", "tables", "state", "values"),
-    ("config", "gpus", "data_checks", "sealing"),
+    ("config", "gpus", "data_checks", "repository", "sealing"),
     (
         "datasets",
         "models",
@@ -39,7 +39,7 @@ FLOORS = (
     ("checks", "publishing"),
     ("judging",),
     ("report",),
-    ("pipeline", "console"),
+    ("pipeline", "console", "options"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -77,6 +77,7 @@ JUDGING = (
     "judging",
     "report",
     "console",
+    "options",
     "cli",
 )
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}}

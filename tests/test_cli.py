@@ -358,3 +358,34 @@ def test_an_interrupted_run_says_so(
     assert "INTERRUPTED on fashion-mnist-mini" in rest
     assert "Traceback" not in rest
     assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "--output"],
+        ["run", "--data-dir"],
+        ["run", "--checks"],
+        ["run", "--config"],
+        ["judge"],
+        ["report"],
+        ["compare", "--output"],
+        ["compare", "artifacts/latest"],
+        ["datasets", "--data-dir"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "place", ["", "~nobody-of-this-name", "\udcff", "x" * 300], ids=["empty", "nobody's", "no text", "long"]
+)
+def test_a_place_that_nobody_can_mean_ends_with_2(
+    harness: Command, finished: RunDirectory, arguments: list[str], place: str, tmp_path: Path
+) -> None:
+    """Wherever a path comes in: refused in one line before any work, without a traceback."""
+    runs = [finished.path, finished.path] if arguments == ["compare", "--output"] else []
+    before = set(tmp_path.iterdir())
+    code, printed = harness(*arguments, place, *runs)
+    assert code == 2, printed
+    assert len(printed.splitlines()) == 1 or arguments[0] == "datasets"
+    assert "Traceback" not in printed
+    assert set(tmp_path.iterdir()) == before

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness import attributions, config, datasets, environment, judging, measurements, pipeline
+from harness import attributions, config, datasets, environment, judging, measurements, pipeline, repository
 from harness.artifacts import RunDirectory
 from harness.attributions import Method
 from harness.config import Config
@@ -89,7 +89,7 @@ def test_all_of_it_is_what_the_stages_give(small_config: MakeConfig, no_stages: 
     assert mine.run_id == taken.path.name != stored.run_id
     assert mine.created >= stored.created
     assert (mine.device, mine.versions, mine.flags) == (stored.device, stored.versions, stored.flags)
-    assert (mine.commit, mine.code) == (environment.commit(), environment.code_digest())
+    assert (mine.commit, mine.code) == (repository.look().commit, environment.code_digest())
 
 
 def test_verdict_and_files_are_those_of_a_run_by_stages(small_config: MakeConfig) -> None:

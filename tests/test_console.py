@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,41 @@ def test_several_networks_are_shown_by_their_mean(capsys: pytest.CaptureFixture[
     assert "loss 1.50000, accuracy 55.0%" in capsys.readouterr().out
 
 
+LOGS = ({"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}, {"TTY_INTERACTIVE": "1"}, {"TERM": "xterm-256color"})
+
+
+@pytest.mark.parametrize("variables", [*LOGS, dict(pair for one in LOGS for pair in one.items())], ids=str)
+def test_a_log_has_no_cursor(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the environment says of colours, a log gets lines, and no code that moves a cursor."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    shown = Shown()
+    list(shown.epochs("seed 0", iter(epochs(10)), 10))
+    shown.warn("look here")
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) == 7
+    assert not re.findall(r"\x1b\[[0-9;?]*[^0-9;?m]|\r", text)
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False), ("unknown", False)])
+def test_a_terminal_that_cannot_draw_gets_lines(
+    term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bar is for a terminal that moves its cursor."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    list(Shown().epochs("seed 0", iter(epochs(3)), 3))
+    text = capsys.readouterr().out
+    assert ("\x1b[" in text) is drawn
+    assert ("epoch 1/3" in text) is not drawn
+
+
 def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal the epochs fill a bar."""
     shown = Shown()
-    shown.console = Console(force_terminal=True, width=100)
+    shown.console = Console(force_terminal=True, force_interactive=True, width=100)
     assert list(shown.epochs("seed 0", iter(epochs(3)), 3)) == epochs(3)
     assert "3/3" in capsys.readouterr().out
 

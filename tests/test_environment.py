@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import random
 import shutil
@@ -20,8 +19,6 @@ import torch
 
 from harness import attributions, environment, measurements
 from harness.errors import DeviceError, Refused
-
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs the program git")
 
 
 @pytest.fixture
@@ -86,37 +83,6 @@ def global_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     torch.set_deterministic_debug_mode(before[0])
     torch.set_float32_matmul_precision(before[1])
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory that no repository contains."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.resolve().parent))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-Git = Callable[..., str]
-
-
-@pytest.fixture
-def repository(elsewhere: Path) -> Git:
-    """A repository of one commit as the working directory; runs git in it."""
-
-    def run(*arguments: str) -> str:
-        named = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org", *arguments]
-        return subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
-
-    run("init", "--quiet")
-    run("checkout", "--quiet", "-b", "tonight")
-    (elsewhere / "kept.txt").write_text("as committed")
-    run("add", "kept.txt")
-    run("commit", "--quiet", "--message", "one file")
-    return run
 
 
 # devices
@@ -449,64 +415,6 @@ def test_versions_name_python_and_each_package(monkeypatch: pytest.MonkeyPatch) 
     assert "not installed" in found["no-such-package-at-all"]
 
 
-# git
-
-
-def test_outside_a_repository_there_is_no_commit(elsewhere: Path) -> None:
-    """Outside git nothing is answered: the commit is `nogit`, the branch empty, and nothing is dirty."""
-    assert environment.git("rev-parse", "HEAD") is None
-    assert environment.commit() == "nogit"
-    assert environment.branch() == ""
-    assert not environment.dirty()
-
-
-def test_without_the_program_git_there_is_no_commit(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which git is not installed is like a place outside a repository."""
-    monkeypatch.setenv("PATH", str(elsewhere))
-    assert environment.git("--version") is None
-    assert environment.commit() == "nogit"
-
-
-@needs_git
-def test_inside_a_repository_commit_and_branch_are_gits(repository: Git) -> None:
-    """The commit is git's short name of HEAD, the branch the one checked out."""
-    assert repository("rev-parse", "HEAD").startswith(environment.commit())
-    assert len(environment.commit()) >= 4
-    assert environment.branch() == "tonight"
-
-
-@needs_git
-def test_a_detached_head_has_a_commit_and_no_branch(repository: Git) -> None:
-    """On a detached head the branch is empty and the commit is still known."""
-    repository("checkout", "--quiet", "--detach")
-    assert environment.branch() == ""
-    assert environment.commit() != "nogit"
-
-
-@needs_git
-def test_a_repository_without_a_commit_has_none(elsewhere: Path, repository: Git) -> None:
-    """Before the first commit, the commit is `nogit`."""
-    shutil.rmtree(elsewhere / ".git")
-    repository("init", "--quiet")
-    assert environment.commit() == "nogit"
-
-
-@needs_git
-def test_dirty_means_a_tracked_file_differs(elsewhere: Path, repository: Git) -> None:
-    """A changed tracked file is dirty; a file that git does not track is not."""
-    (elsewhere / "new.txt").write_text("untracked")
-    assert not environment.dirty()
-    (elsewhere / "kept.txt").write_text("changed")
-    assert environment.dirty()
-
-
-@needs_git
-def test_a_branch_is_safe_to_print(repository: Git) -> None:
-    """A bidirectional mark in a branch's name is not written down; markup is, for others to escape."""
-    repository("checkout", "--quiet", "-b", "a\u202eb<script>")
-    assert environment.branch() == "ab<script>"
-
-
 # the digest of the code
 
 
@@ -631,7 +539,7 @@ def test_what_somebody_wrote_is_never_taken_for_the_same() -> None:
         print,
         5,
     )
-    for function in (*held, functools.wraps(environment.commit)(lambda: own([]))):
+    for function in (*held, functools.wraps(environment.command)(lambda: own([]))):
         assert not same_twice(function)
 
 

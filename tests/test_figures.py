@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -335,3 +340,104 @@ def test_an_interval_is_drawn_to_its_end() -> None:
     """The axis reaches below the lowest bound."""
     (axes,) = figures.intervals([("a", 0.1, -0.9, 0.6, False)], None, "correlation").axes
     assert axes.get_xlim()[0] < -0.9
+
+
+# whatever the shell and the notebook have set
+
+DRAWN = """
+import hashlib, os, sys
+kept = dict(os.environ), os.getcwd, os.getcwd()
+from harness import figures
+from harness.figures import charts
+figure = charts.intervals([("a", 0.5, 0.4, 0.6, False)], 0.3, "r")
+print(hashlib.sha256(figures.svg(figure, "x").encode()).hexdigest())
+assert kept == (dict(os.environ), os.getcwd, os.getcwd())
+"""
+BROKEN = {
+    "bytes": b"\xff\xfe\x00",
+    "lines": b"nothing\nno.such.key: 5\nfont.size: huge\nbackend: nonsense\n",
+    "settings": b"text.usetex: True\nxaxis.labellocation: left\nfigure.dpi: 7\nbackend: tkagg\n",
+}
+"""What may stand in a matplotlibrc."""
+
+
+def drawn(folder: Path, program: str = DRAWN, /, **variables: str | None) -> str:
+    """What a process in the folder prints; a variable that is None is not set."""
+    names = ("MPLBACKEND", "MATPLOTLIBRC")
+    outside = {name: value for name, value in os.environ.items() if name not in names}
+    package = str(Path(figures.__file__).parent.parent.parent)
+    changed = {"PYTHONPATH": package, **variables}
+    environment = {name: value for name, value in (outside | changed).items() if value is not None}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def same() -> str:
+    """The digest of the figure that DRAWN makes, drawn in this process."""
+    figure = charts.intervals([("a", 0.5, 0.4, 0.6, False)], 0.3, "r")
+    return hashlib.sha256(figures.svg(figure, "x").encode()).hexdigest() + "\n"
+
+
+@pytest.mark.parametrize("name", ["nonsense", "module://not.there", "tkagg", ""])
+def test_a_backend_has_no_say(name: str, tmp_path: Path) -> None:
+    """The figure is the same under any MPLBACKEND, and the variable is left as it was."""
+    assert drawn(tmp_path, MPLBACKEND=name) == same()
+
+
+@pytest.mark.parametrize(
+    ("where", "content"),
+    [*(("", content) for content in BROKEN), ("MATPLOTLIBRC", "bytes"), ("MPLCONFIGDIR", "bytes")],
+)
+def test_a_file_of_settings_has_no_say(where: str, content: str, tmp_path: Path) -> None:
+    """Wherever it lies, and whether it can be read or not."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/matplotlibrc").write_bytes(BROKEN[content])
+    if where:
+        assert drawn(tmp_path, **{where: str(tmp_path / "there")}) == same()
+    else:
+        assert drawn(tmp_path / "there") == same()
+
+
+def test_a_folder_of_matplotlibs_that_is_none_has_no_say(tmp_path: Path) -> None:
+    """MPLCONFIGDIR may name a file or nothing, and there may be no home."""
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below", "/proc/no"):
+        assert drawn(tmp_path, MPLCONFIGDIR=str(tmp_path / place)) == same()
+    homeless = "import pwd\ndef nobody(_): raise KeyError\npwd.getpwuid = nobody\n"
+    assert drawn(tmp_path, homeless + DRAWN, HOME=None, MPLCONFIGDIR=None, XDG_CACHE_HOME=None) == same()
+    strict: dict[str, str | None] = {
+        "PYTHONWARNINGS": "error",
+        "HOME": str(tmp_path / "new"),
+        "MPLCONFIGDIR": None,
+    }
+    assert drawn(tmp_path, **strict) == same()  # its font cache is made anew
+
+
+def test_a_notebooks_settings_stay(tmp_path: Path) -> None:
+    """Where matplotlib is loaded already, all its settings and modules are afterwards what they were."""
+    head = """
+import matplotlib as mpl, sys
+mpl.rcParams.update({"font.size": 31, "xaxis.labellocation": "left", "backend": "svg"})
+before, loaded = dict(mpl.rcParams), mpl
+"""
+    tail = """
+assert dict(mpl.rcParams) == before
+assert sys.modules["matplotlib"] is loaded
+assert mpl.get_backend() == "svg"
+"""
+    assert drawn(tmp_path, head + DRAWN + tail) == same()
+
+
+def test_a_user_gets_matplotlib_as_it_is_set_up(tmp_path: Path) -> None:
+    """Settings that are whole are there after the harness has loaded it, as if the user had."""
+    (tmp_path / "matplotlibrc").write_text("font.size: 31\n")
+    tail = "import matplotlib as mpl; assert mpl.rcParams['font.size'] == 31 and mpl.get_backend() == 'pdf'"
+    assert drawn(tmp_path, DRAWN + tail, MPLBACKEND="pdf") == same()

@@ -33,6 +33,27 @@ def test_a_file_that_is_not_toml_is_refused(name: str, content: bytes, tmp_path:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("name", ["harness.toml", "pyproject.toml", "named.toml"])
+def test_a_file_of_any_editor_is_read(name: str, tmp_path: Path) -> None:
+    """With a byte order mark, with other line ends; UTF-16, which is no TOML, is named, and the mend."""
+    path, head = tmp_path / name, "[tool.harness]" if name == "pyproject.toml" else "# top"
+    named = path if name == "named.toml" else None
+    text = f"{head}\r\ntitle = 'für'\r\n"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_bytes(text.encode(encoding))
+        assert read(named, tmp_path)[0] == {"title": "für"}
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_bytes(f"\ufeff{text}".encode(encoding))
+        with pytest.raises(ConfigurationError, match=r"it is UTF-16, .*save it as UTF-8"):
+            read(named, tmp_path)
+
+
+def test_a_name_that_no_file_can_bear_is_refused(tmp_path: Path) -> None:
+    """In one line, as a file that is missing."""
+    with pytest.raises(ConfigurationError, match=r"x\.toml cannot be looked at \(.+\); name another"):
+        read(tmp_path / ("x" * 300 + ".toml"), tmp_path)
+
+
 @pytest.mark.parametrize("toml", ["tool = 5", "[tool]\nharness = 5"])
 def test_a_pyproject_whose_table_is_no_table_is_refused(toml: str, tmp_path: Path) -> None:
     """A value in the table's place is told in one line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from collections import deque
@@ -17,7 +19,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.values import plain
+from harness import config
+from harness.errors import ConfigurationError
+from harness.values import named_place, plain
 
 PLAIN = st.one_of(st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False, width=32), st.booleans())
 SCALARS: list[Callable[[Any], Any]] = [
@@ -91,3 +95,61 @@ def test_it_imports_nobody() -> None:
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# places
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+PLACES: dict[str, Callable[[Any], Path]] = {
+    "output": lambda given: config.load(flags={"output": given}).output,
+    "data_dir": lambda given: config.load(flags={"data_dir": given}).data.data_dir or Path(),
+    "checks": lambda given: config.load(flags={"checks": given}).checks[0],
+    "checks, listed": lambda given: config.load(flags={"checks": [given]}).checks[0],
+    "a name": lambda given: named_place("--output", given),
+}
+"""Every way in which a path comes in."""
+
+
+@pytest.mark.parametrize("way", PLACES)
+def test_a_tilde_is_the_home_folder(way: str, home: Path) -> None:
+    """As a text and as a path; of the user, or of another who is named. One inside a name is a tilde."""
+    assert PLACES[way]("~") == home
+    for tilde in ("~/x y", Path("~/x y")):
+        assert PLACES[way](tilde) == home / "x y"
+    user = pwd.getpwuid(os.getuid())
+    assert PLACES[way](f"~{user.pw_name}/x") == Path(user.pw_dir) / "x"
+    assert PLACES[way]("a~/~b").absolute() == Path("a~/~b").absolute()
+    assert PLACES[way]("./~x").absolute() == Path.cwd() / "~x"
+
+
+@pytest.mark.parametrize("way", PLACES)
+@pytest.mark.parametrize("given", ["", " ", "~nobody-of-this-name/x", "a\0b", "not utf-8 \udcff"], ids=ascii)
+def test_what_names_no_place_is_refused(way: str, given: str) -> None:
+    """In one line that names the flag."""
+    with pytest.raises(
+        ConfigurationError, match=rf"^(data\.|--)?{way.split(',')[0].split()[-1]}|^--"
+    ) as caught:
+        PLACES[way](given)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["a [1] b", "it's", 'a "b"', "a\nb", "$HOME", "*?", "%20", "ü", "-x", "a,b"])
+def test_a_strange_name_is_a_name(name: str) -> None:
+    """Nothing in a path but the tilde stands for something else."""
+    assert config.load(flags={"output": name}).output == Path(name)
+    assert config.load(flags={"checks": [name]}).checks == (Path(name).absolute(),)
+
+
+@pytest.mark.parametrize("key", [key for key, _, field in config.settings() if field.annotation is not bool])
+def test_a_text_that_cannot_be_written_down_is_refused(key: str) -> None:
+    """Bytes of a command line that are not UTF-8, in whatever key: before any work."""
+    with pytest.raises(ConfigurationError, match=key):
+        config.load(flags={key: "a\udcffb"})

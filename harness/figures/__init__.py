@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import harness.figures.alone  # noqa: F401 - loads matplotlib, before any module below does
 from harness.figures.charts import agreement_matrix, class_table, confusion, intervals
 from harness.figures.curves import Line, Panel, counts, firing, lines, reliability, training_curves
 from harness.figures.forest import Margin, forest

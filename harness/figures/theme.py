@@ -68,7 +68,7 @@ THEME: dict[str, Any] = {
 
 _SHOWN = {
     *("axes", "figure", "font", "grid", "hatch", "image", "legend", "lines", "markers", "patch", "path"),
-    *("savefig", "scatter", "svg", "text", "xtick", "ytick"),
+    *("errorbar", "savefig", "scatter", "svg", "text", "xaxis", "xtick", "yaxis", "ytick"),
 }
 _BARE = {key: value for key, value in mpl.rcParamsDefault.items() if key.split(".")[0] in _SHOWN}
 """Matplotlib's own settings of all that a figure shows, whatever the user's are."""

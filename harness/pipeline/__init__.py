@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness import datasets, environment, measurements
+from harness import datasets, environment, measurements, repository
 from harness.artifacts import RunDirectory
 from harness.cache import Cache
 from harness.config import Config, refuse_absent
@@ -128,10 +128,10 @@ def _replayed(
     spent: float,
 ) -> Begun:
     """A run that takes an earlier run's files; `spent` are the seconds that it took to find them."""
-    commit = environment.commit()
-    run = RunDirectory.create(config.output, commit)
+    looked = repository.look()
+    run = RunDirectory.create(config.output, looked.commit)
     started = Started(config=config, dataset=dataset, run=run, cache=cache, progress=progress)
-    _write_down(started, commit, entry.by)
+    _write_down(started, looked, entry.by)
     started.durations["data"] = spent
 
     def take(started: Started) -> None:
@@ -168,12 +168,12 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     if dataset is None:
         dataset = _loaded(config)
         moving = config.data.dataset not in computed.DATASETS and _loaded(config).digest != dataset.digest
-    commit = environment.commit()
+    looked = repository.look()
     work = Work(
         config=config,
         device=device,
         dataset=dataset,
-        run=RunDirectory.create(config.output, commit),
+        run=RunDirectory.create(config.output, looked.commit),
         cache=Cache(config.output, fresh=config.fresh, tell=progress.warn),
         progress=progress,
         train_images=_pixels(dataset.train_images, device),
@@ -186,7 +186,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
             "platform": environment.machine(),
             "flags": flags,
         }
-    _write_down(work, commit, by)
+    _write_down(work, looked, by)
     if moving:
         work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
     work.durations["data"] = time.perf_counter() - start
@@ -266,15 +266,15 @@ def _pixels(images: datasets.Bytes, device: torch.device) -> torch.Tensor:
     return pixels.div_(255)
 
 
-def _write_down(started: Started, commit: str, by: Mapping[str, Any]) -> None:
+def _write_down(started: Started, looked: repository.Repository, by: Mapping[str, Any]) -> None:
     """`config.toml` and `environment.json`; `by` is what computes: versions, device, platform and flags."""
     dataset, run = started.dataset, started.run
     provenance = Provenance(
         run_id=run.path.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        commit=commit,
-        branch=environment.branch(),
-        dirty=environment.dirty(),
+        commit=looked.commit,
+        branch=looked.branch,
+        dirty=looked.dirty,
         command=environment.command(),
         dataset={
             "name": dataset.name,
@@ -291,6 +291,7 @@ def _write_down(started: Started, commit: str, by: Mapping[str, Any]) -> None:
         code=environment.code_digest(),
         gate=environment.gate_digest(),
         sequence=next_sequence(run.path.parent),
+        git=looked.trouble,
         **by,
     )
     try:

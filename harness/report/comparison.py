@@ -20,13 +20,14 @@ from harness.report.page import templates
 from harness.report.sides import Common, Side, common_samples
 from harness.state import clean as clean_state
 from harness.text import clean, words
+from harness.values import named_place
 
 MOST = 60
 """Images whose maps are shown."""
 
 
 @clean_state()
-def compare(first: RunDirectory, second: RunDirectory, output: Path | None = None) -> tuple[Path, str]:
+def compare(first: RunDirectory, second: RunDirectory, output: str | Path | None = None) -> tuple[Path, str]:
     """Write the page that compares two runs; its path, and what moved in a sentence.
 
     Args:
@@ -37,6 +38,8 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
     Raises:
         OutputError: the page cannot be written there.
     """
+    name = f"compare-{first.path.name}-{second.path.name}.html"
+    path = _place(first) / name if output is None else named_place("--output", output)
     a, b = Side("A", first), Side("B", second)
     common = common_samples(a, b)
     rows = criteria(a, b, common)
@@ -55,7 +58,6 @@ def compare(first: RunDirectory, second: RunDirectory, output: Path | None = Non
         # last: what could not be read is known when all was asked for
         gaps=[(side.letter, gap) for side in (a, b) for gap in dict.fromkeys(side.gaps)],
     )
-    path = output or _place(first) / f"compare-{first.path.name}-{second.path.name}.html"
     try:
         Folder(path.parent).write_text(path.name, page)
     except StorageError as error:

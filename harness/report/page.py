@@ -143,7 +143,7 @@ def render(directory: RunDirectory | str | Path) -> Path:
         RunError: no verdict, a verdict of another run, a section that failed.
         StorageError: the page cannot be written.
     """
-    directory = RunDirectory.open(directory.path if isinstance(directory, RunDirectory) else Path(directory))
+    directory = RunDirectory.open(directory.path if isinstance(directory, RunDirectory) else directory)
     verdict = directory.read_verdict()
     if verdict is None:
         raise RunError(

@@ -26,7 +26,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads; the cores are shared 
 import numpy as np
 from scipy import stats
 
-from harness import environment
+from harness import environment, repository
 from harness.files import key_of
 from tests.gate_quality import coverage, curves, mutation, runs
 from tests.gate_quality.components import Components
@@ -66,7 +66,8 @@ def main() -> None:
 def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     """Everything, as it stands in `gate-quality.json`."""
     start = time.perf_counter()
-    commit = environment.commit() + (" (changed)" if environment.dirty() else "")
+    looked = repository.look()
+    commit = looked.commit + (" (changed)" if looked.dirty else "")
     folder = output / ("gate-quality-quick" if quick else "gate-quality")
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
