@@ -55,9 +55,9 @@ class Cache:
     def find(self, stage: str, key: str) -> Folder | None:
         """The run's own links to the entry's files, where all of it is whole; None where it is not."""
         entry = self.path / stage / key
-        if self.fresh or not entry.is_dir():
-            return None
         with storing(self.path):
+            if self.fresh or not entry.is_dir():
+                return None
             mine = self._place(stage, key)
         try:
             # of one's own first: there nobody changes what was looked at

@@ -7,6 +7,7 @@ file, which bears its owner's name and is swept when that is gone (`staging`).
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -75,13 +76,22 @@ def write(path: Path, content: bytes) -> None:
                 hold(handle)
                 with os.fdopen(handle, "wb", closefd=False) as stream:
                     stream.write(content)
-                os.fsync(handle)
+                _flush(handle)
             finally:
                 os.close(handle)
             staged.replace(path)
         except BaseException:
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
+            raise
+
+
+def _flush(handle: int) -> None:
+    """Let a file's content reach the disk, where the file system knows how."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise
 
 

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness import config as configuration
 from harness import suite as suites
 from harness.artifacts import RunDirectory, shipped
 from harness.config import Config, Criterion
 from harness.criteria import overall
-from harness.errors import ConfigurationError, HarnessError, RunError, StorageError
+from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
 from harness.files import Folder, storing
 from harness.publishing import (
     TWINS,
@@ -67,13 +66,13 @@ def judge(
         What stands in `verdict.json`, the criteria as records.
 
     Raises:
-        ConfigurationError: `strict` of two seeds, or `checks` that are not there or lie in the run.
+        ConfigurationError: `strict` of two seeds, or `checks` that lie in the run.
         RunError: the criteria could not be run.
         StorageError: the verdict cannot be written.
     """
     run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else run)
     folders = None if checks is None else [Path(one).absolute() for one in checks]
-    _refuse_unfit(run, folders or ())
+    _refuse_code_of(run, folders or ())
     earlier, named = _earlier(run), run.named_manifest()
     try:
         run.refuse_other_manifest(named)
@@ -90,7 +89,9 @@ def judge(
             f"--strict needs intervals, and the two seeds of {run.path} give none for the recipe: "
             "judge without it, or run one seed, or three or more"
         )
-    unjudged(run, failure_of("judging", KeyboardInterrupt(UNENDED)), earlier=earlier)
+    ended = values["failure"] or failure_of("judging", KeyboardInterrupt(UNENDED))
+    unjudged(run, ended, earlier=earlier)
+    values["remarks"] += _named_latest(run)
     start = time.perf_counter()
     own = _own_rows(earlier, config)
     try:
@@ -111,14 +112,21 @@ def judge(
         with suppress(StorageError):
             unjudged(run, failure_of("judging", error), earlier=earlier)
         raise
-    run.link_latest()
     if broken is not None:
         raise broken
     return values
 
 
-def _refuse_unfit(run: RunDirectory, folders: Sequence[Path]) -> None:
-    configuration.refuse_absent(folders)
+def _named_latest(run: RunDirectory) -> list[str]:
+    """Let `latest` name the run; the remark that it does not, where the folder of the runs refuses."""
+    try:
+        run.link_latest()
+    except (OSError, OutputError, StorageError) as error:
+        return [f"latest does not name this run: {error}"]
+    return []
+
+
+def _refuse_code_of(run: RunDirectory, folders: Sequence[Path]) -> None:
     for folder in folders:
         if folder.resolve().is_relative_to(run.path):
             raise ConfigurationError(

@@ -149,7 +149,7 @@ def asked_checks(asked: str | None, folder: Path = Path()) -> tuple[Path, ...] |
         folder: Where to look for the configuration.
 
     Raises:
-        ConfigurationError: they cannot be read.
+        ConfigurationError: they cannot be read, or are not there.
     """
     from harness import config, tables
 
@@ -159,4 +159,6 @@ def asked_checks(asked: str | None, folder: Path = Path()) -> tuple[Path, ...] |
         if "checks" not in values:
             return None
         checks = values["checks"]
-    return config.of({"checks": checks}, origin).checks
+    folders = config.of({"checks": checks}, origin).checks
+    config.refuse_absent(folders)
+    return folders

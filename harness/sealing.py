@@ -125,9 +125,11 @@ class Manifest:
         for name, digest in self.files.items():
             path = self.run / name
             try:
-                what = "" if digest_of(path) == digest else CHANGED
-            except OSError:
-                what = "missing" if not os.path.lexists(path) else "cannot be read"
+                # what is no regular file may never end
+                what = CHANGED if not path.is_file() or digest_of(path) != digest else ""
+                what = what if os.path.lexists(path) else "missing"
+            except OSError as error:
+                what = f"cannot be read ({error.strerror or error})"
             if what:
                 found.append(Damage(name, what, rests_a_gate_on(name)))
         foreign = (name for name in GATED if not name.endswith("/") and name not in self.files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 
 from harness import cli, config, datasets
 from harness.artifacts import RunDirectory
-from tests.written import a_run
+from tests import gpu
+from tests.written import a_run, sealed_anew
 
 Command = Callable[..., tuple[int, str]]
 
@@ -209,6 +211,7 @@ def test_run_judge_and_report_do_its_parts(harness: Command, finished: RunDirect
         if row["name"] == "accuracy":
             row |= {"estimate": 0.76, "low": 0.74}
     (finished / "estimates.json").write_text(json.dumps(values))
+    sealed_anew(finished)
     assert harness("judge", finished.path)[0] == 0
     assert harness("judge", "--strict", finished.path)[0] == 1
 
@@ -242,25 +245,110 @@ def test_a_red_judgement_ends_with_five_lines(harness: Command, tmp_path: Path) 
 
 
 def test_tests_of_ones_own_are_kept_by_their_absolute_place(harness: Command, tmp_path: Path) -> None:
-    """A stored configuration finds its folders of tests from everywhere."""
+    """A stored configuration tells its folders of tests, and they run when the user names them, here or there."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/test_x.py").write_text("def test_it():\n    assert False, 'no'\n")
     settings = config.load(flags={"checks": "mine"})
     assert settings.checks == (tmp_path / "mine",)
     run = a_run(tmp_path / "elsewhere/artifacts", config=settings.model_dump())
-    code, printed = harness("judge", run.path)
+    assert harness("judge", run.path)[0] == 3
+    code, printed = harness("judge", run.path, "--checks", "mine")
     assert code == 1
     assert "FAIL on blobs: test_it: no" in printed
+    (tmp_path / "mine/test_x.py").write_text("def test_it():\n    pass\n")
+    assert harness("judge", run.path)[0] == 1
+    (tmp_path / "harness.toml").write_text('checks = ["mine"]\nk = "somebody else\'s concern"\n')
+    assert harness("judge", run.path)[0] == 0
+    code, printed = harness("judge", run.path, "--checks", "nothing")
+    assert (code, len(printed.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--k", 5000),
+        ("--epochz", 3),
+        ("--device", "cuda"),
+        ("--config", "none.toml"),
+        ("--dataset", "nothing", "--output=artifacts"),
+        ("--checks", "nothing", "--output", "artifacts"),
+    ],
+)
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_run_that_is_refused_leaves_nothing_of_another_night(
+    harness: Command, tmp_path: Path, finished: RunDirectory, command: str, arguments: tuple[Any, ...]
+) -> None:
+    """However it is refused, `latest` is not yesterday's any more (fault 55); asking for help takes nothing."""
+    if gpu.missing() == "" and "cuda" in arguments:
+        pytest.skip("there is a GPU")
+    finished.link_latest()
+    assert harness(command, "--help")[0] == 0
+    assert (tmp_path / "artifacts/latest").exists()
+    assert harness(command, *arguments)[0] == 2
+    assert not os.path.lexists(tmp_path / "artifacts/latest")
+    assert finished.read_verdict() is not None
+
+
+def test_the_output_of_a_refused_run_is_found_where_it_was_set(
+    harness: Command, tmp_path: Path, finished: RunDirectory
+) -> None:
+    """In the working folder's configuration too, a mistake in it or not."""
+    finished.link_latest()
+    (tmp_path / "artifacts").rename(tmp_path / "out")
+    (tmp_path / "harness.toml").write_text('output = "out"\nepochz = 3\n')
+    assert harness("validate")[0] == 2
+    assert not os.path.lexists(tmp_path / "out/latest")
+
+
+def test_what_is_not_as_it_was_computed_is_told_by_every_command(
+    harness: Command, finished: RunDirectory, tmp_path: Path
+) -> None:
+    """Judge, report and compare name it; over a number that a gate rests on compare ends with 3 (fault 51)."""
+    shutil.copytree(finished.path, tmp_path / "whole")
+    (finished / "seed-0/weights/encoder.pth").unlink()
+    for arguments in (
+        ("judge", finished.path),
+        ("report", finished.path),
+        ("compare", finished.path, "whole"),
+    ):
+        code, printed = harness(*arguments)
+        assert code == 0
+        assert "seed-0/weights/encoder.pth: missing" in printed
+    (finished / "estimates.json").write_bytes((finished / "estimates.json").read_bytes()[:400])
+    code, printed = harness("compare", "whole", finished.path)
+    assert code == 3
+    assert "estimates.json: is not as it was computed" in printed
+    code, printed = harness("judge", finished.path)
+    assert code == 3
+    assert "estimates.json: is not as it was computed" in printed
+
+
+def test_clean_shows_and_removes(harness: Command, finished_output: Path, tmp_path: Path) -> None:
+    """What no run names is listed with its size, and gone; with `--dry-run` it is only listed."""
+    shutil.copytree(finished_output, tmp_path / "artifacts", symlinks=True)
+    unused = tmp_path / "artifacts/cache/probe/unused"
+    unused.mkdir()
+    (unused / "file").write_bytes(bytes(3_000_000))
+    os.utime(unused, (0, 0))
+    code, printed = harness("clean", "--dry-run")
+    assert code == 0
+    assert "artifacts/cache/probe/unused: 3.0 MB, no run here uses it" in printed
+    assert unused.exists()
+    code, printed = harness("clean")
+    assert code == 0
+    assert printed.splitlines()[-1] == "artifacts: 1 removed, 3.0 MB"
+    assert not unused.exists()
+    assert harness("clean")[1].splitlines() == ["artifacts: 0 removed, 0.0 MB"]
 
 
 def test_run_computes_only(harness: Command, small: list[str], tmp_path: Path) -> None:
-    """`harness run` leaves a run without a verdict, says how to judge it, and moves no link."""
+    """`harness run` leaves a run without a verdict, says how to judge it, and is the latest."""
     code, printed = harness("run", *small, "--epochs", 0, "--classifier-epochs", 0)
     assert code == 0
     run = only_run(tmp_path / "artifacts")
     assert f"harness judge {run.path.relative_to(tmp_path)}" in printed
     assert run.read_verdict() is None
-    assert not (tmp_path / "artifacts/latest").exists()
+    assert (tmp_path / "artifacts/latest").resolve() == run.path
 
 
 @pytest.mark.parametrize("command", ["judge", "report"])
@@ -304,6 +392,7 @@ def test_judging_again_renews_the_report(harness: Command, finished: RunDirector
         if row["name"] == "accuracy":
             row |= {"estimate": 0.5}
     (finished / "estimates.json").write_text(json.dumps(values))
+    sealed_anew(finished)
     assert harness("judge", finished.path)[0] == 1
     assert "FAIL" in (finished / "report.html").read_text().split("</h1>")[0]
 
@@ -327,6 +416,7 @@ def test_foreign_text_reaches_the_terminal_without_its_controls(
     (finished / "config.toml").write_text(
         (finished / "config.toml").read_text().replace("Test accuracy", "\\u001b[31mred\\u202e [bold]x")
     )
+    sealed_anew(finished)
     _, printed = harness("judge", finished.path)
     assert "\x1b" not in printed
     assert "\u202e" not in printed

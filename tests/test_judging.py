@@ -470,6 +470,40 @@ def test_until_there_is_a_verdict_it_says_that_there_is_none(
     assert outcomes(judging.judge(run))["own.x"] == "pass"
 
 
+def test_a_latest_that_cannot_be_moved_is_a_remark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may be judged where the folder of the runs is somebody else's: the verdict stands."""
+
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    run = a_run(tmp_path / "artifacts")
+    monkeypatch.setattr(RunDirectory, "link_latest", refuse)
+    verdict = judging.judge(run)
+    assert verdict["verdict"] == "pass"
+    assert verdict["remarks"] == ["latest does not name this run: [Errno 13] Permission denied"]
+
+
+def test_a_run_that_broke_off_says_so_while_it_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its end and its verdict, the run still tells why it broke off."""
+    run = a_run(tmp_path / "artifacts")
+    run.write_json(
+        "failure.json", {"stage": "training", "kind": "RunError", "message": "no disk", "trace": None}
+    )
+    sealed_anew(run)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suite_runner, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        judging.judge(run)
+    verdict = run.read_verdict()
+    assert verdict is not None
+    assert (verdict["verdict"], verdict["failure"]["message"]) == ("error", "no disk")
+
+
 def test_a_judgement_that_fails_leaves_an_error(tmp_path: Path, suite: Path) -> None:
     """A suite that cannot start raises, and the run says error, not what it said before."""
     run = a_run(tmp_path / "artifacts")

@@ -190,7 +190,9 @@ def test_a_damaged_checkpoint_is_computed_anew_and_said(small_config: MakeConfig
     stored.unlink()
     stored.write_bytes(b"PK\x03\x04 cut off")
     second, notes = compute(config, pipeline.STAGES[:1])
-    assert notes.warned == ["seed 0: the stored autoencoder is damaged; it is trained anew"]
+    (warning,) = notes.warned
+    assert warning.startswith("the stored autoencoder cannot be used and is made anew: ")
+    assert warning.endswith("weights/full_autoencoder.pth is not as it was sealed")
     assert notes.trained == ["seed 0: autoencoder"]
     name = "seed-0/weights/full_autoencoder.pth"
     assert (second.run / name).read_bytes() == (first.run / name).read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_all_that_was_computed_is_named(sealed: Path) -> None:
     assert Manifest(sealed).damage() == []
 
 
+def a_pipe(path: Path) -> None:
+    """In the file's place, and nobody writes into it."""
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize("name", ["estimates.json", "seed-0/weights/a.pth", "measurements/x.npz"])
 @pytest.mark.parametrize(
     ("change", "what"),
@@ -39,10 +46,11 @@ def test_all_that_was_computed_is_named(sealed: Path) -> None:
         (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is not as it was computed"),
         (lambda path: path.write_bytes(path.read_bytes() + b" "), "is not as it was computed"),
-        (lambda path: (path.unlink(), path.mkdir()), "cannot be read"),
-        (lambda path: (path.unlink(), path.symlink_to("nothing")), "cannot be read"),
+        (lambda path: (path.unlink(), path.mkdir()), "is not as it was computed"),
+        (lambda path: (path.unlink(), path.symlink_to("nothing")), "is not as it was computed"),
+        (lambda path: a_pipe(path), "is not as it was computed"),
     ],
-    ids=["missing", "cut", "longer", "folder", "link"],
+    ids=["missing", "cut", "longer", "folder", "link", "pipe"],
 )
 def test_each_kind_of_damage_is_named(
     sealed: Path, name: str, change: Callable[[Path], object], what: str
