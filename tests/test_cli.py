@@ -360,6 +360,21 @@ def test_an_interrupted_run_says_so(
     assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "interrupted"
 
 
+def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_path: Path) -> None:
+    """In one line; the version is told all the same."""
+    (tmp_path / "gone").mkdir()
+    shell = 'cd "$0" && rmdir "$0" && exec "$@"'
+    for arguments, code in ((["--version"], 0), (["validate"], 2), (["judge", str(finished.path)], 2)):
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        command = ["sh", "-c", shell, str(tmp_path / "gone"), sys.executable, "-m", "harness", *arguments]
+        package = str(Path(cli.__file__).parent.parent)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": package}
+        )
+        assert done.returncode == code, done.stderr
+        assert len((done.stdout + done.stderr).splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
