@@ -49,11 +49,17 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _whole(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="tell the version")
     ] = False,
 ) -> None:
     """What stands before any command."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise ConfigurationError(
+            "the working folder is not there any more; change into one that is, then call again"
+        ) from None
 
 
 ConfigFile = Annotated[

@@ -245,7 +245,7 @@ def test_a_red_judgement_ends_with_five_lines(harness: Command, tmp_path: Path) 
 
 
 def test_tests_of_ones_own_are_kept_by_their_absolute_place(harness: Command, tmp_path: Path) -> None:
-    """A stored configuration tells its folders of tests, and they run when the user names them, here or there."""
+    """A stored configuration tells its folders of tests; they run when the user names them."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/test_x.py").write_text("def test_it():\n    assert False, 'no'\n")
     settings = config.load(flags={"checks": "mine"})
@@ -278,7 +278,7 @@ def test_tests_of_ones_own_are_kept_by_their_absolute_place(harness: Command, tm
 def test_a_run_that_is_refused_leaves_nothing_of_another_night(
     harness: Command, tmp_path: Path, finished: RunDirectory, command: str, arguments: tuple[Any, ...]
 ) -> None:
-    """However it is refused, `latest` is not yesterday's any more (fault 55); asking for help takes nothing."""
+    """However it is refused, `latest` is not yesterday's any more (fault 55); help takes nothing."""
     if gpu.missing() == "" and "cuda" in arguments:
         pytest.skip("there is a GPU")
     finished.link_latest()
@@ -303,7 +303,7 @@ def test_the_output_of_a_refused_run_is_found_where_it_was_set(
 def test_what_is_not_as_it_was_computed_is_told_by_every_command(
     harness: Command, finished: RunDirectory, tmp_path: Path
 ) -> None:
-    """Judge, report and compare name it; over a number that a gate rests on compare ends with 3 (fault 51)."""
+    """Judge, report and compare name it; compare ends with 3 where a gate rests on it (fault 51)."""
     shutil.copytree(finished.path, tmp_path / "whole")
     (finished / "seed-0/weights/encoder.pth").unlink()
     for arguments in (
@@ -448,6 +448,21 @@ def test_an_interrupted_run_says_so(
     assert "INTERRUPTED on fashion-mnist-mini" in rest
     assert "Traceback" not in rest
     assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "interrupted"
+
+
+def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_path: Path) -> None:
+    """In one line; the version is told all the same."""
+    (tmp_path / "gone").mkdir()
+    shell = 'cd "$0" && rmdir "$0" && exec "$@"'
+    for arguments, code in ((["--version"], 0), (["validate"], 2), (["judge", str(finished.path)], 2)):
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        command = ["sh", "-c", shell, str(tmp_path / "gone"), sys.executable, "-m", "harness", *arguments]
+        package = str(Path(cli.__file__).parent.parent)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": package}
+        )
+        assert done.returncode == code, done.stderr
+        assert len((done.stdout + done.stderr).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
