@@ -1,7 +1,8 @@
 """One theme for every chart, and the way a figure leaves: as SVG text that follows the page's colours.
 
 Text and lines are drawn in two stand-in colours that leave as CSS (`currentColor`, `var(--line)`), so a
-figure inside a page follows the page's light or dark theme.
+figure inside a page follows the page's light or dark theme. All that it looks like stands in attributes,
+none in styles, which some servers forbid to the pages that they show.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from PIL import Image
 
 INK, LINE, PAGE = "#010203", "#040506", "#070809"
 _EVERYWHERE = (
-    "font-family: 'DejaVu Sans', Verdana, sans-serif; image-rendering: pixelated; "
-    "stroke-linejoin: round; stroke-linecap: butt"
+    'font-family="\'DejaVu Sans\', Verdana, sans-serif" image-rendering="pixelated" '
+    'stroke-linejoin="round" stroke-linecap="butt"'
 )
-POINTS, MARGIN = 72, 6
-"""Points an inch, in which SVG is drawn, and those around a figure."""
+POINTS, MARGIN, PIXELS = 72, 6, 96
+"""Points an inch, in which SVG is drawn, and those around a figure; a reader's pixels an inch."""
 
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)", PAGE: "var(--page, #ffffff)"}
+_STAND_INS = {INK: "currentColor", LINE: "var(--line, #c9ccd1)", PAGE: "var(--page, Canvas)"}
 
 SERIES = ("#3d7fc1", "#c8742b", "#3a9a6a", "#a35fae", "#b8892b", "#c4577a", "#5f8f9c", "#8a7a5a")
 """Colours of series: each at least 3:1 on white and on the dark page."""
@@ -101,8 +102,9 @@ def mark_threshold(axes: Axes, threshold: float | None) -> None:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as SVG text for a page: no size of its own, ids made unique by `name`, the same bytes
-    for the same figure.
+    """The figure as SVG text for a page: ids made unique by `name`, the same bytes for the same figure.
+
+    Its size is the one that it was drawn at; a page may say another.
     """
     text, box = _drawn(figure)
     # what is written comes from outside: it is put aside while tags are rewritten
@@ -110,6 +112,7 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(r"(<text[^>]*>)([^<]*)", lambda found: found[1] + _aside(found[2], written), text)
     for stand_in, css in _STAND_INS.items():
         text = text.replace(stand_in, css)
+    text = re.sub(r' style="([^"]*)"', lambda found: attributes_of(found[1]), text)
     # of the ids only those stay that something refers to: equal pictures bear equal ids
     needed = {part for pair in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text) for part in pair}
     text = re.sub(
@@ -120,12 +123,9 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(
         r"(data:image/png;base64,)([A-Za-z0-9+/=\s]+)", lambda found: found[1] + _packed(found[2]), text
     )
-    # what holds for all stands once; what DejaVu was measured with, any sans-serif of the reader may show
     for part in (
-        r" ?font-family: 'DejaVu Sans'(, sans-serif)*;?",
-        r' style="image-rendering:crisp-edges;image-rendering:pixelated"',
         r' transform="rotate\(-?0 [^)]*\)"',
-        r'<g>\s*<path d="[^"]*" style="fill: none"/>\s*</g>',
+        r'<g>\s*<path d="[^"]*" fill="none"/>\s*</g>',
         r"<defs>\s*<style.*?</style>\s*</defs>",
     ):
         text = re.sub(part, "", text)
@@ -136,8 +136,28 @@ def svg(figure: Figure, name: str) -> str:
         text,
     )
     text = re.sub("\0([0-9]+)\0", lambda found: written[int(found[1])], text)
+    width, height = (part * PIXELS / POINTS for part in box[2:])
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    sight = f'viewBox="{" ".join(f"{part:.2f}" for part in box)}"'
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return re.sub(r"\n\s*", "\n", f'<svg style="{_EVERYWHERE}" viewBox="{box}" {names}>{text.strip()}')
+    return re.sub(r"\n\s*", "\n", f"<svg {size} {sight} {_EVERYWHERE} {names}>{text.strip()}")
+
+
+_FONT = re.compile(r"(?:(italic|oblique) )?(?:(small-caps) )?(?:([0-9]+) )?([0-9.]+px) (.+)")
+
+
+def attributes_of(style: str) -> str:
+    """A style's properties as attributes, less those that stand once for all, on the figure's element."""
+    properties = dict(re.findall(r"([a-z-]+): ([^;]+)", style))
+    # older matplotlibs write a font as one property, which is no attribute
+    if font := _FONT.fullmatch(properties.pop("font", "")):
+        names = ("font-style", "font-variant", "font-weight", "font-size", "font-family")
+        properties |= {name: value for name, value in zip(names, font.groups(), strict=True) if value}
+    # what DejaVu was measured with, any sans-serif of the reader may show
+    if properties.get("font-family", "").startswith("'DejaVu Sans'"):
+        del properties["font-family"]
+    properties.pop("image-rendering", None)
+    return "".join(f' {name}="{value}"' for name, value in properties.items())
 
 
 def _aside(text: str, written: list[str]) -> str:
@@ -145,8 +165,9 @@ def _aside(text: str, written: list[str]) -> str:
     return f"\0{len(written) - 1}\0"
 
 
-def _drawn(figure: Figure) -> tuple[str, str]:
-    """What stands inside the figure's SVG element, and the box that shows all of it and a margin.
+def _drawn(figure: Figure) -> tuple[str, tuple[float, float, float, float]]:
+    """What stands inside the figure's SVG element, and the box that shows all of it and a margin: its left,
+    its top, its width, its height.
 
     It is drawn once, and its extent asked of the same renderer, which knows every text's size by then;
     `savefig(bbox_inches="tight")` draws twice, and takes nearly twice as long.
@@ -163,7 +184,7 @@ def _drawn(figure: Figure) -> tuple[str, str]:
     finally:
         figure.dpi = before
     left, bottom, right, top = np.array(extent.extents) * POINTS + (-MARGIN, -MARGIN, MARGIN, MARGIN)
-    box = f"{left:.2f} {height - top:.2f} {right - left:.2f} {top - bottom:.2f}"
+    box = (float(left), float(height - top), float(right - left), float(top - bottom))
     text = stream.getvalue()
     return text[text.index(">", text.index("<svg")) + 1 :], box
 
