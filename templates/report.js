@@ -16,8 +16,12 @@ const openAround = () => {
 const gallery = (view) => {
   const form = view.querySelector("form"), list = view.querySelector("ul"), said = form.querySelector("output");
   const cards = [...list.children], style = document.createElement("style");
+  form.hidden = false;
   const dialog = view.querySelector("dialog");
   const methods = [...Array(Number(view.dataset.methods)).keys()];
+  // where each card's pictures stand on the sheets
+  const columns = Number(view.dataset.columns);
+  const places = new Map(cards.map((card, place) => [card, [place % columns, Math.floor(place / columns)]]));
   const nameOf = (card) => {
     const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
     return `${name}, test image ${card.id.slice(2)}`;
@@ -56,7 +60,7 @@ const gallery = (view) => {
     const picture = view.querySelector(`.map-${place} i`), image = new Image();
     image.src = getComputedStyle(picture).backgroundImage.slice(5, -2);
     await image.decode();
-    const canvas = document.createElement("canvas"), columns = Number(view.dataset.columns);
+    const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [image.width, image.height];
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
@@ -76,8 +80,7 @@ const gallery = (view) => {
         });
         return colours[nearest];
       });
-      const left = side * Number(card.style.getPropertyValue("--x"));
-      const top = height * Number(card.style.getPropertyValue("--y"));
+      const left = side * places.get(card)[0], top = height * places.get(card)[1];
       for (let y = top; y < top + height; y++) {
         for (let at = 4 * (y * canvas.width + left), end = at + 4 * side; at < end; at += 4) {
           const level = levelOf.get(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
@@ -112,15 +115,13 @@ const gallery = (view) => {
     dialog.querySelector(".finding").textContent = card.querySelector("[role=img]").ariaLabel;
     const [plain, overlaid] = dialog.querySelectorAll(".tiles");
     const below = tiles.map((tile) => tile.cloneNode(true));
-    const place = Number(card.style.getPropertyValue("--y")) * Number(view.dataset.columns)
-      + Number(card.style.getPropertyValue("--x"));
-    if (place < Number(overlaid.dataset.rebuilt)) {
+    if (cards.indexOf(card) < Number(overlaid.dataset.rebuilt)) {
       below[0].classList.replace("image", "reconstruction");
       below[0].lastChild.textContent = "reconstruction";
     }
     for (const [row, some] of [[plain, tiles], [overlaid, below]]) {
       row.replaceChildren(...some);
-      for (const key of ["--x", "--y"]) row.style.setProperty(key, card.style.getPropertyValue(key));
+      ["--x", "--y"].forEach((key, at) => row.style.setProperty(key, places.get(card)[at]));
     }
     const pairs = card.dataset.pairs.split(" ");
     dialog.querySelectorAll(".pairs td").forEach((cell, place) => { cell.textContent = pairs[place]; });

@@ -384,7 +384,7 @@ def test_the_page_stands_alone(two: tuple[RunDirectory, RunDirectory]) -> None:
             self.open: list[str] = []
 
         def handle_starttag(self, tag: str, attrs: object) -> None:
-            if tag != "meta":
+            if tag not in {"meta", "br", "img"}:
                 self.open.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
@@ -408,7 +408,7 @@ def test_foreign_text_is_inert_in_the_page(two: tuple[RunDirectory, RunDirectory
         run.write_json("verdict.json", verdict)
         sealed_anew(run)
     page = page_of(*two)
-    assert "<img" not in page
+    assert "<img src=x" not in page
     assert "{{7*7}}" in page
     assert not {"\u202e", "\x1b"} & set(page)
 

@@ -7,6 +7,7 @@ again anywhere; the same run gives the same bytes.
 from __future__ import annotations
 
 import math
+import re
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -221,6 +222,7 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
     }
     style = (shipped("templates") / "style.css").read_text(encoding="utf-8")
     environment.globals["style"] = Markup(style)  # noqa: S704 - ours
+    environment.globals["ruled"] = Markup('border="1" rules="all" cellpadding="4"')
     return environment
 
 
@@ -231,10 +233,19 @@ def _environment(into: Folder) -> jinja2.Environment:
     def draw_chart(chart: Chart) -> Markup:
         text = figures.svg(chart.figure, chart.name)
         into.write_text(f"figures/{chart.name}.svg", text + "\n")
-        return Markup(text)  # noqa: S704 - made by matplotlib, which escapes what it was given
+        return Markup(_without_style(text))  # noqa: S704 - made by matplotlib, which escapes what it was given
 
     environment.filters["draw"] = draw_chart
     return environment
+
+
+def _without_style(drawing: str) -> str:
+    """A drawing such that also a page without its style shows it: at its own size, or at the room's if that
+    is less, which only tables can say in markup; and where pictures go, nothing, for such pages have none.
+    """
+    own, drawing = re.split(r' width="([0-9]+)" height="[0-9]+"', drawing, maxsplit=1)[1:]
+    drawing = drawing.replace("<image ", '<image display="none" ')
+    return f'<table role="none"><tr><td width="{own}"><svg width="100%"{drawing}</td></tr></table>'
 
 
 def _part(one: Section, run: Run, environment: jinja2.Environment, broken: list[str]) -> dict[str, Any]:

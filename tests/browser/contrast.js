@@ -12,6 +12,14 @@
     const [low, high] = [light(a), light(b)].sort((x, y) => x - y);
     return (high + 0.05) / (low + 0.05);
   };
+  // what the browser itself paints under a page
+  const canvas = () => {
+    const one = document.body.appendChild(document.createElement("i"));
+    one.style.color = "Canvas";
+    const found = colour(getComputedStyle(one).color);
+    one.remove();
+    return found;
+  };
   const page = (element) => {
     const layers = [];
     for (let one = element; one; one = one.parentElement) {
@@ -19,7 +27,7 @@
       if (found[3] > 0) layers.push(found);
       if (found[3] === 1) break;
     }
-    return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255]);
+    return layers.reverse().reduce((below, layer) => over(layer, below), ground);
   };
   const holds = (shape, x, y) => {
     const box = shape.getBoundingClientRect();
@@ -33,7 +41,7 @@
     return found;
   };
 
-  const poor = [];
+  const poor = [], ground = canvas().slice(0, 3);
   for (const svg of document.querySelectorAll("figure svg")) {
     if (!svg.checkVisibility()) continue;
     const behind = page(svg.parentElement), shapes = [];
@@ -47,7 +55,7 @@
       const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
       const layers = shapes.filter((shape) => holds(shape, x, y));
       if (layers.some((shape) => shape.localName === "image" || !painted(shape))) continue;
-      const below = layers.map(painted).reduce((ground, layer) => over(layer, ground), behind);
+      const below = layers.map(painted).reduce((under, layer) => over(layer, under), behind);
       const found = ratio(over(painted(one), below), below);
       if (found < 4.5) poor.push(`${svg.closest("figure").id}: "${one.textContent}" ${found.toFixed(2)}`);
     }

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from harness import judging
 from harness.artifacts import RunDirectory
 from harness.report import comparison
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 
 Open = Callable[..., Visit]
-
-
-@pytest.fixture(scope="module")
-def compared_file(finished_run: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run beside a red one of the same samples, one method's maps those of other images."""
-    folder = tmp_path_factory.mktemp("compared")
-    shutil.copytree(finished_run.path, folder / "artifacts/runs/moved")
-    moved = RunDirectory.open(folder / "artifacts/runs/moved")
-    maps = moved.seed(0).read_arrays("attributions/smoothgrad.npz")
-    moved.seed(0).write_arrays(
-        "attributions/smoothgrad.npz", maps | {"maps": np.roll(maps["maps"], 1, axis=0)}
-    )
-    estimates = moved.read_json("estimates.json")
-    for row in estimates["estimates"]:
-        if row["name"] == "agreement":
-            row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
-    moved.write_json("estimates.json", estimates)
-    judging.judge(moved)
-    comparison.compare(finished_run, moved, folder / "compared.html")
-    return folder / "compared.html"
 
 
 @pytest.fixture(scope="module")
