@@ -55,8 +55,10 @@ def _whole(
     ] = False,
 ) -> None:
     """What stands before any command."""
+    from harness.values import named_place
+
     try:
-        Path.cwd()
+        named_place("the working folder", Path.cwd())
     except OSError:
         raise ConfigurationError(
             "the working folder is not there any more; change into one that is, then call again"

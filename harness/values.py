@@ -70,12 +70,13 @@ def place(value: object) -> object:
     legible(text)
     if not text.strip():
         raise ValueError(f"an empty text names no place: name one, or leave it out (got {text!r:.20})")
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib drops the "./" that makes a ~ a name
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - of the text, "./" and all
     if text.startswith("~") and str(path).startswith("~"):
         raise ValueError(
             f"nobody's home folder is known by that name; './{text}' is a file (got {text!r:.120})"
         )
-    return path.absolute() if str(path).startswith("~") else path
+    # pathlib has dropped the "./" without which it would be a home, or an option
+    return path.absolute() if str(path)[0] in "~-" else path
 
 
 def named_place(name: str, value: object) -> Path:

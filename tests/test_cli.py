@@ -450,6 +450,17 @@ def test_an_interrupted_run_says_so(
     assert json.loads((tmp_path / "artifacts/latest/verdict.json").read_text())["verdict"] == "interrupted"
 
 
+def test_a_working_folder_that_cannot_be_written_down_ends_with_2(
+    harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name stands in the run's files, which are UTF-8."""
+    (tmp_path / "\udcff").mkdir()
+    monkeypatch.chdir(tmp_path / "\udcff")
+    code, printed = harness("validate")
+    assert (code, len(printed.splitlines())) == (2, 1)
+    assert "error: the working folder: must be text in UTF-8" in printed
+
+
 def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_path: Path) -> None:
     """In one line; the version is told all the same."""
     (tmp_path / "gone").mkdir()
