@@ -17,6 +17,7 @@ from harness.artifacts import RunDirectory
 from harness.report import comparison
 from tests.browser import visits
 from tests.browser.visits import Visit
+from tests.written import sealed_anew
 
 PATIENCE = 30_000
 """Milliseconds to wait for what must come: many, for machines are shared."""
@@ -107,7 +108,7 @@ def hostile_run(finished_output: Path, tmp_path_factory: pytest.TempPathFactory)
     """The small run, red, with hostile names of classes, branch, data set and title, and its report."""
     target = tmp_path_factory.mktemp("hostile") / "artifacts" / "runs" / "small"
     shutil.copytree((finished_output / "latest").resolve(), target)
-    run = RunDirectory.open(target)
+    run = RunDirectory(target)
     known = run.read_json("environment.json")
     known["branch"] = known["commit"] = known["dataset"]["name"] = HOSTILE[0]
     known["dataset"]["notice"] = HOSTILE[2]
@@ -125,7 +126,7 @@ def hostile_run(finished_output: Path, tmp_path_factory: pytest.TempPathFactory)
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     (run / "estimates.json").write_text(json.dumps(estimates), encoding="utf-8")
-    judging.judge(run)
+    judging.judge(sealed_anew(run))
     report.render(run)
     return run
 
@@ -141,7 +142,7 @@ def compared_file(finished_run: RunDirectory, tmp_path_factory: pytest.TempPathF
     """The page of a run beside a red one of the same samples, one method's maps those of other images."""
     folder = tmp_path_factory.mktemp("compared")
     shutil.copytree(finished_run.path, folder / "artifacts/runs/moved")
-    moved = RunDirectory.open(folder / "artifacts/runs/moved")
+    moved = RunDirectory(folder / "artifacts/runs/moved")
     maps = moved.seed(0).read_arrays("attributions/smoothgrad.npz")
     moved.seed(0).write_arrays(
         "attributions/smoothgrad.npz", maps | {"maps": np.roll(maps["maps"], 1, axis=0)}
@@ -151,6 +152,6 @@ def compared_file(finished_run: RunDirectory, tmp_path_factory: pytest.TempPathF
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     moved.write_json("estimates.json", estimates)
-    judging.judge(moved)
+    judging.judge(sealed_anew(moved))
     comparison.compare(finished_run, moved, folder / "compared.html")
     return folder / "compared.html"
