@@ -37,7 +37,7 @@ def test_an_output_that_cannot_hold_a_run_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     """A folder without `environment.json`, a loop and a name that cannot be one are no run directories."""
     (tmp_path / "loop").symlink_to("loop")
-    for path in (tmp_path, tmp_path / "loop", tmp_path / "nothing", Path("a\0b")):
+    for path in (tmp_path, tmp_path / "loop", tmp_path / "nothing"):
         with pytest.raises(ConfigurationError, match="is no run directory"):
             RunDirectory.open(path)
 

@@ -331,6 +331,16 @@ def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> Non
     assert judging._own_rows(None, config) == []
 
 
+def test_a_test_of_an_earlier_judgement_is_gone_by_place_and_id() -> None:
+    """One that bears its id, or stands at its place under another, is not lost."""
+    known = [own_verdict(f"x.{name}", name, f"x.py::{name}", "pass", "") for name in "abc"]
+    rows = {
+        "x.a": own_verdict("x.a", "a", "moved.py::a", "pass", ""),
+        "x.b-123456": own_verdict("x.b-123456", "b", "x.py::b", "pass", ""),
+    }
+    assert judging._gone(known, rows) == [known[2]]
+
+
 # a run is data
 
 

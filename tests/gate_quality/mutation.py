@@ -67,7 +67,10 @@ TARGETS = (
         ("tests/test_criteria.py",),
     ),
     Target(
-        tuple(f"harness.judging.{name}" for name in ("_own_tests", "_verdict", "_lost", "_sentence")),
+        (
+            *(f"harness.judging.{name}" for name in ("_own_rows", "_verdict", "_gone", "_lost")),
+            "harness.diagnosis._sentence",
+        ),
         (
             "tests/test_judging.py",
             "-k",
