@@ -16,10 +16,10 @@ import pydantic
 from harness import config as configuration
 from harness import latest
 from harness.config import Config
-from harness.errors import ConfigurationError, OutputError, RunError
+from harness.errors import ConfigurationError, DamageError, OutputError, RunError
 from harness.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
 from harness.records import Estimate, Provenance, Verdict
-from harness.sealing import MANIFEST, Damage, Manifest, seal
+from harness.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.tables import parse
 from harness.values import named_place
 
@@ -124,6 +124,9 @@ class RunDirectory(Folder):
             ConfigurationError: there is none.
         """
         path = named_place("RUN", path)
+        beside = path.name == latest.LATEST and path.is_symlink() and (path.parent / "runs").is_dir()
+        if beside and latest.named(path) is None:
+            raise ConfigurationError(f"{path}: names no run in {path.parent / 'runs'}; name the run itself")
         place = Path(os.path.realpath(latest.named(path) or path))
         if not os.path.isfile(place / "environment.json"):  # noqa: PTH113 - a name may be too long for pathlib
             why = "it has no environment.json" if os.path.isdir(place) else "there is no such folder"  # noqa: PTH112
@@ -175,14 +178,37 @@ class RunDirectory(Folder):
         """
         found = self.manifest.damage()
         with suppress(RunError):
-            verdict = self.read_verdict()
-            for name, digest in (verdict or {}).get("published", {}).items():
+            published = (self.read_verdict() or {}).get("published", {})
+            for name in sorted(PUBLISHED & set(published)):
+                path = self / name
                 try:
-                    what = "" if digest_of(self / name) == digest else "is not as it was judged"
+                    # what is no regular file may never end
+                    same = path.is_file() and digest_of(path) == published[name]
                 except OSError:
-                    what = "missing"
-                if what:
+                    same = False
+                if not same:
+                    what = "is not as it was judged" if os.path.lexists(path) else "missing"
                     found.append(Damage(name, what, gated=False))
+        return found
+
+    def refuse_damage(self) -> list[Damage]:
+        """What is not as it was computed, where no gate rests on it.
+
+        Raises:
+            DamageError: a gate rests on it.
+            RunError: there is no telling: the manifest is missing, damaged, or not the one of the verdict.
+        """
+        self.refuse_other_manifest(self.named_manifest())
+        if not self.manifest.exists:
+            raise RunError(
+                f"{self / MANIFEST}: missing; the run did not end, or an older harness made it: "
+                "compute it again"
+            )
+        found = self.damage()
+        if gated := [str(one) for one in found if one.gated]:
+            raise DamageError(
+                f"{self.path}: a gate rests on what is not as it was computed: {'; '.join(gated)}"
+            )
         return found
 
     def amiss(self) -> list[Damage]:

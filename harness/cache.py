@@ -18,10 +18,8 @@ import pydantic
 
 from harness.errors import RunError, StorageError
 from harness.files import Folder, digest_of, storing
-from harness.sealing import OWN
+from harness.sealing import OWN, SEALS
 from harness.staging import Staged, sweep
-
-SEALS = "seals.json"
 
 Told = Callable[[str], object]
 
@@ -50,14 +48,20 @@ class Cache:
         self.used: set[str] = set()
         """The entries, as `<stage>/<key>`, that were found or made."""
         self._private: Staged | None = None
-        self._stores = True
+        self._told: set[str] = set()
 
     def find(self, stage: str, key: str) -> Folder | None:
         """The run's own links to the entry's files, where all of it is whole; None where it is not."""
         entry = self.path / stage / key
-        with storing(self.path):
+        try:
             if self.fresh or not entry.is_dir():
                 return None
+        except OSError as error:  # another user's, or a name that no file system takes
+            self._cannot(
+                f"{self.path}: what earlier runs made cannot be looked at ({error.strerror or error})"
+            )
+            return None
+        with storing(self.path):
             mine = self._place(stage, key)
         try:
             # of one's own first: there nobody changes what was looked at
@@ -98,10 +102,14 @@ class Cache:
         try:
             self._publish(mine, self.path / stage, key)
         except (OSError, StorageError) as error:
-            if self._stores:
-                reason = error.strerror if isinstance(error, OSError) else str(error)
-                self.tell(f"{self.path / stage}: the next run will not find what this one makes ({reason})")
-            self._stores = False
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._cannot(f"{self.path}: the next run will not find what this one makes ({reason})")
+
+    def _cannot(self, text: str) -> None:
+        """Tell what the cache cannot do, once."""
+        if text not in self._told:
+            self._told.add(text)
+            self.tell(text)
 
     def _place(self, stage: str, key: str) -> Path:
         """An empty folder of the run's own, in the cache, or beside it where that cannot be written to."""
@@ -110,8 +118,9 @@ class Cache:
                 self._private = Staged(self.path)
             except OSError:
                 self._private = Staged(self.path.parent)
-            for folder in (self.path.parent, self.path, *self.path.glob("*/")):
-                sweep(folder)
+            with suppress(OSError):
+                for folder in (self.path.parent, self.path, *self.path.glob("*/")):
+                    sweep(folder)
         place = self._private.path / stage / key
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
@@ -146,6 +155,14 @@ class Cache:
         if self._private is not None:
             self._private.close()
             self._private = None
+
+
+def is_entry(folder: Path) -> bool:
+    """Whether a folder is an entry that a run made, by its name and the seals in it."""
+    try:
+        return not folder.is_symlink() and Folder(folder).read_record(SEALS, _Seals).key == folder.name
+    except (OSError, RunError):
+        return False
 
 
 def _sealed(entry: Path, key: str) -> dict[str, str]:

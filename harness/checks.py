@@ -20,6 +20,7 @@ from harness.criteria import blame_dead_units, judge
 from harness.errors import HarnessError
 from harness.records import Estimate, Verdict
 from harness.rows import Case, changed, identify, own_verdict, properties
+from harness.sealing import is_data
 from harness.text import clean
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_JUDGED] = _Judged(directory, strict=config.getoption("--strict-bounds"))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Runs and the cache, which may lie below a folder of tests, are data: nothing of them is run."""
+    return True if collection_path.is_dir() and is_data(collection_path) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

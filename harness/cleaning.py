@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.artifacts import RunDirectory
+from harness.cache import is_entry
 from harness.errors import RunError
 from harness.latest import left_by_killed, run_directories
 from harness.staging import Staged, leftovers, remove
@@ -41,9 +42,7 @@ def needless(output: Path) -> list[Needless]:
     unused = [
         entry
         for entry in sorted(cache.glob("*/*/"))
-        if not entry.name.startswith(".")
-        and f"{entry.parent.name}/{entry.name}" not in used
-        and _is_old(entry)
+        if f"{entry.parent.name}/{entry.name}" not in used and _is_old(entry) and is_entry(entry)
     ]
     found = [Needless(path, "left by a process that is gone", _size(path)) for path in left]
     return found + [Needless(path, "no run here uses it", _size(path)) for path in unused]

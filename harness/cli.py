@@ -122,6 +122,9 @@ def _show(directory: RunDirectory, verdict: dict[str, Any], shown: Shown) -> int
     from harness.console import show_verdict
     from harness.diagnosis import sentence
 
+    # the verdict is published: from here on nothing changes what the command ends with
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     show_verdict(directory, verdict, shown)
     github.annotate(verdict, sentence(verdict))
     return judging.EXIT_CODES[verdict["verdict"]]
@@ -166,7 +169,8 @@ def judge(
 
     directory = RunDirectory.open(run)
     folders = options.asked_checks(checks)
-    reported = (directory / "report.html").is_file()
+    # one whose judging was killed has its figures alone
+    reported = (directory / "report.html").is_file() or (directory / "figures").is_dir()
     verdict = judging.judge(directory, strict=strict, checks=folders, page=_page if reported else None)
     raise typer.Exit(_show(directory, verdict, Shown(quiet=quiet)))
 

@@ -5,6 +5,7 @@ Every message says what was wrong, what was expected, what was got, and the mend
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -73,9 +74,18 @@ class StorageError(HarnessError):
 
     @classmethod
     def of(cls, path: Path, error: OSError) -> StorageError:
-        """The error of a path that the system refuses to write."""
-        return cls(f"{path}: cannot be written ({error.strerror or error}); free the place, and run again")
+        """The error of a path that the system refuses to write, with what to do about it."""
+        mend = "free the place"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            mend = "make it writable"
+        elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY):
+            mend = "move what is there out of the way"
+        return cls(f"{path}: cannot be written ({error.strerror or error}); {mend}, and run again")
 
 
 class RunError(HarnessError):
     """A run directory lacks a file, or holds one that is not as it was, or of another run or schema."""
+
+
+class DamageError(RunError):
+    """A file of a run is not as it was computed. Take it from a copy of the run, or compute the run again."""

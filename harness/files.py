@@ -39,8 +39,8 @@ T = TypeVar("T")
 class Seal(Protocol):
     """Who knows what the files of a folder were."""
 
-    def check(self, path: Path, content: bytes) -> None:
-        """Refuse content that is not what stood at the path.
+    def check(self, path: Path, content: bytes | None) -> None:
+        """Refuse content that is not what stood at the path; None where nothing is there.
 
         Raises:
             RunError: it is not.
@@ -181,6 +181,8 @@ class Folder:
         """
         path = self / name
         if not path.is_file():
+            if self.seal is not None:
+                self.seal.check(path, None)
             raise RunError(f"{path}: missing; the run is not whole, compute it again")
         try:
             content = path.read_bytes()

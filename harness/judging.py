@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from harness import config as configuration
 from harness import suite as suites
 from harness.artifacts import RunDirectory, shipped
 from harness.config import Config, Criterion
@@ -31,7 +32,7 @@ from harness.publishing import (
 )
 from harness.records import Verdict
 from harness.rows import identify, own_verdict
-from harness.sealing import MANIFEST
+from harness.sealing import lies_in_data
 from harness.staging import Staged
 from harness.state import clean as clean_state
 from harness.text import clean
@@ -45,8 +46,8 @@ def judge(
     run: RunDirectory | str | Path,
     *,
     strict: bool = False,
-    suite: Path | None = None,
-    checks: Sequence[str | Path] | None = None,
+    suite: str | Path | None = None,
+    checks: str | Path | Sequence[str | Path] = (),
     page: Page | None = None,
 ) -> Values:
     """Judge a run: `verdict.json`, `junit.xml`, `summary.md`, the badge and the page, and `latest`.
@@ -59,24 +60,24 @@ def judge(
         run: Any run directory, or its path, whole or broken off.
         strict: The interval's bound decides; also if the run's configuration says so.
         suite: The folder of criteria; the shipped one by default.
-        checks: Folders of tests of one's own to run; None leaves theirs as an earlier judgement found them.
-        page: What draws the report that is published with the verdict.
+        checks: Folders of tests of one's own to run; without, their rows stand as they were judged before.
+        page: What draws the report that is published with the verdict; without, an earlier page goes, for it
+            is of another verdict (`harness.render` draws it anew).
 
     Returns:
         What stands in `verdict.json`, the criteria as records.
 
     Raises:
-        ConfigurationError: `strict` of two seeds, or `checks` that lie in the run.
+        ConfigurationError: `strict` of two seeds, or `checks` that lie in a run or the cache.
         RunError: the criteria could not be run.
         StorageError: the verdict cannot be written.
     """
     run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else run)
-    folders = None if checks is None else [Path(one).absolute() for one in checks]
-    _refuse_code_of(run, folders or ())
+    folders = configuration.of({"checks": checks}, "checks").checks if checks else ()
+    _refuse_data(folders)
     earlier, named = _earlier(run), run.named_manifest()
     try:
-        run.refuse_other_manifest(named)
-        remarks = _remarks(run)
+        remarks = [f"not as it was computed: {one}" for one in run.refuse_damage() if one.name not in TWINS]
         config, provenance = run.read_config(), run.read_provenance()
         values = values_of(run, config, provenance) | {"remarks": remarks, "strict": strict or config.strict}
         run.read_estimates()
@@ -96,9 +97,9 @@ def judge(
     own = _own_rows(earlier, config)
     try:
         with storing(run.path), Staged(run.path) as scratch:
-            criteria = suite or shipped("validation")
-            judged, said = _judged(run.path, criteria, folders or (), strict=strict, scratch=scratch)
-            rows = judged.rows | (_standing(config, own, values["remarks"]) if folders is None else {})
+            criteria = Path(suite or shipped("validation"))
+            judged, said = _judged(run.path, criteria, folders, strict=strict, scratch=scratch)
+            rows = judged.rows | ({} if folders else _standing(config, own, values["remarks"]))
             verdicts = [_verdict(criterion, rows, said) for criterion in config.criteria]
             declared = {criterion.id for criterion in config.criteria}
             verdicts += [row for row in rows.values() if row.id not in declared]
@@ -126,28 +127,12 @@ def _named_latest(run: RunDirectory) -> list[str]:
     return []
 
 
-def _refuse_code_of(run: RunDirectory, folders: Sequence[Path]) -> None:
+def _refuse_data(folders: Sequence[Path]) -> None:
     for folder in folders:
-        if folder.resolve().is_relative_to(run.path):
+        if lies_in_data(folder):
             raise ConfigurationError(
-                f"checks: {folder}: lies in the run directory, which is data, not code; keep tests elsewhere"
+                f"checks: {folder}: lies in a run or the cache, which are data, not code: keep tests apart"
             )
-
-
-def _remarks(run: RunDirectory) -> list[str]:
-    """What of the run is not as it was computed, where no gate rests on it.
-
-    Raises:
-        RunError: a gate rests on it, or nobody can tell.
-    """
-    if not run.manifest.exists:
-        raise RunError(
-            f"{run / MANIFEST}: missing; the run did not end, or an older harness made it: compute it again"
-        )
-    found = run.damage()
-    if gated := [str(one) for one in found if one.gated]:
-        raise RunError(f"{run.path}: a gate rests on what is not as it was computed: {'; '.join(gated)}")
-    return [f"not as it was computed: {one}" for one in found if one.name not in TWINS]
 
 
 def _earlier(run: RunDirectory) -> Values | None:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.errors import OutputError, RunError
-from harness.files import write
-from harness.sealing import MANIFEST, Manifest
+from harness.errors import OutputError
+from harness.files import digest_of, write
+from harness.sealing import MANIFEST
 from harness.staging import hidden_name, leftovers, locked, remove
 
 LATEST = "latest"
@@ -26,7 +26,7 @@ def _record(run: Path) -> dict[str, Any]:
     """What stands in a run's `environment.json`; nothing where it cannot be read."""
     try:
         found = json.loads((run / "environment.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -109,14 +109,14 @@ def _make_room(output: Path) -> None:
         home = output / "runs" / name
         if not home.exists():
             latest.rename(home)
-        elif _is_same(home, latest):
+        elif _is_in(latest, home):
             shutil.rmtree(latest)
         else:
             raise OutputError(f"{latest}: is a folder, another state of {home}; move it out of the way")
 
 
 def let_name(run: Path) -> None:
-    """Let `latest`, beside the folder of the runs, name a run, unless it names one that was begun after it.
+    """Let `latest`, beside the folder of the runs, name a run, unless another was begun after it.
 
     Raises:
         OutputError: something that names no run is in its place.
@@ -124,8 +124,7 @@ def let_name(run: Path) -> None:
     """
     output = run.parent.parent
     with locked(output):
-        current = named(output / LATEST)
-        if current is not None and current.name != run.name and sequence_of(current) > sequence_of(run):
+        if sequence_of(run) < max(map(sequence_of, run_directories(run.parent)), default=0):
             return
         _make_room(output)
         staged = output / hidden_name(LATEST)
@@ -141,12 +140,16 @@ def let_name(run: Path) -> None:
             raise
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two run directories hold the same, sealed and whole."""
-    first, second = Manifest(one), Manifest(other)
+def _is_in(copy: Path, home: Path) -> bool:
+    """Whether every file of a copy of a run is in the run too, as it is."""
     try:
-        return not first.damage() and first.files == second.files
-    except RunError:
+        return all(
+            (home / path.relative_to(copy)).is_file()
+            and digest_of(home / path.relative_to(copy)) == digest_of(path)
+            for path in copy.rglob("*")
+            if path.is_file()
+        )
+    except OSError:
         return False
 
 

@@ -139,10 +139,10 @@ def _told(arguments: Sequence[str], flag: str) -> str | None:
     return found
 
 
-def asked_checks(asked: str | None, folder: Path = Path()) -> tuple[Path, ...] | None:
+def asked_checks(asked: str | None, folder: Path = Path()) -> tuple[Path, ...]:
     """The folders of tests to judge a stored run by: those asked for, or of the configuration that is here.
 
-    None where neither names any. The rest of that configuration is not looked at: the run has its own.
+    None of the latter where the folder lies in a run; its other keys are not looked at, the run has its own.
 
     Args:
         asked: The flag's text.
@@ -151,13 +151,15 @@ def asked_checks(asked: str | None, folder: Path = Path()) -> tuple[Path, ...] |
     Raises:
         ConfigurationError: they cannot be read, or are not there.
     """
-    from harness import config, tables
+    from harness import config, sealing, tables
 
     origin, checks = "--checks", asked
     if checks is None:
+        if sealing.lies_in_data(folder):  # what came with a run is no configuration of the user's
+            return ()
         values, origin = tables.read(None, folder)
         if "checks" not in values:
-            return None
+            return ()
         checks = values["checks"]
     folders = config.of({"checks": checks}, origin).checks
     config.refuse_absent(folders)

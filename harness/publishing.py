@@ -7,8 +7,10 @@ nothing of another night, and nothing green.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from harness.artifacts import RunDirectory
@@ -16,12 +18,12 @@ from harness.badges import badge, svg
 from harness.config import Config, Criterion
 from harness.criteria import announcements
 from harness.diagnosis import diagnosis
-from harness.errors import HarnessError, RunError
+from harness.errors import HarnessError, RunError, StorageError
 from harness.files import Folder, digest_of, storing
 from harness.junit import junit
 from harness.records import Provenance, Verdict
 from harness.rows import Case
-from harness.staging import Staged, locked, remove
+from harness.staging import Staged, locked
 from harness.summaries import summary
 
 TWINS = ("junit.xml", "summary.md", "badge.json", "badge.svg")
@@ -99,7 +101,7 @@ def unjudged(
         manifest: The digest of the manifest that the verdict is to name; of the one that is there by default.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: it cannot be written; an earlier verdict is gone all the same.
     """
     config, provenance = None, None
     values: Values = {
@@ -112,6 +114,9 @@ def unjudged(
         "seeds": [],
         "duration_s": {},
     }
+    with suppress(HarnessError):
+        # whose verdict it is, told also where that is not as it was
+        values["run_id"] = RunDirectory(run.path).read_provenance().run_id
     with suppress(HarnessError):
         config, provenance = run.read_config(), run.read_provenance()
         values = values_of(run, config, provenance)
@@ -127,15 +132,32 @@ def unjudged(
         "remarks": [],
         "criteria": rows,
     }
-    with storing(run.path), Staged(run.path) as scratch:
-        publish(run, values, {}, Folder(scratch), None)
+    try:
+        with storing(run.path), Staged(run.path) as scratch:
+            publish(run, values, {}, Folder(scratch), None)
+    except StorageError:
+        if not _says_that_there_is_none(run):  # an earlier verdict must not stand for this one
+            withdraw(run)
+        raise
     return values
 
 
+def _says_that_there_is_none(run: RunDirectory) -> bool:
+    """Whether the verdict that stands in the run is that there is none."""
+    try:
+        return run.read_json("verdict.json").get("verdict") in ("error", "interrupted")
+    except RunError:
+        return False
+
+
 def withdraw(run: RunDirectory) -> None:
-    """Take back what says that a run has no verdict: it was to be computed alone, and is."""
-    for name in (*TWINS, "verdict.json"):
-        remove(run / name)
+    """Take back whatever says a verdict on the run, as far as it lets itself be taken.
+
+    One that was to be computed alone, and is, has none; nor has one over which none can be written.
+    """
+    for name in ("report.html", *TWINS, "verdict.json"):
+        with suppress(OSError):
+            (run / name).unlink()
 
 
 def publish(
@@ -178,25 +200,45 @@ def publish(
     staged.write_text("badge.svg", svg(values_of_badge))
     values["published"] = {name: digest_of(staged / name) for name in TWINS}
     run.write_verdict(values, into=staged)
-    with locked(run.path):
-        if not drawn:  # of another verdict
-            remove(run / "report.html")
-        move(staged, run, last="verdict.json")
+    with locked(run.path), undisturbed():
+        try:
+            if not drawn:  # of another verdict
+                with suppress(FileNotFoundError):
+                    (run / "report.html").unlink()
+            move(staged, run)
+        except OSError:
+            withdraw(run)
+            raise
     return broken
 
 
-def move(staged: Folder, run: RunDirectory, last: str = "") -> None:
-    """Put staged files into a run directory, one of them after all others; figures of an earlier page go."""
-    names = sorted(
-        path.relative_to(staged.path).as_posix() for path in staged.path.rglob("*") if path.is_file()
-    )
-    for name in sorted(names, key=lambda name: name == last):
+def move(staged: Folder, run: RunDirectory) -> None:
+    """Put staged files into a run directory, the verdict after all others; figures of an earlier page go."""
+    names = [path.relative_to(staged.path).as_posix() for path in staged.path.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: (name == "verdict.json", name in TWINS, name)):
         (run / name).parent.mkdir(exist_ok=True)
         (staged / name).replace(run / name)
-    if any(name.startswith("figures/") for name in names):
+    if "report.html" in names:
         for path in (run / "figures").glob("*.svg"):
             if f"figures/{path.name}" not in names:
                 path.unlink()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Inside, for the moment that some renames take, no signal that can be caught ends this process.
+
+    One that comes then comes too late: what is published stands, and the process ends by it.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def error_of(criterion: Criterion, why: str) -> Verdict:

@@ -60,8 +60,15 @@ class Run:
 
     @cached_property
     def verdict(self) -> dict[str, Any] | None:
-        """What stands in `verdict.json`, the criteria as records; None where the run was not judged."""
-        return self.directory.read_verdict()
+        """What stands in `verdict.json`, the criteria as records; None where the run was not judged.
+
+        Raises:
+            DamageError: a gate rests on what is not as it was computed.
+        """
+        found = self.directory.read_verdict()
+        if found is not None and found["verdict"] in ("pass", "fail") and self.directory.seal is not None:
+            self.directory.refuse_damage()
+        return found
 
     @cached_property
     def estimates(self) -> list[Estimate]:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pydantic
 
-from harness.errors import RunError
+from harness.errors import DamageError
 from harness.files import Folder, digest_of
 
 MANIFEST = "manifest.json"
+SEALS = "seals.json"
 
 PUBLISHED = frozenset({"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"})
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
@@ -100,20 +101,30 @@ class Manifest:
         except OSError:
             return None
 
-    def check(self, path: Path, content: bytes) -> None:
+    def check(self, path: Path, content: bytes | None) -> None:
         """Refuse content that is not what was sealed; what is published later bears no seal of its own.
 
+        Args:
+            path: The file.
+            content: What is in it; None where it is missing.
+
         Raises:
-            RunError: the file was not computed by the run, or is not as it was.
+            DamageError: the file was not computed by the run, or is not as it was.
         """
         name = path.relative_to(self.run).as_posix()
         if name in PUBLISHED or name == MANIFEST or not self.exists:
             return
         sealed = self.files.get(name)
-        if sealed is None:
-            raise RunError(f"{path}: is no file of this run's own: its manifest does not name it; remove it")
-        if hashlib.sha256(content).hexdigest() != sealed:
-            raise RunError(f"{path}: {CHANGED}; take it from a copy of the run, or compute the run again")
+        mend = "take it from a copy of the run, or compute the run again"
+        if content is None:
+            if sealed is not None:
+                raise DamageError(f"{path}: missing; {mend}")
+        elif sealed is None:
+            raise DamageError(
+                f"{path}: is no file of this run's own: its manifest does not name it; remove it"
+            )
+        elif hashlib.sha256(content).hexdigest() != sealed:
+            raise DamageError(f"{path}: {CHANGED}; {mend}")
 
     def damage(self) -> list[Damage]:
         """Every file that is not as it was computed, and those that a gate would rest on and nobody computed.
@@ -160,3 +171,15 @@ def _computed(run: Path) -> Iterator[str]:
         for name in names:
             if not name.startswith(".") and not (top and (name in PUBLISHED or name == MANIFEST)):
                 yield (Path(place) / name).relative_to(run).as_posix()
+
+
+def lies_in_data(path: Path) -> bool:
+    """Whether a path is, or lies in, a run directory or an entry of the cache: data, whoever made it."""
+    whole = Path(os.path.realpath(path))
+    return any(is_data(one) for one in (whole, *whole.parents))
+
+
+def is_data(folder: Path) -> bool:
+    """Whether a folder is a run directory or an entry of the cache."""
+    is_run = (folder / "environment.json").is_file() and (folder / "config.toml").is_file()
+    return is_run or (folder / SEALS).is_file()

@@ -135,8 +135,12 @@ def _is_nobodys(path: Path) -> bool:
     told = _HIDDEN.match(path.name)
     if told is None:
         return False
+    host, process = told.groups()
     try:
         age = abs(time.time() - path.lstat().st_mtime)
+        gone = age > SURELY_GONE or (host == _HOST and not _runs(int(process)))
+        if path.is_symlink():  # which nobody can hold
+            return gone
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return False
@@ -150,8 +154,7 @@ def _is_nobodys(path: Path) -> bool:
         return age > WITHOUT_LOCKS
     finally:
         os.close(handle)
-    host, process = told.groups()
-    return age > SURELY_GONE or (host == _HOST and not _runs(int(process)))
+    return gone
 
 
 def _runs(process: int) -> bool:

@@ -83,5 +83,5 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
         )
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{name} cannot be read as TOML: {error}") from None

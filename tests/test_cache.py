@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cache as caches
 from harness.cache import Cache, share
 from harness.files import Folder
-from harness.sealing import OWN
+from harness.sealing import OWN, SEALS
 
 
 def fill(cache: Cache, key: str = "k", text: str = "made") -> Folder:
@@ -70,11 +69,11 @@ def test_a_damaged_entry_is_told_and_replaced(tmp_path: Path, damage: str) -> No
         file.rename(entry / "elsewhere")
         file.symlink_to(entry / "elsewhere")
     elif damage in ("odd", "empty"):
-        (entry / caches.SEALS).write_text("[]" if damage == "odd" else '{"key": "k", "files": {}}')
+        (entry / SEALS).write_text("[]" if damage == "odd" else '{"key": "k", "files": {}}')
     elif damage == "unsealed":
-        (entry / caches.SEALS).unlink()
+        (entry / SEALS).unlink()
     else:
-        seals = entry / caches.SEALS
+        seals = entry / SEALS
         seals.write_text(seals.read_text().replace('"key": "k"', '"key": "of another configuration"'))
     assert cache.find("stage", "k") is None
     assert len(told) == 1

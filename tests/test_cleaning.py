@@ -61,6 +61,21 @@ def test_a_run_whose_record_is_damaged_hinders_nobody(tmp_path: Path) -> None:
     assert run.is_dir()
 
 
+def test_what_no_run_made_is_left_alone(tmp_path: Path) -> None:
+    """Folders without seals, or sealed for another name, and links, are somebody's own."""
+    outside = tmp_path / "outside/pictures"
+    outside.mkdir(parents=True)
+    own = tmp_path / "output/cache/models/bert"
+    own.mkdir(parents=True)
+    foreign = tmp_path / "output/cache/stage/abc"
+    foreign.mkdir(parents=True)
+    (foreign / "seals.json").write_text('{"schema": 1, "key": "another", "files": {"a": "b"}}')
+    (tmp_path / "output/cache/mine").symlink_to(tmp_path / "outside")
+    for path in (own, outside, foreign):
+        os.utime(path, (0, 0))
+    assert cleaning.needless(tmp_path / "output") == []
+
+
 def test_an_empty_folder_needs_no_cleaning(tmp_path: Path) -> None:
     """Where nothing is, nothing is found."""
     assert cleaning.needless(tmp_path / "nothing") == []

@@ -134,9 +134,18 @@ def test_no_flipped_bit_of_a_record_is_a_riddle(tmp_path: Path) -> None:
     assert refused > len(whole)
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+@pytest.mark.parametrize(
+    ("code", "mend"),
+    [
+        (errno.ENOSPC, "free the place"),
+        (errno.EDQUOT, "free the place"),
+        (errno.EROFS, "make it writable"),
+        (errno.EACCES, "make it writable"),
+        (errno.EISDIR, "move what is there out of the way"),
+    ],
+)
 def test_what_a_disk_refuses_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, mend: str
 ) -> None:
     """Each writer says which path, why, and what to do; what was there stands (fault 32)."""
     folder = Folder(tmp_path)
@@ -154,7 +163,7 @@ def test_what_a_disk_refuses_is_a_sentence(
         lambda: folder.write_table("file", pd.DataFrame({"a": [1]})),
     )
     for write in writers:
-        with pytest.raises(StorageError, match=rf"file: cannot be written \({os.strerror(code)}\); free"):
+        with pytest.raises(StorageError, match=rf"file: cannot be written \({os.strerror(code)}\); {mend}"):
             write()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"
@@ -184,7 +193,7 @@ def test_a_seal_is_asked_of_every_reader(tmp_path: Path) -> None:
     plain.write_text("c.csv", "x\n1\n")
 
     class Refusing:
-        def check(self, path: Path, content: bytes) -> None:
+        def check(self, path: Path, content: bytes | None) -> None:
             assert content == path.read_bytes()
             raise RunError(f"{path.name} is not believed")
 

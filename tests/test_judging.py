@@ -376,17 +376,46 @@ def test_tests_of_ones_own_stand_as_they_were_judged(tmp_path: Path) -> None:
     assert judging.judge(run, checks=[folder])["verdict"] == "fail"
     # the row that stands is red too
     assert judging.judge(run)["verdict"] == "fail"
-    gone = judging.judge(run, checks=[])
-    assert outcomes(gone)["own.x"] == "error"
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/test_other.py").write_text("def test_y():\n    pass\n")
+    gone = judging.judge(run, checks=tmp_path / "others")
+    assert (outcomes(gone)["own.x"], outcomes(gone)["other.y"]) == ("error", "pass")
 
 
 def test_tests_in_a_run_directory_are_refused(tmp_path: Path) -> None:
     """Whoever names them: what came with a run is no code (fault 54)."""
     run = a_run(tmp_path / "artifacts")
     (run / "checks").mkdir()
-    with pytest.raises(ConfigurationError, match="lies in the run directory, which is data"):
-        judging.judge(run, checks=[run / "checks"])
+    for folder in (run / "checks", run.path, f"{run.path}/../{run.path.name}/checks"):
+        with pytest.raises(ConfigurationError, match="which are data, not code"):
+            judging.judge(run, checks=folder)
     assert run.read_verdict() is None
+
+
+def test_nothing_below_a_folder_of_tests_is_run_that_came_with_a_run(tmp_path: Path) -> None:
+    """The folder of tests may hold the runs, as the working folder does: they are passed over (fault 54)."""
+    run, folder = with_checks(tmp_path)
+    for place in (run.path, tmp_path / "artifacts/cache/probe/abc"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "test_evil.py").write_text("open('MARK', 'w')\ndef test_evil():\n    pass\n")
+    (tmp_path / "artifacts/cache/probe/abc/seals.json").write_text("{}")
+    run.link_latest()
+    verdict = judging.judge(run, checks=tmp_path)
+    assert [one.id for one in verdict["criteria"] if "::" in one.measurement] == ["own.x"]
+    assert not list(tmp_path.rglob("MARK"))
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("checks", ["own", ["own"], Path("own")])
+def test_checks_are_named_in_any_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checks: Any) -> None:
+    """A text, a path or a list of them, as in a configuration; an empty one is refused."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/test_own.py").write_text("def test_x():\n    pass\n")
+    run = a_run(tmp_path / "artifacts")
+    assert outcomes(judging.judge(str(run.path), checks=checks))["own.x"] == "pass"
+    with pytest.raises(ConfigurationError, match="checks"):
+        judging.judge(run, checks=[""])
 
 
 @pytest.mark.parametrize(
@@ -449,6 +478,27 @@ def test_a_killed_run_is_an_error(tmp_path: Path) -> None:
     verdict = judging.judge(run)
     assert verdict["verdict"] == "error"
     assert "the run did not end" in diagnosis.sentence(verdict)
+
+
+def test_a_renamed_run_that_is_damaged_has_a_verdict_of_its_own(tmp_path: Path) -> None:
+    """The verdict that it cannot be judged bears the run's id, not its folder's name."""
+    run = a_run(tmp_path / "artifacts")
+    moved = RunDirectory(run.path.rename(tmp_path / "artifacts/runs/renamed"))
+    (moved / "config.toml").write_text("")
+    assert judging.judge(moved.path)["verdict"] == "error"
+    found = moved.read_verdict()
+    assert found is not None
+    assert found["run_id"] == run.path.name
+
+
+def test_a_pipe_in_a_twins_place_holds_nobody_up(tmp_path: Path) -> None:
+    """What is no regular file is told, and not read."""
+    run = a_run(tmp_path / "artifacts")
+    judging.judge(run)
+    (run / "junit.xml").unlink()
+    os.mkfifo(run / "junit.xml")
+    assert [str(one) for one in RunDirectory.open(run.path).amiss()] == ["junit.xml: is not as it was judged"]
+    assert judging.judge(run)["verdict"] == "pass"
 
 
 # what stands while it is judged

@@ -48,6 +48,9 @@ def test_it_goes_by_the_number_not_by_the_name(tmp_path: Path) -> None:
         assert at(tmp_path) == run.path.name
     ahead.link_latest()  # judged again
     assert at(tmp_path) == run.path.name == "20260102T030405Z-abc-10"
+    (tmp_path / "latest").unlink()
+    ahead.link_latest()
+    assert at(tmp_path) is None
 
 
 def test_runs_of_before_have_no_number(tmp_path: Path) -> None:
@@ -57,6 +60,8 @@ def test_runs_of_before_have_no_number(tmp_path: Path) -> None:
         run = RunDirectory.create(tmp_path, "abc", NOW)
         (run / "environment.json").write_text(json.dumps(odd))
         assert latest.sequence_of(run.path) == 0
+    (run / "environment.json").write_text('{"a":' + "[" * 100_000)
+    assert latest.sequence_of(run.path) == 0
     assert latest.next_sequence(tmp_path / "runs") == 1
     assert latest.next_sequence(tmp_path / "nothing") == 1
 
@@ -77,6 +82,8 @@ def test_a_link_to_something_else_is_no_obstacle(tmp_path: Path, target: str) ->
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "artifacts/latest").symlink_to(target)
     assert at(tmp_path / "artifacts") is None
+    with pytest.raises(ConfigurationError, match="names no run in"):
+        RunDirectory.open(tmp_path / "artifacts/latest")
     run.link_latest()
     assert at(tmp_path / "artifacts") == run.path.name
 
@@ -87,14 +94,15 @@ def test_without_links_it_is_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    first, second, third = (a_run(tmp_path) for _ in range(3))
     monkeypatch.setattr(Path, "symlink_to", refuse)
+    first = a_run(tmp_path)
     first.link_latest()
     assert (tmp_path / "latest").read_text() == f"runs/{first.path.name}\n"
+    second = a_run(tmp_path)
     second.link_latest()
     assert RunDirectory.open(tmp_path / "latest").path == second.path.resolve()
     monkeypatch.undo()
-    third.link_latest()
+    a_run(tmp_path).link_latest()
     assert (tmp_path / "latest").is_symlink()
 
 
@@ -115,6 +123,16 @@ def test_a_copy_of_the_run_in_its_place_goes(finished: RunDirectory) -> None:
     latest.withdraw(output)
     assert not (output / "latest").exists()
     assert RunDirectory.open(finished.path).amiss() == []
+
+
+def test_a_copy_of_a_part_goes_too(finished: RunDirectory) -> None:
+    """Also of a run that was killed, or that the store took without its weights."""
+    output = finished.path.parent.parent
+    (finished / "manifest.json").unlink()
+    shutil.copytree(finished.path, output / "latest", ignore=shutil.ignore_patterns("weights"))
+    latest.withdraw(output)
+    assert not (output / "latest").exists()
+    assert (finished / "seed-0/weights/encoder.pth").is_file()
 
 
 def test_a_copy_without_its_run_becomes_it(finished: RunDirectory) -> None:

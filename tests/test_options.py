@@ -52,11 +52,14 @@ def test_the_checks_that_are_asked_for(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    assert options.asked_checks(None) is None
+    assert options.asked_checks(None) == ()
     assert options.asked_checks("a,b") == (tmp_path / "a", tmp_path / "b")
     (tmp_path / "harness.toml").write_text('checks = ["b"]\nno_such_key = 1\n')
     assert options.asked_checks(None) == (tmp_path / "b",)
     assert options.asked_checks("a") == (tmp_path / "a",)
+    for name in ("environment.json", "config.toml"):  # what came with a run is no configuration of the user's
+        (tmp_path / name).write_text("")
+    assert options.asked_checks(None) == ()
 
 
 @pytest.mark.parametrize("checks", ["3", '["nothing"]', "{}"])

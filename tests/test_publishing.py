@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,52 @@ def test_a_disk_that_is_full_leaves_nothing_green(
     assert "PASS" not in (run / "summary.md").read_text()
     assert all((run / one).stat().st_size for one in TWINS)
     assert not [path for path in run.path.iterdir() if path.name.startswith(".")]
+
+
+def test_where_nothing_can_be_written_an_earlier_green_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that ends with an error over a full disk leaves no green verdict, twin or page (fault 55)."""
+    run = a_run(tmp_path / "artifacts")
+    judging.judge(run, page=a_page)
+
+    def full(*_: object) -> None:
+        raise StorageError("cannot be written (No space left on device)")
+
+    monkeypatch.setattr(Folder, "write_text", full)
+    with pytest.raises(StorageError):
+        judging.judge(run, page=a_page)
+    assert not any((run / name).exists() for name in (*TWINS, "verdict.json", "report.html"))
+
+
+def test_a_twin_that_cannot_be_replaced_leaves_nothing_green(tmp_path: Path) -> None:
+    """A folder in its place: an error that says so, and no file that contradicts another."""
+    run = a_run(tmp_path / "artifacts")
+    judging.judge(run)
+    (run / "summary.md").unlink()
+    (run / "summary.md").mkdir()
+    with pytest.raises(StorageError, match="move what is there out of the way"):
+        judging.judge(run)
+    assert not any((run / name).is_file() for name in (*TWINS, "verdict.json"))
+
+
+def test_a_signal_that_comes_while_it_is_published_comes_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever arrives between the first rename and the last, the files are one statement."""
+    run = a_run(tmp_path / "artifacts")
+    replace, handler = Path.replace, signal.getsignal(signal.SIGTERM)
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target.parent == run.path and target.name in TWINS:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert judging.judge(run)["verdict"] == "pass"
+    assert RunDirectory.open(run.path).amiss() == []
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_a_run_without_a_verdict_says_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -189,6 +190,53 @@ def test_a_section_that_fails_leaves_the_verdict(
     assert "This section could not be made; the verdict stands." in page
     assert "PASS" in page
     assert 'id="provenance"' in page
+
+
+def test_a_section_of_a_damaged_file_says_so_and_the_verdict_stands(
+    finished: RunDirectory, only: Only
+) -> None:
+    """Where no gate rests on what is not as it was, the page says which file, and is whole (fault 51)."""
+    only("model", "provenance")
+    (finished / "seed-0/predictions.npz").unlink()
+    page = page_of(finished)
+    assert "It cannot be shown: " in page
+    assert "predictions.npz: missing; take it from a copy of the run" in page
+    with_page = judging.judge(finished, page=report.draw)
+    assert with_page["verdict"] == "pass"
+    assert with_page["remarks"] == ["not as it was computed: seed-0/predictions.npz: missing"]
+
+
+@pytest.mark.parametrize("name", ["measurements/reconstruction.npz", "estimates.json", "failure.json"])
+def test_no_page_is_drawn_over_what_a_gate_rests_on(finished: RunDirectory, name: str) -> None:
+    """Neither a page nor the verdict of the run is believed where that is not as it was (fault 51)."""
+    (finished / name).write_bytes(b"{}")
+    with pytest.raises(RunError, match=name):
+        report.render(finished)
+    assert not (finished / "report.html").exists()
+    with pytest.raises(RunError, match=name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert Run.open(finished.path).verdict
+
+
+def test_a_page_is_of_the_verdict_that_stands(
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch, only: Only
+) -> None:
+    """Judged anew while it is drawn, a page is drawn anew: never PASS beside another verdict."""
+    only("provenance")
+    fill, judged = report.sections["provenance"].fill, []
+
+    def meanwhile(run: Run) -> Any:
+        if not judged:
+            judged.append(judging.judge(finished, strict=True))
+        return fill(run)
+
+    changed = Section("provenance", "P", meanwhile)
+    monkeypatch.setitem(report.sections._entries, "provenance", changed)
+    page = page_of(finished)
+    verdict = finished.read_verdict()
+    assert verdict is not None
+    assert verdict["strict"]
+    assert f"<title>{verdict['verdict'].upper()}" in page
 
 
 def test_a_section_without_data_is_a_line(

@@ -53,6 +53,16 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_that_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    """A link cannot be held: its owner's end alone tells."""
+    killed_in(tmp_path)
+    (name,) = (path.name for path in tmp_path.iterdir() if path.is_dir())
+    (tmp_path / name.replace("staged", "latest")).symlink_to("nothing")
+    (tmp_path / hidden_name("latest")).symlink_to("nothing")
+    assert len(sweep(tmp_path)) == 3
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_what_somebody_holds_is_left_alone(tmp_path: Path) -> None:
     """A living owner's is no leftover, however old it looks; nor is a hidden file of somebody else."""
     (tmp_path / ".gitignore").write_text("*")

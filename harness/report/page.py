@@ -23,7 +23,7 @@ from harness import figures
 from harness.artifacts import RunDirectory, shipped
 from harness.criteria import show, show_threshold
 from harness.diagnosis import sentence
-from harness.errors import HarnessError, RunError
+from harness.errors import DamageError, HarnessError, RunError
 from harness.files import Folder, storing
 from harness.measurements import CONTROL_METHOD
 from harness.publishing import Amend, move
@@ -151,6 +151,8 @@ def render(directory: RunDirectory | str | Path) -> Path:
             f"{directory / 'verdict.json'}: missing, the run was not judged; "
             f"judge it first: harness judge {directory.path}"
         )
+    if verdict["verdict"] in ("pass", "fail"):
+        directory.refuse_damage()
     broken: list[str] = []
 
     def stands(what: str) -> dict[str, Any]:
@@ -160,7 +162,11 @@ def render(directory: RunDirectory | str | Path) -> Path:
     with storing(directory.path), Staged(directory.path) as staged:
         draw(directory, verdict, Folder(staged), stands)
         with locked(directory.path):
-            move(Folder(staged), directory, last="report.html")
+            same = directory.read_verdict() == verdict
+            if same:
+                move(Folder(staged), directory)
+    if not same:  # judged anew while it was drawn
+        return render(directory)
     if broken:
         raise RunError(f"{directory / 'report.html'}: {broken[0]}")
     return directory / "report.html"
@@ -259,6 +265,8 @@ def _part(one: Section, run: Run, environment: jinja2.Environment, broken: list[
             template = environment.get_template(f"sections/{one.name}.html.j2")
             # the template escapes; its result is markup
             part["body"] = Markup(template.render(run=run, **context))  # noqa: S704
+    except DamageError as error:  # told among the verdict's remarks, or an error of it
+        part["absent"] = f"It cannot be shown: {error}"
     except Exception as error:  # a section that fails must not take the verdict with it
         broken.append(f"{one.name} ({clean(error)})")
         part["trace"] = str(error) if isinstance(error, HarnessError) else traceback.format_exc()
