@@ -56,10 +56,12 @@ class Cache:
         try:
             if self.fresh or not entry.is_dir():
                 return None
-        except OSError as error:  # another user's, or a name that no file system takes
+        except PermissionError as error:  # another user's
             self._cannot(
                 f"{self.path}: what earlier runs made cannot be looked at ({error.strerror or error})"
             )
+            return None
+        except OSError:  # a name that no file system takes: refused where the run directory is made
             return None
         with storing(self.path):
             mine = self._place(stage, key)

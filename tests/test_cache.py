@@ -170,6 +170,23 @@ def test_a_run_goes_on_where_the_cache_cannot_be_written_to(
     assert "the next run will not find what this one makes (Permission denied)" in told[0]
 
 
+def test_a_cache_that_cannot_be_looked_at_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, closed to all others: said once, and every stage is computed (fault 62)."""
+    told: list[str] = []
+    is_dir = Path.is_dir
+
+    def refuse(self: Path) -> bool:
+        if self.parent.name == "stage":
+            raise PermissionError(13, "Permission denied")
+        return is_dir(self)
+
+    fill(Cache(tmp_path))
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    cache = Cache(tmp_path, tell=told.append)
+    assert (cache.find("stage", "k"), cache.find("stage", "other")) == (None, None)
+    assert told == [f"{tmp_path / 'cache'}: what earlier runs made cannot be looked at (Permission denied)"]
+
+
 def test_no_entry_brings_a_runs_own_files(tmp_path: Path) -> None:
     """Even one that is sealed with a configuration or a verdict does not put it into a run (fault 54)."""
     cache = Cache(tmp_path)

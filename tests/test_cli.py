@@ -329,6 +329,7 @@ def test_clean_shows_and_removes(harness: Command, finished_output: Path, tmp_pa
     unused = tmp_path / "artifacts/cache/probe/unused"
     unused.mkdir()
     (unused / "file").write_bytes(bytes(3_000_000))
+    (unused / "seals.json").write_text('{"schema": 1, "key": "unused", "files": {"file": ""}}')
     os.utime(unused, (0, 0))
     code, printed = harness("clean", "--dry-run")
     assert code == 0

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -223,7 +224,8 @@ def test_a_page_is_of_the_verdict_that_stands(
 ) -> None:
     """Judged anew while it is drawn, a page is drawn anew: never PASS beside another verdict."""
     only("provenance")
-    fill, judged = report.sections["provenance"].fill, []
+    fill = report.sections["provenance"].fill
+    judged: list[Any] = []
 
     def meanwhile(run: Run) -> Any:
         if not judged:
