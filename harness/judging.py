@@ -181,8 +181,8 @@ def _verdict(criterion: Criterion, rows: Mapping[str, Verdict], printed: str) ->
     """The suite's verdict on a declared criterion; an error where it reached none."""
     if criterion.id in rows:
         return rows[criterion.id]
-    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
-    return error_of(criterion, f"no test judged it: not collected, or deselected (pytest: {clean(last[0])})")
+    said = clean(suites.last_line(printed))
+    return error_of(criterion, f"no test judged it: not collected, or deselected (pytest: {said})")
 
 
 def _gone(known: Sequence[Verdict], rows: Mapping[str, Verdict]) -> list[Verdict]:
@@ -193,6 +193,6 @@ def _gone(known: Sequence[Verdict], rows: Mapping[str, Verdict]) -> list[Verdict
 
 def _lost(known: Verdict, printed: str) -> Verdict:
     """The error of a test of one's own that an earlier judgement found and this one did not."""
-    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
-    why = f"{known.id}: {known.measurement} judged this run before, and is gone (pytest: {clean(last[0])})"
+    said = clean(suites.last_line(printed))
+    why = f"{known.id}: {known.measurement} judged this run before, and is gone (pytest: {said})"
     return Verdict(**vars(known) | {"verdict": "error", "why": why})

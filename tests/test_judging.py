@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import diagnosis, judging
+from harness import diagnosis, judging, publishing
 from harness import suite as suite_runner
 from harness.artifacts import RunDirectory, shipped
 from harness.config import Criterion, shipped_criteria
@@ -323,7 +323,8 @@ def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> Non
     config = run.read_config()
     assert judging._own_rows(judging._earlier(run), config) == []
     own, folder = one_of("x.x", "pass"), own_verdict("gone", "gone", "/gone", "error", "no such folder")
-    values = judging.judge(run) | {"criteria": [one_of("accuracy", "pass"), own, folder]}
+    values = publishing.values_of(run, config, run.read_provenance())
+    values |= {"criteria": [one_of("accuracy", "pass"), own, folder]}
     run.write_verdict(values)
     assert judging._own_rows(judging._earlier(run), config) == [own]
     run.write_verdict(values | {"run_id": "another"})
