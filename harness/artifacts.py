@@ -162,7 +162,7 @@ class RunDirectory(Folder):
         return None if here is None else here.read_json(GATE_QUALITY)
 
     def link_latest(self) -> None:
-        """Let `latest`, beside `runs`, name this run, unless it names one that was begun after it."""
+        """Let `latest`, beside `runs`, name this run, unless another was begun after it."""
         if self.path.parent.name == "runs":
             latest.let_name(self.path)
 

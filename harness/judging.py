@@ -26,6 +26,7 @@ from harness.publishing import (
     Values,
     error_of,
     failure_of,
+    own_rows,
     publish,
     unjudged,
     values_of,
@@ -94,14 +95,14 @@ def judge(
     unjudged(run, ended, earlier=earlier)
     values["remarks"] += _named_latest(run)
     start = time.perf_counter()
-    own = _own_rows(earlier, config)
+    declared = {criterion.id for criterion in config.criteria}
+    own = own_rows(earlier, declared)
     try:
         with storing(run.path), Staged(run.path) as scratch:
             criteria = Path(suite or shipped("validation"))
             judged, said = _judged(run.path, criteria, folders, strict=strict, scratch=scratch)
             rows = judged.rows | ({} if folders else _standing(config, own, values["remarks"]))
             verdicts = [_verdict(criterion, rows, said) for criterion in config.criteria]
-            declared = {criterion.id for criterion in config.criteria}
             verdicts += [row for row in rows.values() if row.id not in declared]
             verdicts += [_lost(one, said) for one in _gone(own, rows)]
             values["criteria"] = verdicts
@@ -141,13 +142,6 @@ def _earlier(run: RunDirectory) -> Values | None:
         return run.read_verdict()
     except RunError:  # damaged, or of another run: it is about to be replaced
         return None
-
-
-def _own_rows(earlier: Values | None, config: Config) -> list[Verdict]:
-    """The tests of one's own that an earlier judgement of the run found."""
-    declared = {criterion.id for criterion in config.criteria}
-    rows = earlier["criteria"] if earlier else []
-    return [row for row in rows if row.id not in declared and "::" in row.measurement]
 
 
 def _standing(config: Config, own: Sequence[Verdict], remarks: list[str]) -> dict[str, Verdict]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from harness.artifacts import RunDirectory
@@ -22,7 +23,7 @@ from harness.errors import HarnessError, RunError, StorageError
 from harness.files import Folder, digest_of, storing
 from harness.junit import junit
 from harness.records import Provenance, Verdict
-from harness.rows import Case
+from harness.rows import Case, own_verdict
 from harness.staging import Staged, locked
 from harness.summaries import summary
 
@@ -122,9 +123,7 @@ def unjudged(
         values = values_of(run, config, provenance)
     why = f"not judged: {failure['message']}"
     rows = [] if config is None else [error_of(one, why) for one in config.criteria]
-    if earlier is not None:
-        known = {one.id for one in rows}
-        rows += [one for one in earlier["criteria"] if one.id not in known and "::" in one.measurement]
+    rows += own_rows(earlier, {one.id for one in rows})
     values |= {
         "manifest": manifest,
         "verdict": word_of(failure),
@@ -243,21 +242,12 @@ def undisturbed() -> Iterator[None]:
 
 def error_of(criterion: Criterion, why: str) -> Verdict:
     """The verdict on a criterion that has none."""
-    return Verdict(
-        id=criterion.id,
-        title=criterion.title or criterion.id,
-        measurement=criterion.measurement,
-        estimate=None,
-        low=None,
-        high=None,
-        confidence=0.95,
-        n=0,
-        relation=criterion.relation,
-        threshold=criterion.threshold,
-        unit="",
-        margin_se=None,
-        gate=criterion.gate,
-        verdict="error",
-        marginal=False,
-        why=f"{criterion.id}: {why}",
-    )
+    name = criterion.id
+    row = own_verdict(name, criterion.title or name, criterion.measurement, "error", why, criterion.gate)
+    return replace(row, relation=criterion.relation, threshold=criterion.threshold, why=f"{name}: {why}")
+
+
+def own_rows(verdict: Values | None, declared: Collection[str]) -> list[Verdict]:
+    """The tests of one's own in a verdict: what stands in a file, and is no declared criterion by its id."""
+    rows = verdict["criteria"] if verdict else []
+    return [row for row in rows if row.id not in declared and "::" in row.measurement]

@@ -321,15 +321,16 @@ def test_an_earlier_judgement_knows_the_tests_of_ones_own(tmp_path: Path) -> Non
     """Of its rows those count that name a test in a file and no declared criterion; no verdict, no rows."""
     run = a_run(tmp_path / "artifacts")
     config = run.read_config()
-    assert judging._own_rows(judging._earlier(run), config) == []
+    declared = {criterion.id for criterion in config.criteria}
+    assert publishing.own_rows(judging._earlier(run), declared) == []
     own, folder = one_of("x.x", "pass"), own_verdict("gone", "gone", "/gone", "error", "no such folder")
     values = publishing.values_of(run, config, run.read_provenance())
     values |= {"criteria": [one_of("accuracy", "pass"), own, folder]}
     run.write_verdict(values)
-    assert judging._own_rows(judging._earlier(run), config) == [own]
+    assert publishing.own_rows(judging._earlier(run), declared) == [own]
     run.write_verdict(values | {"run_id": "another"})
     assert judging._earlier(run) is None
-    assert judging._own_rows(None, config) == []
+    assert publishing.own_rows(None, declared) == []
 
 
 def test_a_test_of_an_earlier_judgement_is_gone_by_place_and_id() -> None:

@@ -68,7 +68,8 @@ TARGETS = (
     ),
     Target(
         (
-            *(f"harness.judging.{name}" for name in ("_own_rows", "_verdict", "_gone", "_lost")),
+            *(f"harness.judging.{name}" for name in ("_verdict", "_gone", "_lost")),
+            "harness.publishing.own_rows",
             "harness.diagnosis._sentence",
         ),
         (
