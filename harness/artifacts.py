@@ -237,7 +237,8 @@ class RunDirectory(Folder):
             config = configuration.of(values, str(path))
         except ConfigurationError as error:
             raise RunError(f"{path}: damaged ({error}); compute the run again") from None
-        if lacking := _lacking(config.as_toml_values(), values):
+        whole = {key: value for key, value in config.as_toml_values().items() if key != "nightly"}
+        if lacking := _lacking(whole, values):  # [nightly] plays no part in a run's numbers
             raise RunError(
                 f"{path}: is not complete, it lacks {', '.join(lacking)}: a run's own configuration "
                 "spells out every key; compute the run again"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import NormalDist
 from typing import TypeGuard
 
-from harness.config import Config, Criterion, Selection, Statistics, shipped_criteria
+from harness.config import Config
+from harness.parameters import Criterion, Selection, Statistics, shipped_criteria
 from harness.records import Estimate, Outcome, Verdict
 
 Threshold = float | tuple[float, float]

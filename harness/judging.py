@@ -15,10 +15,11 @@ from pathlib import Path
 from harness import config as configuration
 from harness import suite as suites
 from harness.artifacts import RunDirectory, shipped
-from harness.config import Config, Criterion
+from harness.config import Config
 from harness.criteria import overall
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
 from harness.files import Folder, storing
+from harness.parameters import Criterion
 from harness.publishing import (
     TWINS,
     UNENDED,

@@ -16,12 +16,13 @@ from typing import Any
 
 from harness.artifacts import RunDirectory
 from harness.badges import badge, svg
-from harness.config import Config, Criterion
+from harness.config import Config
 from harness.criteria import announcements
 from harness.diagnosis import diagnosis
 from harness.errors import HarnessError, RunError, StorageError
 from harness.files import Folder, digest_of, storing
 from harness.junit import junit
+from harness.parameters import Criterion
 from harness.records import Provenance, Verdict
 from harness.rows import Case, own_verdict
 from harness.staging import Staged, locked

@@ -121,8 +121,9 @@ def _no_truth(value: object) -> object:
 Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
 Real = Annotated[float, BeforeValidator(_no_truth)]
+Seed = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, lt=2**32)]
 Seeds = Annotated[
-    tuple[Annotated[int, BeforeValidator(_no_truth), Field(ge=0, lt=2**32)], ...],
+    tuple[Seed, ...],
     BeforeValidator(_split),
     Field(min_length=1),
     pydantic.AfterValidator(_distinct),

@@ -16,7 +16,8 @@ PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("errors", "alone", "staging", "streams"),
     ("files", "adam", "precision", "registry", "records", "text", "tables", "state", "values"),
-    ("config", "gpus", "data_checks", "repository", "sealing"),
+    ("parameters", "gpus", "data_checks", "repository", "sealing"),
+    ("config",),
     (
         "datasets",
         "models",
@@ -36,7 +37,7 @@ FLOORS = (
     ("measurements", "cleaning"),
     ("figures",),
     ("runs", "diagnosis", "summaries", "badges", "github", "junit", "suite"),
-    ("checks", "publishing"),
+    ("checks", "publishing", "history"),
     ("judging",),
     ("report",),
     ("pipeline", "console", "options"),

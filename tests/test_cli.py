@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from harness import cli, config, datasets
+from harness import cli, config, datasets, parameters
 from harness.artifacts import RunDirectory
 from tests import gpu
 from tests.written import a_run, sealed_anew
 
 Command = Callable[..., tuple[int, str]]
 
-GATES = sum(criterion.gate for criterion in config.shipped_criteria(50))
+GATES = sum(criterion.gate for criterion in parameters.shipped_criteria(50))
 PASS = f"PASS on fashion-mnist-mini: all {GATES} gates hold (looser than shipped: selection.confidence)"
 LOOSER = "selection.confidence: looser than shipped: 0.5, not 0.8"
 

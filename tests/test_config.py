@@ -14,9 +14,10 @@ import pytest
 import tomli_w
 import torch
 
-from harness import config
-from harness.config import Config, Criterion
+from harness import config, parameters
+from harness.config import Config
 from harness.errors import ConfigurationError
+from harness.parameters import Criterion
 
 Load = Callable[..., Config]
 
@@ -45,15 +46,15 @@ def test_without_a_file_every_key_has_its_default(tmp_path: Path) -> None:
     settings = config.load(folder=tmp_path)
     assert settings == Config()
     assert (settings.model.k, settings.model.code_width, settings.seeds) == (50, 1024, (0,))
-    assert settings.attribution.methods == config.ATTRIBUTION_METHODS
+    assert settings.attribution.methods == parameters.ATTRIBUTION_METHODS
 
 
 def test_harness_toml_comes_before_pyproject(tmp_path: Path) -> None:
     """`[tool.harness]` is read where there is no `harness.toml`, and not at all where there is one."""
     (tmp_path / "pyproject.toml").write_text("[tool.harness.model]\nk = 7\ncode_width = 70\n")
-    assert config.load(folder=tmp_path).model == config.Model(k=7, code_width=70)
+    assert config.load(folder=tmp_path).model == parameters.Model(k=7, code_width=70)
     (tmp_path / "harness.toml").write_text("[model]\nk = 8\n")
-    assert config.load(folder=tmp_path).model == config.Model(k=8)
+    assert config.load(folder=tmp_path).model == parameters.Model(k=8)
 
 
 def test_the_named_file_comes_before_those_found(tmp_path: Path) -> None:
@@ -61,8 +62,8 @@ def test_the_named_file_comes_before_those_found(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.harness.model]\nk = 7\n")
     (tmp_path / "harness.toml").write_text("[model]\nk = 8\n")
     (tmp_path / "mine.toml").write_text("[model]\ncode_width = 90\n")
-    assert config.load(tmp_path / "mine.toml", folder=tmp_path).model == config.Model(code_width=90)
-    assert config.load(tmp_path / "pyproject.toml", folder=tmp_path).model == config.Model(k=7)
+    assert config.load(tmp_path / "mine.toml", folder=tmp_path).model == parameters.Model(code_width=90)
+    assert config.load(tmp_path / "pyproject.toml", folder=tmp_path).model == parameters.Model(k=7)
 
 
 def test_a_pyproject_without_our_table_changes_nothing(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_pyproject_without_our_table_changes_nothing(tmp_path: Path) -> None:
 def test_flags_win_over_the_file(load: Load) -> None:
     """A flag replaces its key alone, at top level and in a table; its neighbours keep the file's values."""
     settings = load("seeds = [4]\nstrict = true\n[model]\nk = 8\ncode_width = 90\n", k=9, seeds=(1, 2, 3))
-    assert settings.model == config.Model(k=9, code_width=90)
+    assert settings.model == parameters.Model(k=9, code_width=90)
     assert settings.seeds == (1, 2, 3)
     assert settings.strict
 
@@ -276,10 +277,9 @@ def all_plain(value: object) -> bool:
 def test_foreign_values_mean_what_they_say(key: str, value: Any, meant: Any, tmp_path: Path) -> None:
     """Numbers and sequences of any library; the configuration holds plain Python, and can be written."""
     settings = config.load(flags={key: value}, folder=tmp_path)
-    found = {name: inner for name, inner in settings.model_dump().items() if not isinstance(inner, dict)}
-    for inner in settings.model_dump().values():
-        found |= inner if isinstance(inner, dict) else {}
-    assert found[key] == meant
+    places = {name: table for name, table, _ in config.settings()}
+    dumped = settings.model_dump()
+    assert (dumped if places[key] is None else dumped[str(places[key])])[key] == meant
     assert all_plain(settings.model_dump())
     assert isinstance(hash(settings), int)
     (tmp_path / "written.toml").write_text(tomli_w.dumps(settings.as_toml_values()))
@@ -288,11 +288,11 @@ def test_foreign_values_mean_what_they_say(key: str, value: Any, meant: Any, tmp
 
 def test_a_table_built_directly_takes_the_same() -> None:
     """`Training(...)` and `Config(...)` go through the same door as files and flags."""
-    assert config.Training(epochs=np.int64(5)) == config.Training(epochs=5)
+    assert parameters.Training(epochs=np.int64(5)) == parameters.Training(epochs=5)
     assert Config(seeds=np.arange(3), training={"epochs": torch.tensor(5)}) == Config(
-        seeds=(0, 1, 2), training=config.Training(epochs=5)
+        seeds=(0, 1, 2), training=parameters.Training(epochs=5)
     )
-    assert all_plain(Config(model=config.Model(k=np.int64(5))).model_dump())
+    assert all_plain(Config(model=parameters.Model(k=np.int64(5))).model_dump())
 
 
 @pytest.mark.parametrize("truth", [True, False, np.True_, np.False_, np.array(True), torch.tensor(True)])

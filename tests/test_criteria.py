@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import statistics
-from harness.config import Config, Criterion, Selection, shipped_criteria
+from harness.config import Config
 from harness.criteria import (
     acceptable,
     announcements,
@@ -26,6 +26,7 @@ from harness.criteria import (
     show_threshold,
 )
 from harness.measurements import measurements
+from harness.parameters import Criterion, Selection, shipped_criteria
 from harness.records import Estimate, Measurement, Outcome, Verdict
 
 quick = settings(derandomize=True, deadline=None, max_examples=100)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from harness import attributions, integrity
-from harness.config import ATTRIBUTION_METHODS
 from harness.measurements.integrity import TOLERANCE
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.parameters import ATTRIBUTION_METHODS
 
 SETTINGS: dict[str, Any] = dict(
     attribution_steps=20, smoothgrad_samples=8, smoothgrad_sigma=0.1, noise_seed=7, chunk_size=16

@@ -17,8 +17,8 @@ import pytest
 from harness import diagnosis, judging, publishing
 from harness import suite as suite_runner
 from harness.artifacts import RunDirectory, shipped
-from harness.config import Criterion, shipped_criteria
 from harness.errors import ConfigurationError, RunError
+from harness.parameters import Criterion, shipped_criteria
 from harness.records import Verdict
 from harness.rows import own_verdict
 from tests.written import a_run, sealed_anew

@@ -13,9 +13,9 @@ import pytest
 
 from harness import github, judging
 from harness.artifacts import RunDirectory
-from harness.config import shipped_criteria
 from harness.diagnosis import sentence
 from harness.junit import junit
+from harness.parameters import shipped_criteria
 from harness.rows import Case, own_verdict
 from harness.summaries import ICONS
 from tests.written import a_run, an_estimate, judged_by_its_checks

@@ -19,7 +19,7 @@ from harness.attributions.method import (
     refuse_unknown_settings,
 )
 from harness.attributions.method import methods as registered
-from harness.config import ATTRIBUTION_METHODS
+from harness.parameters import ATTRIBUTION_METHODS
 from harness.state import clean
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from harness import config
 from harness.errors import ConfigurationError
+from harness.parameters import Attribution
 from harness.registry import Registry, suggestion
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def refuse_unknown_settings(settings: Mapping[str, Any], names: Sequence[str]) -
         if one.kind is not one.VAR_KEYWORD or name in names
     ]
     # those of the configuration go to every method
-    known = {"noise_seed", *config.Attribution.model_fields} - {"methods"}
+    known = {"noise_seed", *Attribution.model_fields} - {"methods"}
     known |= {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
     known |= {one.name for one in parameters if one.default is not one.empty}
     if not any(one.kind is one.VAR_KEYWORD for one in parameters):

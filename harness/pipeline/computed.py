@@ -21,11 +21,12 @@ import pydantic
 from harness import datasets, environment, measurements
 from harness.artifacts import RunDirectory
 from harness.cache import Cache, share
-from harness.config import ATTRIBUTION_METHODS, Config
+from harness.config import Config
 from harness.datasets import Dataset
 from harness.errors import StorageError
 from harness.files import Folder, key_of
 from harness.measurements import CONTROL_METHOD
+from harness.parameters import ATTRIBUTION_METHODS
 from harness.pipeline.started import Epochs, Progress, Started
 from harness.records import Provenance
 
@@ -37,7 +38,9 @@ METHODS = (*ATTRIBUTION_METHODS, CONTROL_METHOD)
 DATASETS = ("auto", "fashion-mnist", "fashion-mnist-mini")
 """The data sets that ship."""
 
-FREE = frozenset({"output", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria"})
+FREE = frozenset(
+    {"output", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria", "nightly"}
+)
 """The configuration's keys that play no part: data and device stand in the key as what they are, and
 criteria where they say how many samples are explained."""
 

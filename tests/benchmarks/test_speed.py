@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from harness import attributions, statistics, training
-from harness.config import ATTRIBUTION_METHODS
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.parameters import ATTRIBUTION_METHODS
 from harness.records import Epoch
 
 Benchmark = Callable[..., Any]
