@@ -116,7 +116,7 @@ class Standing:
 
     Attributes:
         id: The criterion.
-        word: `new`: red tonight, not the night before; `still failing`; `fixed`: red the night before; `holds`;
+        word: `new`: red tonight, not the night before; `still failing`; `fixed`: red then; `holds`;
             `added`: nobody judged it before.
         since: Id of the first night of an unbroken row of red ones; empty where it is not red.
     """
