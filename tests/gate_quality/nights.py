@@ -68,7 +68,8 @@ NOISES: Mapping[str, Noise] = {
     ),
     "rounded to half an sd": Noise(lambda generator, n: np.round(2 * generator.standard_normal(n)) / 2, 1.0),
 }
-REAL = "real seeds"
+SEEDS_A_NIGHT = {f"real seeds, {seeds} a night": seeds for seeds in (Nightly().seeds, 1)}
+KINDS = (*NOISES, *SEEDS_A_NIGHT)
 
 Estimates = Mapping[str, Sequence[float]]
 """By gate, its number in each of the real seeds, in the same order of seeds."""
@@ -78,11 +79,9 @@ def tasks(
     estimates: Estimates, quick: bool, folder: Path, say: Say
 ) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
     """What can be measured side by side, by name; each result is kept in the folder as it comes."""
-    kinds: dict[str, Callable[[], dict[str, Any]]] = {
-        name: partial(_of_noise, name, quick) for name in NOISES
-    } | {
-        f"{REAL}, {seeds} a night": partial(_of_seeds, estimates, seeds, quick)
-        for seeds in (Nightly().seeds, 1)
+    work: dict[str, Callable[[], dict[str, Any]]] = {
+        **{kind: partial(_of_noise, kind, quick) for kind in NOISES},
+        **{kind: partial(_of_seeds, estimates, seeds, quick) for kind, seeds in SEEDS_A_NIGHT.items()},
     }
     key = key_of(
         {
@@ -92,7 +91,7 @@ def tasks(
             "quick": quick,
         }
     )
-    return [(f"nightly-{name}", partial(_kept, name, work, folder, key, say)) for name, work in kinds.items()]
+    return [(f"nightly-{kind}", partial(_kept, kind, work[kind], folder, key, say)) for kind in KINDS]
 
 
 def gathered(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,11 +107,7 @@ def gathered(found: Mapping[str, Any]) -> dict[str, Any]:
         "charts": CHARTS,
         "limit": h,
         "expected": {f"{shift:g}": monitoring.expected_nights(h, shift) for shift in STEPS},
-        "kinds": {
-            name.removeprefix("nightly-"): result
-            for name, result in found.items()
-            if name.startswith("nightly-")
-        },
+        "kinds": {kind: found[f"nightly-{kind}"] for kind in KINDS},
     }
 
 
@@ -149,9 +144,16 @@ def show(nightly: Mapping[str, Any]) -> None:
                 f"  {kind:34s} {row['what']:22s} from {row['start']:3d}: {median:>4s} "
                 f"{row['within_10']:4.0%} {row['within_90']:4.0%} {row['in_range']:4.0%} {row['naive']:4.0%}"
             )
-        for name in ("outliers", "missing"):
-            if name in part:
-                print(f"  {kind:34s} {name}: {part[name]}")
+        if "outliers" in part:
+            outlier, missing = part["outliers"], part["missing"]
+            print(
+                f"  {kind:34s} one night {outlier['sd']:g} sd off: alarms that night "
+                f"{outlier['alarms_that_night']:.1%}, within 10 nights {outlier['alarms_within_10']:.1%}"
+            )
+            print(
+                f"  {kind:34s} {missing['share']:.0%} of nights missing: {missing['a_year']:.2f} false "
+                f"alarms a year, median {missing['median_of_2_sd']} nights to find 2 sd"
+            )
 
 
 def _kept(name: str, work: Callable[[], dict[str, Any]], folder: Path, key: str, say: Say) -> dict[str, Any]:
@@ -241,7 +243,7 @@ def _of_noise(name: str, quick: bool) -> dict[str, Any]:
 
 def _of_seeds(estimates: Estimates, seeds: int, quick: bool) -> dict[str, Any]:
     """The whole gated family at once, a night the mean of some of the real seeds, drawn without return."""
-    generator, families = _generator(REAL, seeds), QUICK_FAMILIES if quick else FAMILIES
+    generator, families = _generator("real seeds", seeds), QUICK_FAMILIES if quick else FAMILIES
     gates = [one for one in shipped_criteria(50) if one.measurement in estimates]
     numbers = np.array([estimates[one.measurement] for one in gates])
     h = monitoring.limit(sum(2 if _direction(one) is None else 1 for one in gates))
