@@ -184,6 +184,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
             "versions": environment.versions(),
             "device": environment.describe_device(device),
             "platform": environment.machine(),
+            "machine": environment.hardware(device),
             "flags": flags,
         }
     _write_down(work, looked, by)
@@ -242,7 +243,12 @@ def _timed(work: Started, name: str) -> Iterator[None]:
     work.durations[name] = work.durations.get(name, 0.0) + time.perf_counter() - start
     work.run.write_json(
         "stages.json",
-        {"duration_s": work.durations, "taken_from": work.taken_from, "cache": sorted(work.cache.used)},
+        {
+            "duration_s": work.durations,
+            "memory_mb": environment.memory(),
+            "taken_from": work.taken_from,
+            "cache": sorted(work.cache.used),
+        },
     )
 
 
@@ -267,7 +273,7 @@ def _pixels(images: datasets.Bytes, device: torch.device) -> torch.Tensor:
 
 
 def _write_down(started: Started, looked: repository.Repository, by: Mapping[str, Any]) -> None:
-    """`config.toml` and `environment.json`; `by` is what computes: versions, device, platform and flags."""
+    """`config.toml` and `environment.json`; `by` is what computes: versions, device, machine, flags."""
     dataset, run = started.dataset, started.run
     provenance = Provenance(
         run_id=run.path.name,
