@@ -58,6 +58,7 @@ class _DataRecord(pydantic.BaseModel):
     asked: str
     source: str
     sha256: dict[str, str]
+    digest: str = ""
     train: int
     test: int
     classes: list[str]

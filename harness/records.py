@@ -177,7 +177,8 @@ class Provenance:
         versions: Versions by package, Python among them.
         device: What computed: `kind`, `name`, `threads`.
         platform: The machine in words.
-        dataset: `name`, `asked`, `source`, `sha256` by file, `train`, `test`, `classes`, `shape`, `notice`.
+        dataset: `name`, `asked`, `source`, `sha256` by file, `digest` of the arrays, `train`, `test`,
+            `classes`, `shape`, `notice`.
         flags: Determinism settings.
         variables: The few environment variables that are recorded, by an allowlist.
         code: A digest of the harness's own source.
