@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
 
 import pydantic
 
-from harness.errors import RunError
+from harness.errors import ConfigurationError, RunError
 from harness.files import adapter, plain_json, what_is_wrong
 
 SCHEMA = 1
 """The schema that documents bear; an older one is upgraded on reading, a newer one refused by name."""
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Night | Human")
 Kind = Literal["night", "warm-up", "confirmation"]
 Act = Literal["pin", "accept", "exclude"]
 
@@ -263,7 +264,8 @@ class Alarm:
 def as_text(document: Night | Human) -> str:
     """A document as it is stored and exported: JSON with sorted keys, the same bytes for the same values."""
     values = {"schema": SCHEMA, **plain_json(asdict(document))}
-    return json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return text.encode("utf-8", "replace").decode()  # a path's stray bytes are no text
 
 
 def night_of(text: str, name: str) -> Night:
@@ -285,8 +287,8 @@ def act_of(text: str, name: str) -> Human:
     return _read(text, name, Human)
 
 
-class NewerSchema(RunError):
-    """A document, or a store, that a newer harness wrote."""
+class NewerSchema(ConfigurationError):
+    """A document, or a store, that a newer harness wrote: refused, and no damage."""
 
 
 def _read(text: str, name: str, shape: type[T]) -> T:
@@ -297,11 +299,14 @@ def _read(text: str, name: str, shape: type[T]) -> T:
             raise NewerSchema(
                 f"{name}: schema {schema} is newer than this harness knows ({SCHEMA}); use a newer harness"
             )
-        return adapter(shape).validate_json(json.dumps(_upgraded(values, schema)), strict=True)
+        found = adapter(shape).validate_json(json.dumps(_upgraded(values, schema)), strict=True)
     except pydantic.ValidationError as error:
         raise RunError(f"{name}: damaged ({what_is_wrong(error)})") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{name}: damaged ({error})") from None
+    if not _IDS[shape].fullmatch(found.id):  # files bear it as their name
+        raise RunError(f"{name}: damaged (id: {found.id!r:.80} is none)")
+    return found
 
 
 def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
@@ -310,6 +315,11 @@ def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
         values = _STEPS[version](values)
     return values
 
+
+_IDS: dict[type, re.Pattern[str]] = {
+    Night: re.compile(r"[0-9]{6,}-[0-9a-f]{6}"),
+    Human: re.compile(r"(pin|accept|exclude)-[0-9a-f]{8}"),
+}
 
 _STEPS: dict[int, Any] = {}
 """By version: what makes of a document one of the next."""
