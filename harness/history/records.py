@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 import pydantic
 
-from harness.errors import RunError
+from harness.errors import ConfigurationError, RunError
 from harness.files import adapter, plain_json, what_is_wrong
 
 SCHEMA = 1
 """The schema that documents bear; an older one is upgraded on reading, a newer one refused by name."""
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Night | Human")
 Kind = Literal["night", "warm-up", "confirmation"]
 Act = Literal["pin", "accept", "exclude"]
 
@@ -267,7 +268,8 @@ def as_text(document: Night | Human) -> str:
     """
     values: dict[str, Any] = {"schema": SCHEMA, **_lean(document)}
     lines = [f"{json.dumps(key)}: {_told(values[key])}" for key in sorted(values)]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    return text.encode("utf-8", "replace").decode()  # a path's stray bytes are no text
 
 
 def _lean(record: Any) -> dict[str, Any]:
@@ -312,8 +314,8 @@ def act_of(text: str, name: str) -> Human:
     return _read(text, name, Human)
 
 
-class NewerSchema(RunError):
-    """A document, or a store, that a newer harness wrote."""
+class NewerSchema(ConfigurationError):
+    """A document, or a store, that a newer harness wrote: refused, and no damage."""
 
 
 class _Schemed(pydantic.BaseModel):
@@ -329,11 +331,14 @@ def _read(text: str, name: str, shape: type[T]) -> T:
             )
         if schema < SCHEMA:
             text = json.dumps(_upgraded(json.loads(text), schema))
-        return adapter(shape).validate_json(text, strict=True)
+        found = adapter(shape).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise RunError(f"{name}: damaged ({what_is_wrong(error)})") from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{name}: damaged ({error})") from None
+    if not _IDS[shape].fullmatch(found.id):  # files bear it as their name
+        raise RunError(f"{name}: damaged (id: {found.id!r:.80} is none)")
+    return found
 
 
 def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
@@ -342,6 +347,11 @@ def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
         values = _STEPS[version](values)
     return values
 
+
+_IDS: dict[type, re.Pattern[str]] = {
+    Night: re.compile(r"[0-9]{6,}-[0-9a-f]{6}"),
+    Human: re.compile(r"(pin|accept|exclude)-[0-9a-f]{8}"),
+}
 
 _STEPS: dict[int, Any] = {}
 """By version: what makes of a document one of the next."""
