@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import __version__, github, options
+from harness import __version__, cli_nightly, github, options
 from harness.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.errors import ConfigurationError, HarnessError
 from harness.streams import forgiving
@@ -58,6 +58,8 @@ def _whole(
             "the working folder is not there any more; change into one that is, then call again"
         ) from None
 
+
+cli_nightly.add_to(app)
 
 ConfigFile = Annotated[
     str | None,
@@ -273,7 +275,7 @@ def main() -> None:
 
 def _withdraw_latest(arguments: list[str]) -> None:
     """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about."""
-    if arguments[:1] not in (["validate"], ["run"]) or "--help" in arguments:
+    if arguments[:1] not in (["validate"], ["run"], ["nightly"]) or "--help" in arguments:
         return
     from harness import latest
 

@@ -41,8 +41,9 @@ FLOORS = (
     ("judging",),
     ("report",),
     ("pipeline", "console", "options"),
-    ("ending", "nightly"),
-    ("cli", "cli_history", "cli_nightly"),
+    ("ending", "nightly", "blaming"),
+    ("cli_nightly",),
+    ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 WITHOUT_TORCH = (
