@@ -45,9 +45,10 @@ class Failure(pydantic.BaseModel):
 
 
 class Stages(pydantic.BaseModel):
-    """`stages.json`: seconds by stage, the run that computed all, and the entries of the cache in use."""
+    """`stages.json`: seconds by stage, largest memory, the run that computed all, cache entries in use."""
 
     duration_s: dict[str, float]
+    memory_mb: dict[str, float] = {}
     taken_from: str | None = None
     cache: list[str] = []
 
@@ -57,6 +58,7 @@ class _DataRecord(pydantic.BaseModel):
     asked: str
     source: str
     sha256: dict[str, str]
+    digest: str = ""
     train: int
     test: int
     classes: list[str]

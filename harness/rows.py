@@ -30,6 +30,9 @@ WORST: tuple[Outcome, ...] = ("pass", "fail", "error")
 HOLDS = "holds"
 """The relation of a row without number and threshold."""
 
+PAST = "past"
+"""The relation of a row that the nights before gave: a regression, or a number that is missing tonight."""
+
 
 @dataclass(frozen=True)
 class Case:

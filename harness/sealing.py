@@ -21,7 +21,11 @@ from harness.files import Folder, digest_of
 MANIFEST = "manifest.json"
 SEALS = "seals.json"
 
-PUBLISHED = frozenset({"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"})
+HISTORY = "history.json"
+
+PUBLISHED = frozenset(
+    {"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html", HISTORY}
+)
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
 
 OWN = PUBLISHED | {
@@ -31,6 +35,7 @@ OWN = PUBLISHED | {
     "stages.json",
     "failure.json",
     "gate-quality.json",
+    "night.json",
 }
 """Files of a run that no other run, and no cache, may give it."""
 

@@ -41,7 +41,8 @@ FLOORS = (
     ("judging",),
     ("report",),
     ("pipeline", "console", "options"),
-    ("cli",),
+    ("ending", "nightly"),
+    ("cli", "cli_history", "cli_nightly"),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 WITHOUT_TORCH = (

@@ -552,3 +552,19 @@ def test_all_that_is_shipped_can_be_taken_from_the_cache(registry: Any) -> None:
         parts = [getattr(entry, part, None) for part in ("maps", "sensitivity", "identity")]
         for function in filter(None, parts if any(parts) else [entry]):
             assert same_twice(function)
+
+
+def test_what_last_digits_rest_on_is_told() -> None:
+    """The CPU's model and the instruction set that torch uses; no GPU's where none computes."""
+    found = environment.hardware(torch.device("cpu"))
+    assert set(found) == {"cpu", "instructions"}
+    assert all(found.values())
+    assert found["instructions"] == torch.backends.cpu.get_cpu_capability()
+
+
+def test_the_largest_memory_of_the_process_grows_with_it() -> None:
+    """In MB, by what the system counts."""
+    before = environment.memory()["resident"]
+    kept = torch.ones(50_000_000)  # 200 MB, written to
+    assert environment.memory()["resident"] >= before
+    assert environment.memory()["resident"] > kept.nbytes / 1e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 import pydantic
@@ -37,7 +37,7 @@ class Value:
         confidence: The interval's nominal confidence.
         n: How many values stand behind it.
         definition: The version of the measurement's definition; numbers of two versions do not compare.
-        by_seed: The estimate of each seed alone, by the seed's digits.
+        by_seed: The estimate of each seed alone, by the seed's digits; empty where there is but one.
         reason: Why there is no number, or no interval.
     """
 
@@ -262,10 +262,37 @@ class Alarm:
 
 
 def as_text(document: Night | Human) -> str:
-    """A document as it is stored and exported: JSON with sorted keys, the same bytes for the same values."""
-    values = {"schema": SCHEMA, **plain_json(asdict(document))}
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """A document as it is stored and exported: JSON, the same bytes for the same values.
+
+    Keys are sorted, what has its default is left out, and each record of a list stands on a line of its own.
+    """
+    values: dict[str, Any] = {"schema": SCHEMA, **_lean(document)}
+    lines = [f"{json.dumps(key)}: {_told(values[key])}" for key in sorted(values)]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
     return text.encode("utf-8", "replace").decode()  # a path's stray bytes are no text
+
+
+def _lean(record: Any) -> dict[str, Any]:
+    """A record's fields, without those that have their default."""
+    found = {}
+    for one in fields(record):
+        value = getattr(record, one.name)
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if default is MISSING or value != default:
+            found[one.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return _lean(value) if is_dataclass(value) else plain_json(value)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(map(_told, value)) + "\n]"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def night_of(text: str, name: str) -> Night:
@@ -291,18 +318,23 @@ class NewerSchema(ConfigurationError):
     """A document, or a store, that a newer harness wrote: refused, and no damage."""
 
 
+class _Schemed(pydantic.BaseModel):
+    schema_: int = pydantic.Field(alias="schema")
+
+
 def _read(text: str, name: str, shape: type[T]) -> T:
     try:
-        values = json.loads(text)
-        schema = values.pop("schema")
-        if isinstance(schema, int) and schema > SCHEMA:
+        schema = adapter(_Schemed).validate_json(text, strict=True).schema_
+        if schema > SCHEMA:
             raise NewerSchema(
                 f"{name}: schema {schema} is newer than this harness knows ({SCHEMA}); use a newer harness"
             )
-        found = adapter(shape).validate_json(json.dumps(_upgraded(values, schema)), strict=True)
+        if schema < SCHEMA:
+            text = json.dumps(_upgraded(json.loads(text), schema))
+        found = adapter(shape).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise RunError(f"{name}: damaged ({what_is_wrong(error)})") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{name}: damaged ({error})") from None
     if not _IDS[shape].fullmatch(found.id):  # files bear it as their name
         raise RunError(f"{name}: damaged (id: {found.id!r:.80} is none)")
