@@ -141,10 +141,10 @@ def test_a_newer_document_lets_nothing_be_recorded(history: History, tmp_path: P
 
 @pytest.mark.parametrize("damage", [edited, swapped])
 def test_what_can_be_read_of_a_damaged_history_is_exported(
-    history: History, tmp_path: Path, damage: Callable[[Path], None]
+    history: History, tmp_path: Path, damage: Callable[[str], None]
 ) -> None:
     """So that one document's damage costs one document."""
-    damage(tmp_path / "history.db")
+    damage(str(tmp_path / "history.db"))
     done = export(history, tmp_path / "folder")
     assert len(done.damaged) == 1
     assert "history.db: night-0000" in done.damaged[0]

@@ -1,26 +1,26 @@
-"""The store of the history: nothing is lost, damage is proven, and a store out of reach is no damage."""
+"""The store of the history, of both kinds: nothing is lost, and a store out of reach is no damage."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import text
 
 from harness.errors import ConfigurationError
+from harness.history import store
 from harness.history.records import Human, NewerSchema, Night, as_text
 from harness.history.store import DamagedStore, History, Unreachable, set_aside
+from tests.postgresql import PASSWORD, Server
 from tests.test_history import a_night
 
 
@@ -40,12 +40,6 @@ def an_act(number: int = 1, **changed: Any) -> Human:
         alarm="accuracy@1",
     )
     return Human(**known | changed)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    """Where a new history may be."""
-    return str(tmp_path / "history.db")
 
 
 @pytest.fixture
@@ -127,198 +121,76 @@ def test_eight_at_once_are_eight_nights(place: str) -> None:
     assert {one.status for one in nights} == {"ended"}
 
 
-@pytest.fixture
-def locked(history: History, place: str) -> Iterator[str]:
-    """A store that somebody else holds."""
-    history.record(a_night())
-    with closing(sqlite3.connect(place, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield place
+def run_sql(place: str, *statements: str, **values: str) -> list[Any]:
+    """What a database answers that is asked behind the history's back."""
+    url, _, _ = store._located(place)
+    with store._engine(url, 20).connect() as connection:
+        done = [connection.execute(text(one), values) for one in statements]
+        rows = [tuple(row) for row in done[-1]] if done[-1].returns_rows else []
+        connection.commit()
+    return rows
 
 
-def test_a_lock_is_waited_for_and_is_no_damage(locked: str) -> None:
-    """Neither to open, to read nor to write; and it is not set aside for it."""
-    with pytest.raises(
-        Unreachable, match=r"history\.db: the history cannot be used now \(database is locked"
-    ):
-        History.open(locked, patience=0.1)
-    with pytest.raises(Unreachable):
-        set_aside(locked, patience=0.1)
-    assert Path(locked).is_file()
-
-
-def test_who_reads_hinders_no_writer(history: History, place: str) -> None:
-    """But one who writes keeps others from writing until it is done."""
-    history.record(a_night())
-    short = History.open(place, patience=0.1)
-    with closing(sqlite3.connect(place, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        assert len(short.nights()) == 1
-        with pytest.raises(Unreachable, match="locked"):
-            short.record(a_night(2))
-        with pytest.raises(Unreachable, match="locked"):
-            short.reserve(begun)
-    assert short.record(a_night(2)) == "new"
-
-
-@pytest.mark.parametrize("name", ["missing/history.db", "file/history.db", "folder"])
-def test_a_place_that_cannot_be_is_out_of_reach(tmp_path: Path, name: str) -> None:
-    """No folder is made, and the sentence names the place."""
-    (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(Unreachable, match=name):
-        History.open(tmp_path / name)
-    assert not (tmp_path / "missing").exists()
-
-
-def test_a_store_that_may_not_be_written_can_be_read() -> None:
-    """Reading needs no right to write; recording says that it lacks."""
-    with tempfile.TemporaryDirectory() as name:  # not below pytest's folders, which others cannot enter
-        folder = Path(name)
-        history = History.open(folder / "history.db")
-        history.record(a_night())
-        (folder / "history.db").chmod(0o444)
-        folder.chmod(0o555)
-        root = os.geteuid() == 0  # whom no mode hinders
-        try:
-            if root:
-                os.seteuid(65534)
-            assert len(History.open(folder / "history.db").nights()) == 1
-            with pytest.raises(Unreachable, match="readonly"):
-                history.record(a_night(2))
-            with pytest.raises(Unreachable, match="unable to open"):
-                History.open(folder / "other.db")
-        finally:
-            if root:
-                os.seteuid(0)
-            folder.chmod(0o755)
-
-
-def noise(path: Path, start: int, length: int = 4096) -> None:
-    """Overwrite a part of a file, whose length stays."""
-    with path.open("r+b") as stream:
-        stream.seek(start)
-        stream.write(bytes((number * 97 + 13) % 256 for number in range(length)))
-
-
-def cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def cut_short(path: Path) -> None:
-    os.truncate(path, 50)
-
-
-def other_file(path: Path) -> None:
-    path.write_text("dear diary\n" * 1000)
-
-
-def without_version(path: Path) -> None:
-    run_sql(path, "DROP TABLE harness_schema")
-
-
-def two_versions(path: Path) -> None:
-    run_sql(path, "INSERT INTO harness_schema VALUES (1)")
-
-
-def edited(path: Path) -> None:
+def edited(place: str) -> None:
+    """A document that somebody wrote into."""
     run_sql(
-        path,
+        place,
         "UPDATE harness_night SET document = replace(document, 'ended', 'ender') WHERE id LIKE '000007%'",
     )
 
 
-def swapped(path: Path) -> None:
-    run_sql(path, "UPDATE harness_night SET id = '000099-abc123' WHERE id LIKE '000007%'")
+def swapped(place: str) -> None:
+    """A document in the place of another."""
+    run_sql(place, "UPDATE harness_night SET id = '000099-abc123' WHERE id LIKE '000007%'")
 
 
-def blob(path: Path) -> None:
-    run_sql(path, "UPDATE harness_night SET document = x'ff00fe' WHERE id LIKE '000007%'")
+def without_version(place: str) -> None:
+    """Tables that do not tell their schema."""
+    run_sql(place, "DROP TABLE harness_schema")
 
 
-def run_sql(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for one in statements:
-            connection.execute(one)
+def two_versions(place: str) -> None:
+    """Tables that tell two."""
+    run_sql(place, "INSERT INTO harness_schema VALUES (1)")
 
 
-DAMAGE = [
-    cut,
-    cut_short,
-    other_file,
-    without_version,
-    two_versions,
-    edited,
-    swapped,
-    blob,
-    lambda path: noise(path, 0, 100),
-    *(lambda path, share=share: noise(path, int(path.stat().st_size * share)) for share in (0.2, 0.5, 0.8)),
-]
+def strange_id(place: str) -> None:
+    """A row that bears no night's id."""
+    run_sql(place, "INSERT INTO harness_night VALUES ('last', '{}')")
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_proven_and_set_aside_untouched(history: History, place: str, damage: Any) -> None:
-    """Whatever it is, it is found, the file is kept as it is, and a new history begins in its place."""
-    for number in range(1, 31):
-        history.record(a_night(number))
-    path = Path(place)
-    damage(path)
-    found = path.read_bytes()
-    with pytest.raises(DamagedStore, match=r"history\.db: .*(damaged|missing)") as told:
-        History.open(place).nights()
-    assert told.value.path == path
-    aside = set_aside(place)
-    assert aside == path.with_name("history.db.damaged-1")
-    assert aside.read_bytes() == found
-    assert not path.exists()
-    assert History.open(place).nights() == []
-    assert set_aside(place) is None
-    cut_short(path)
-    assert set_aside(place) == path.with_name("history.db.damaged-2")
-
-
-def test_a_journal_goes_with_its_file(history: History, place: str) -> None:
-    """That of one who is writing, or was killed: it would be played into the next history."""
+@pytest.mark.parametrize("damage", [edited, swapped, without_version, two_versions, strange_id])
+def test_what_is_no_document_is_damage(history: History, place: str, damage: Callable[[str], None]) -> None:
+    """It is named; what a server keeps is left where it is."""
     history.record(a_night(7))
-    path = Path(place)
-    edited(path)
-    with closing(sqlite3.connect(place, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("INSERT INTO harness_act VALUES ('a', 'b')")
-        assert path.with_name("history.db-journal").exists()
-        assert set_aside(place) == path.with_name("history.db.damaged-1")
-        names = sorted(one.name for one in path.parent.iterdir())
-        assert names == ["history.db.damaged-1", "history.db.damaged-1-journal"]
-
-
-def test_a_sound_store_is_never_set_aside(history: History, place: str) -> None:
-    """Who found it damaged may find that another has put it aside, and begun a new one."""
-    history.record(a_night())
-    assert set_aside(place) is None
-    assert History.open(place).nights() == [a_night()]
-
-
-def test_an_empty_file_is_a_new_history(place: str) -> None:
-    """As one that somebody made for it."""
-    Path(place).touch()
-    assert History.open(place).nights() == []
+    damage(place)
+    with pytest.raises(DamagedStore, match="damaged") as told:
+        History.open(place).nights()
+    assert history.name in str(told.value)
+    assert told.value.path == (None if "://" in place else Path(place))
+    if "://" in place:
+        assert set_aside(place) is None
+    if damage is strange_id:
+        with pytest.raises(DamagedStore, match="last: damaged"):
+            history.reserve(begun)
 
 
 def test_another_programs_tables_stay(place: str) -> None:
     """The history's own bear a prefix, so that a database can be shared."""
-    run_sql(Path(place), "CREATE TABLE night (id)", "INSERT INTO night VALUES (1)")
+    run_sql(place, "CREATE TABLE night (id int)", "INSERT INTO night VALUES (1)")
     History.open(place).record(a_night())
-    with closing(sqlite3.connect(place)) as connection:
-        assert connection.execute("SELECT * FROM night").fetchall() == [(1,)]
+    assert run_sql(place, "SELECT * FROM night") == [(1,)]
 
 
 def test_a_newer_store_is_refused_by_name(history: History, place: str) -> None:
     """It is no damage, and stays where it is."""
-    run_sql(Path(place), "UPDATE harness_schema SET version = 99")
-    with pytest.raises(NewerSchema, match=r"history\.db: schema 99 is newer than this harness knows \(1\)"):
+    run_sql(place, "UPDATE harness_schema SET version = 99")
+    with pytest.raises(NewerSchema, match=r"schema 99 is newer than this harness knows \(1\)") as told:
         History.open(place)
-    with pytest.raises(NewerSchema):
-        set_aside(place)
+    assert history.name in str(told.value)
+    if "://" not in place:
+        with pytest.raises(NewerSchema):
+            set_aside(place)
     assert issubclass(NewerSchema, ConfigurationError)
 
 
@@ -326,8 +198,7 @@ def test_a_newer_document_is_refused_by_name(history: History, place: str) -> No
     """Likewise."""
     history.record(a_night())
     newer = json.dumps(json.loads(as_text(a_night())) | {"schema": 99})
-    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
-        connection.execute("UPDATE harness_night SET document = ?", (newer,))
+    run_sql(place, "UPDATE harness_night SET document = :newer", newer=newer)
     with pytest.raises(NewerSchema, match="000001-abc123: schema 99"):
         history.nights()
 
@@ -364,45 +235,12 @@ def test_an_upgrade_that_breaks_off_changes_nothing(place: str, monkeypatch: pyt
     assert History.open(place).nights() == [a_night()]
 
 
-KILLED = """
-import os, signal, sys
-from harness.history import store
-from tests.test_history import a_night
-history = store.History.open(sys.argv[1])
-made = store.as_text
-def slow(night):
-    print("in", flush=True)
-    return made(night)
-history.record(a_night(2))
-with history._transaction(writing=True) as connection:
-    from harness.history import schema
-    connection.exec_driver_sql("PRAGMA cache_size = 1")
-    connection.exec_driver_sql("PRAGMA cache_spill = 1")
-    for number in range(3, 200):
-        night = a_night(number)
-        connection.execute(schema.night.insert().values(id=night.id, document=made(night) + " " * 5000))
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_kill_in_the_middle_of_writing_is_undone(history: History, place: str) -> None:
-    """What was half written, and reached the disk, is played back by who opens the store next."""
-    history.record(a_night())
-    size = Path(place).stat().st_size
-    done = subprocess.run([sys.executable, "-c", KILLED, place], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert Path(f"{place}-journal").stat().st_size > 0
-    assert Path(place).stat().st_size > size + 100_000
-    assert [one.sequence for one in History.open(place).nights()] == [1, 2]
-    assert not Path(f"{place}-journal").exists()
-
-
 RECORDING = """
 import sys
 from harness.history.store import History
 from tests.test_history import a_night
 history = History.open(sys.argv[1])
-for number in range(1, 100_000):
+for number in range(1 + int(sys.argv[2]), 100_000):
     history.record(a_night(number))
     print(number, flush=True)
 """
@@ -410,19 +248,18 @@ for number in range(1, 100_000):
 
 def test_a_kill_at_any_time_loses_nothing_that_was_recorded(place: str) -> None:
     """What was told to be recorded is there, and at most one more."""
+    before = 0
     for wanted in (1, 4, 9):
-        with subprocess.Popen(
-            [sys.executable, "-c", RECORDING, place], stdout=subprocess.PIPE, text=True
-        ) as process:
+        arguments = [sys.executable, "-c", RECORDING, place, str(before)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             told = [process.stdout.readline() for _ in range(wanted)]
             time.sleep(0.003 * wanted)
             process.kill()
             told += process.stdout.readlines()
-        number = len(told)
-        assert len(History.open(place).nights()) in (number, number + 1)
-        Path(place).unlink()
-        Path(f"{place}-journal").unlink(missing_ok=True)
+        there = len(History.open(place).nights())
+        assert there - before in (len(told), len(told) + 1)
+        before = there
 
 
 @pytest.mark.parametrize(
@@ -442,16 +279,80 @@ def test_another_kind_of_place_is_refused(place: str) -> None:
     assert "secret" not in str(told.value)
 
 
-def test_a_place_may_be_home_or_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`~` is home, and SQLite's own URL is its path."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert History.open("~/odd name?#%.db").path == tmp_path / "odd name?#%.db"
-    assert History.open(f"sqlite:///{tmp_path}/url.db").path == tmp_path / "url.db"
-    assert {one.name for one in tmp_path.iterdir()} == {"odd name?#%.db", "url.db"}
-
-
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what installs it."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigurationError, match=r"interpretability-harness\[history-postgresql\]"):
         History.open("postgresql+psycopg://host/base")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_a_server_that_is_away_is_no_damage(server: Server, number: int) -> None:
+    """Whether it was stopped or crashed; what was recorded before is there when it is back."""
+    place = server.new()
+    history = History.open(place)
+    history.record(a_night())
+    with server.stopped(number):
+        for ask in (history.nights, lambda: history.record(a_night(2)), lambda: History.open(place)):
+            with pytest.raises(Unreachable, match=f"127.0.0.1:{server.port}") as told:
+                ask()
+            assert PASSWORD not in str(told.value)
+            assert "\n" not in str(told.value)
+    assert history.nights() == [a_night()]
+
+
+def test_a_server_that_goes_away_in_the_middle_has_nothing_half(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The night that was being reserved is not there, and a sentence is all that is said."""
+    history = History.open(server.new())
+
+    def make(name: str) -> Night:
+        server.stop(signal.SIGQUIT)
+        return begun(name)
+
+    try:
+        with pytest.raises(Unreachable):
+            history.reserve(make)
+    finally:
+        server.start()
+    assert history.nights() == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_servers_lock_is_waited_for_and_is_no_damage(server: Server) -> None:
+    """Who writes keeps others from writing, not from reading."""
+    place = server.new()
+    history = History.open(place, patience=0.2)
+    with psycopg.connect(place.replace("+psycopg", "")) as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({store._LOCK})")
+        with pytest.raises(Unreachable, match="lock timeout"):
+            history.reserve(begun)
+        assert history.nights() == []
+    with psycopg.connect(place.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE harness_night IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unreachable, match="lock timeout"):
+            history.nights()
+    assert history.reserve(begun).sequence == 1
+
+
+def test_who_may_not_is_told_without_a_password(server: Server) -> None:
+    """A wrong password, a base that is not there, a role without the right to write."""
+    place = server.new()
+    history = History.open(place)
+    history.record(a_night())
+    base = place.rpartition("/")[2]
+    with server.connect() as connection:
+        connection.execute(f"CREATE ROLE reader_{base} LOGIN PASSWORD '{PASSWORD}'")
+    run_sql(place, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader_{base}")
+    reader = History.open(server.url(base, f"reader_{base}"))
+    assert reader.nights() == [a_night()]
+    cases: dict[str, Callable[[], object]] = {
+        "permission denied": lambda: reader.record(a_night(2)),
+        "password authentication failed": lambda: History.open(server.url(base, password="wrong-word")),
+        "does not exist": lambda: History.open(server.url("nowhere")),
+    }
+    for said, ask in cases.items():
+        with pytest.raises(Unreachable, match=said) as told:
+            ask()
+        assert not any(word in str(told.value) for word in (PASSWORD, "wrong-word", "\n"))

@@ -231,8 +231,8 @@ class History:
             raise self._told(error) from None
 
     def _hold(self, connection: Connection, *, writing: bool) -> None:
-        wait = f"{self._patience:.0f}s"
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{wait}'")
+        wait = max(1, round(1000 * self._patience))  # milliseconds; 0 would be for ever
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
         if writing:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
