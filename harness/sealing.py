@@ -21,7 +21,12 @@ from harness.files import Folder, digest_of
 MANIFEST = "manifest.json"
 SEALS = "seals.json"
 
-PUBLISHED = frozenset({"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"})
+HISTORY = "history.json"
+"""Tonight beside the nights before: a run without a history has none."""
+
+PUBLISHED = frozenset(
+    {"verdict.json", HISTORY, "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"}
+)
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
 
 OWN = PUBLISHED | {
