@@ -11,6 +11,7 @@ import numpy as np
 from harness.artifacts import RunDirectory
 from harness.history.past import Mark, Past, Point, Standing, Strip, Told
 from harness.history.records import Alarm, Change, Difference
+from tests.hostile import HOSTILE
 
 MEASURED: dict[str, tuple[str, str, bool | None, str, Any, float, float, float]] = {
     "accuracy": ("Test accuracy", "share", True, ">=", 0.85, 0.874, 0.001, 0.005),
@@ -303,7 +304,7 @@ def a_year(nights: int = 365, measurements: int = 16) -> Past:
     )
 
 
-def hostile(names: tuple[str, ...]) -> Past:
+def hostile(names: tuple[str, ...] = HOSTILE) -> Past:
     """A red night whose every text comes from somebody who means harm."""
     text = iter(names * 40)
     past = red()

@@ -18,6 +18,7 @@ from harness.history.records import Alarm
 from harness.records import Floats
 from harness.report.differences import signed
 from harness.runs import Run
+from harness.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ def day_of(created: str) -> str:
     try:
         return f"{datetime.fromisoformat(created):%Y-%m-%d}"
     except ValueError:
-        return created
+        return clean(created, 16)
 
 
 def alarm_of(alarm: Alarm, anchors: Mapping[str, str]) -> dict[str, Any]:
