@@ -318,10 +318,11 @@ def hostile(names: tuple[str, ...] = HOSTILE) -> Past:
         strips=[spoilt(one, "title", "unit", "measurement") for one in past.strips],
         alarms=[
             dataclasses.replace(
-                spoilt(one, "id", "title", "unit", "reason", "measurement"),
+                spoilt(one, "title", "unit", "reason", "measurement"),
+                id=f"{place} {next(text)}",
                 changes=tuple(spoilt(change, "name", "before", "after") for change in one.changes),
             )
-            for one in past.alarms
+            for place, one in enumerate(past.alarms)
         ],
         improvements=[spoilt(one, "id", "title", "unit") for one in past.improvements],
         standings=[spoilt(one, "id") for one in past.standings],
