@@ -22,9 +22,10 @@ MANIFEST = "manifest.json"
 SEALS = "seals.json"
 
 HISTORY = "history.json"
+"""Tonight beside the nights before: a run without a history has none."""
 
 PUBLISHED = frozenset(
-    {"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html", HISTORY}
+    {"verdict.json", HISTORY, "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"}
 )
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
 
