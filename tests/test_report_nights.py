@@ -278,6 +278,14 @@ def test_a_strip_is_told_in_numbers() -> None:
     assert {row[4] for row in chart.rows} == {"counted"}
 
 
+def test_of_many_change_points_the_latest_are_named() -> None:
+    """A sentence stays one where a number drifts for ever."""
+    past = pasts.a_past(100)
+    strip = pasts.a_strip("accuracy", 100, shift=dict.fromkeys(range(10, 91, 10), 30.0))
+    chart = strip_chart(strip, dataclasses.replace(past, strips=[strip]), axis_of(past, 100), "strip-1")
+    assert "its level changed at night 50, 60, 70, 80, 90, and 4 times before." in chart.finding
+
+
 def test_tonight_is_told_in_standard_deviations() -> None:
     """Better to the right whatever the direction; what never moved is said to be as ever, or moved."""
     past = pasts.red()

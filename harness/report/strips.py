@@ -20,6 +20,9 @@ from harness.text import clean
 LISTED = 14
 """The latest nights of a strip's own table."""
 
+NAMED = 5
+"""The latest change points that a sentence names."""
+
 LETTERS = {
     "machine": "M",
     "version": "V",
@@ -137,8 +140,10 @@ def _finding(strip: Strip, shown: Sequence[Point], alarms: Sequence[Alarm], leve
         sign = {">=": "≥", "<=": "≤"}.get(strip.relation, strip.relation)
         text += f"; threshold {sign} {show_threshold(strip.threshold)}"
     if levels.steps:
-        starts = ", ".join(str(first) for first, *_ in levels.steps[1:])
-        text += f"; seen from afterwards its level changed at night {starts}"
+        starts = [str(first) for first, *_ in levels.steps[1:]]
+        text += f"; seen from afterwards its level changed at night {', '.join(starts[-NAMED:])}"
+        if len(starts) > NAMED:
+            text += f", and {len(starts) - NAMED} times before"
     opened = [night_name(one.first) for one in alarms if one.state == "open"]
     text += f"; an alarm is open since {', '.join(opened)}" if opened else ""
     return f"{text}."
