@@ -116,9 +116,10 @@ def test_results_are_taken_from_a_measurement_of_the_same_code_alone(tmp_path: P
 
 def test_false_alarms_are_bounded_by_the_exact_binomial() -> None:
     """No red run of 60 bounds the rate by 1 - 0.05^(1/60)."""
-    clean = {"verdict": "pass", "gates": {"accuracy": {"margin_se": 3.0}}, "sentence": ""}
+    clean = {"verdict": "pass", "gates": {"accuracy": {"estimate": 0.8, "margin_se": 3.0}}, "sentence": ""}
     found = gate_quality._false_alarms([clean] * 60)
     assert found["red"] == 0
+    assert found["estimates"] == {"accuracy": [0.8] * 60}
     assert found["upper_bound"] == pytest.approx(1 - 0.05 ** (1 / 60), rel=1e-6)
     red = gate_quality._false_alarms([clean] * 59 + [clean | {"verdict": "fail"}])
     assert red["red"] == 1
@@ -159,13 +160,17 @@ def test_what_a_gate_must_not_do_is_a_problem() -> None:
         "false_alarms": {"runs": 60, "red": 1, "sentences": ["red for nothing"]},
         "planted_faults": [row | {"invisible": ""}, row | {"red": 0, "by": [], "invisible": "for a reason"}],
         "mutation": {"survivors": []},
+        "nightly": {"kinds": {}},
+        "quick": False,
     }
+    alarming = {"false_alarms": {"a_year": 1.1, "lower_bound": 1.0, "upper_bound": 1.3}}
     assert gate_quality.problems(sound) == []
     for change, word in (
         ({"planted_faults": [row | {"red": 1, "invisible": ""}]}, "1 of 2 seeds red"),
         ({"planted_faults": [row | {"by": ["b"], "as_expected": False, "invisible": ""}]}, "by b"),
         ({"mutation": {"survivors": ["judge:12"]}}, "judge:12 survives"),
         ({"false_alarms": {"runs": 60, "red": 9, "sentences": ["red for nothing"]}}, "red for nothing"),
+        ({"nightly": {"kinds": {"normal": alarming}}}, "normal: 1.10 false alarms a year"),
     ):
         (sentence,) = gate_quality.problems(sound | change)
         assert word in sentence
@@ -174,7 +179,7 @@ def test_what_a_gate_must_not_do_is_a_problem() -> None:
 @pytest.mark.slow
 def test_the_quick_measurement_is_whole(tmp_path: Path) -> None:
     """`--quick` yields every part of `gate-quality.json`."""
-    result = gate_quality.measure(tmp_path, quick=True, fresh=False)
+    result = gate_quality.measure(tmp_path / "gate-quality.json", quick=True, fresh=False)
     assert gate_quality.problems(result) == []
     json.dumps(result, allow_nan=False)
     assert result["false_alarms"]["red"] == 0

@@ -165,6 +165,15 @@ def test_below_the_smallest_change_it_is_a_notice_until_it_grows() -> None:
     assert found.red
 
 
+def test_a_constant_that_trifles_is_none() -> None:
+    """Said once, learned when it came back by itself; a change that is worth a night's sleep never is."""
+    jitter = [*[1.0] * 30, 0.995, 1.0, 1.0, 0.995, 1.0, 0.995]
+    assert len(monitored(jitter, min_change=0.01).spells) == 1
+    assert [one.red for one in monitored(jitter, min_change=0.001).spells] == [True] * 3
+    (trifle, real) = monitored([*jitter, 1.0, 0.9], {37: 0.9}, min_change=0.01).spells
+    assert (trifle.red, real.red, real.rule) == (False, True, "one night")
+
+
 def test_one_normal_night_ends_a_large_alarm() -> None:
     """Of seven standard deviations."""
     monitor = monitored([*noise(40), 93.0, 93.1, 100.1], {40: 93.2})

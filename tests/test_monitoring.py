@@ -107,14 +107,30 @@ def test_a_prediction_of_normal_values_keeps_its_promise(n: int) -> None:
     assert 0.003 < np.mean(np.less(found, 0.01)) < 0.013
 
 
-def test_skewed_values_are_not_held_improbable() -> None:
-    """A lognormal's upper tail is met at most half as often as by Student's t alone."""
+@pytest.mark.parametrize("name", ["lognormal", "t3"])
+def test_the_noises_own_shape_is_taken_into_account(name: str) -> None:
+    """A skewed or a heavy upper tail is met far less often than by Student's t alone."""
     generator = np.random.default_rng(0)
-    rows = np.exp(generator.standard_normal((4000, 41)))
+    rows = (
+        generator.standard_t(3, (6000, 101))
+        if name == "t3"
+        else np.exp(generator.standard_normal((6000, 101)))
+    )
     found = np.mean([improbability(row[:-1].tolist(), row[-1]) < 0.001 for row in rows])
     earlier = rows[:, :-1]
-    deviates = (rows[:, -1] - earlier.mean(axis=1)) / earlier.std(axis=1, ddof=1) / np.sqrt(1 + 1 / 40)
-    assert found < 0.5 * np.mean(stats.t.sf(deviates, 39) < 0.001)
+    deviates = (rows[:, -1] - earlier.mean(axis=1)) / earlier.std(axis=1, ddof=1) / np.sqrt(1 + 1 / 100)
+    assert found < 0.6 * np.mean(stats.t.sf(deviates, 99) < 0.001)
+
+
+@pytest.mark.parametrize("deviate", [2.0, 3.0, 4.5])
+def test_a_prediction_solves_its_equation(deviate: float) -> None:
+    """Put where a deviate stands by the formula of the docstring, a value is as improbable as it."""
+    values = np.exp(np.random.default_rng(7).standard_normal(40))
+    skewness, kurtosis = stats.skew(values, bias=False), stats.kurtosis(values) - np.sqrt(24 / 40)
+    a = skewness / 6
+    where = ((1 - a**2 + a * deviate) ** 3 - 1) / (3 * a) + kurtosis * (deviate**3 - 3 * deviate) / 24
+    value = values.mean() + where * values.std(ddof=1) * np.sqrt(1 + 1 / 40)
+    assert improbability(values.tolist(), value) == pytest.approx(stats.t.sf(deviate, 39), rel=1e-6)
 
 
 @quick

@@ -187,6 +187,10 @@ class Monitor:
         occupied = {one.side for one in self.open}
         for one in self.open:
             one.follow(index, value, self.min_change)
+            if one.state == "recovered" and one.rule == "constant" and not one.red:
+                # a trifle that came and went by itself: the constant is none, and this is no news again
+                for number in range(one.found, index):
+                    self._learn(number)
         below, equal = monitoring.place(self._sorted, value)
         score = monitoring.normal_score(below, equal, len(self._sorted) + 1)
         raised: list[Spell] = []

@@ -1,8 +1,8 @@
 """Judge the gate: `python -m tests.gate_quality` writes `artifacts/gate-quality.json`.
 
 Coverage of each kind of interval, false alarms of clean seeds, planted faults and what caught them, mutants
-of the comparing code and what killed them. Each result is stored as it comes, so a measurement that was
-broken off goes on where it was.
+of the comparing code and what killed them, alarms of nights in which nothing or something changed. Each
+result is stored as it comes, so a measurement that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from scipy import stats
 
 from harness import environment, repository
 from harness.files import key_of
-from tests.gate_quality import coverage, curves, mutation, runs
+from tests.gate_quality import coverage, curves, mutation, nights, runs
 from tests.gate_quality.components import Components
 from tests.gate_quality.faults import FAULTS, LADDERS
 
@@ -37,8 +37,8 @@ CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
 QUICK_CLEAN_SEEDS, QUICK_COMMANDS = 4, ("sign", "copy", "criterion-skipped")
 QUICK_FLAGS = {"samples_per_class": 4}
 
-KEEP_THEIR_OWN = ("coverage", "operating-curves", "mutation")
-"""Tasks that store their parts themselves, under keys of what they depend on."""
+KEEP_THEIR_OWN = ("coverage", "operating-curves", "mutation", "nightly-")
+"""What the names of tasks begin with that store their parts themselves, under keys of what they depend on."""
 
 TOLERATED_ALARMS = 0.05
 """The rate of false alarms that a gate may have."""
@@ -52,68 +52,109 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("artifacts/gate-quality.json"))
     parser.add_argument("--quick", action="store_true", help="a sample of everything, in under 5 minutes")
     parser.add_argument("--fresh", action="store_true", help="take no result of an earlier measurement")
+    parser.add_argument(
+        "--only",
+        choices=["nightly"],
+        help="measure this part alone, and put it in the place of the one that is written",
+    )
     asked = parser.parse_args()
-    result = measure(asked.output.parent.absolute(), quick=asked.quick, fresh=asked.fresh)
-    asked.output.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    show(result)
-    print(f"written: {asked.output}")
-    wrong = problems(result)
+    measured = measure_nights if asked.only == "nightly" else measure
+    result = measured(asked.output, quick=asked.quick, fresh=asked.fresh)
+    if asked.only:
+        nights.show(result["nightly"])
+        wrong = nights.problems(result["nightly"], quick=asked.quick)
+        result = (_written(asked.output) or {}) | result
+    else:
+        show(result)
+        wrong = problems(result)
+    if "coverage" in result:
+        asked.output.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        print(f"written: {asked.output}")
     for sentence in wrong:
         print(f"PROBLEM: {sentence}")
     sys.exit(bool(wrong))
 
 
+class _Work:
+    """Where a measurement keeps what it has, whom it tells, and how it has tasks done."""
+
+    def __init__(self, output: Path, *, quick: bool, fresh: bool) -> None:
+        self.start, self.key = time.perf_counter(), code_key()
+        looked = repository.look()
+        self.commit = looked.commit + (" (changed)" if looked.dirty else "")
+        self.folder = output.parent.absolute() / ("gate-quality-quick" if quick else "gate-quality")
+        if fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.shared = self.folder / "artifacts"
+        self.shared.mkdir(parents=True, exist_ok=True)
+        self.cleans = range(QUICK_CLEAN_SEEDS if quick else CLEAN_SEEDS)
+        self.clean_tasks = [(f"clean-{seed}", partial(runs.clean, self.shared, seed)) for seed in self.cleans]
+
+    def say(self, text: str) -> None:
+        print(f"[{time.perf_counter() - self.start:5.0f} s] {text}", flush=True)
+
+    def run(self, tasks: Iterable[Task]) -> dict[str, Any]:
+        """Every task's result, by name."""
+        return _all(tasks, folder=self.folder / "runs", key=self.key, say=self.say)
+
+    def false_alarms(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        return _false_alarms([found[name] for name, _ in self.clean_tasks])
+
+    def nightly(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        return {"commit": self.commit, **nights.gathered(found)}
+
+
+def measure_nights(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
+    """The part `nightly` alone; the real seeds are those of the last measurement, where there was one."""
+    work = _Work(output, quick=quick, fresh=fresh)
+    known = (_written(output) or {}).get("false_alarms", {}).get("estimates")
+    estimates = known or work.false_alarms(work.run(work.clean_tasks))["estimates"]
+    tasks = nights.tasks(estimates, quick, work.folder / "simulations", runs.tell)
+    return {"nightly": work.nightly(work.run(tasks))}
+
+
+def _written(output: Path) -> dict[str, Any] | None:
+    return dict(json.loads(output.read_text(encoding="utf-8"))) if output.is_file() else None
+
+
 def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     """Everything, as it stands in `gate-quality.json`."""
-    start = time.perf_counter()
-    looked = repository.look()
-    commit = looked.commit + (" (changed)" if looked.dirty else "")
-    folder = output / ("gate-quality-quick" if quick else "gate-quality")
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    shared = folder / "artifacts"
-    shared.mkdir(parents=True, exist_ok=True)
-    key, code = code_key(), environment.gate_digest()
-
-    def say(text: str) -> None:
-        print(f"[{time.perf_counter() - start:5.0f} s] {text}", flush=True)
-
-    cleans = range(QUICK_CLEAN_SEEDS if quick else CLEAN_SEEDS)
+    work, code = _Work(output, quick=quick, fresh=fresh), environment.gate_digest()
     crossed_seeds = CROSSED_SEEDS[:3] if quick else CROSSED_SEEDS
     seeds = FAULT_SEEDS[:1] if quick else FAULT_SEEDS
     flags = QUICK_FLAGS if quick else runs.FAULT_FLAGS
-    simulations = folder / "simulations"
-    run = partial(_all, folder=folder / "runs", key=key, say=say)
+    simulations = work.folder / "simulations"
     # the clean networks come first, for the faults use them; what is long starts early
-    found = run(
+    found = work.run(
         [
-            ("mutation", partial(mutation.measure, quick, folder / "mutation", runs.tell)),
-            *((f"clean-{seed}", partial(runs.clean, shared, seed)) for seed in cleans),
-            ("crossed", partial(runs.crossed, shared, crossed_seeds)),
+            ("mutation", partial(mutation.measure, quick, work.folder / "mutation", runs.tell)),
+            *work.clean_tasks,
+            ("crossed", partial(runs.crossed, work.shared, crossed_seeds)),
         ]
     )
-    values = _components(found["crossed"])
-    found |= run(
+    values, false_alarms = _components(found["crossed"]), work.false_alarms(found)
+    found |= work.run(
         [
             ("coverage", partial(coverage.measure, values, quick, simulations, runs.tell)),
             ("operating-curves", partial(curves.operating_curves, values, quick, simulations, runs.tell)),
-            *_fault_tasks(shared, seeds, flags, quick),
+            *nights.tasks(false_alarms["estimates"], quick, simulations, runs.tell),
+            *_fault_tasks(work.shared, seeds, flags, quick),
         ]
     )
-    if code_key() != key:
+    if code_key() != work.key:
         raise RuntimeError("the code changed while it was measured; the results are of neither state")
     planted = [_of_fault(one.id, seeds, found) for one in FAULTS]
     visible = [row for row in planted if not row["invisible"]]
     return {
         "schema": SCHEMA,
-        "commit": commit,
+        "commit": work.commit,
         "code": code,
         "quick": quick,
         "dataset": runs.FLAGS["dataset"],
         "recipe": "reference",
         "coverage": found["coverage"],
         "operating_curves": found["operating-curves"],
-        "false_alarms": _false_alarms([found[f"clean-{seed}"] for seed in cleans]),
+        "false_alarms": false_alarms,
         "planted_faults": planted,
         "kill_rate": {
             "caught": sum(row["red"] == len(row["seeds"]) for row in visible),
@@ -122,7 +163,8 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
         },
         "smallest_caught": {name: _smallest(name, ladder, found) for name, ladder in LADDERS.items()},
         "mutation": found["mutation"],
-        "seconds": round(time.perf_counter() - start),
+        "nightly": work.nightly(found),
+        "seconds": round(time.perf_counter() - work.start),
     }
 
 
@@ -139,7 +181,7 @@ def problems(result: Mapping[str, Any]) -> list[str]:
     found += [f"mutant {name} survives" for name in result["mutation"]["survivors"]]
     if at_least > TOLERATED_ALARMS:
         found.append(f"{alarms['red']} of {alarms['runs']} clean seeds are red: {alarms['sentences'][0]}")
-    return found
+    return found + nights.problems(result["nightly"], quick=result["quick"])
 
 
 def code_key() -> str:
@@ -178,7 +220,7 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
     found: dict[str, Any] = {}
     todo = []
     for name, task in tasks:
-        result = None if name in KEEP_THEIR_OWN else runs.stored(folder, name, key)
+        result = None if name.startswith(KEEP_THEIR_OWN) else runs.stored(folder, name, key)
         if result is None:
             todo.append((name, task))
         else:
@@ -187,7 +229,7 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
         futures = {pool.submit(task): name for name, task in todo}
         for number, future in enumerate(as_completed(futures), start=1):
             name, result = futures[future], future.result()
-            if name not in KEEP_THEIR_OWN:
+            if not name.startswith(KEEP_THEIR_OWN):
                 runs.store(folder, name, key, result)
             found[name] = result
             words = (
@@ -216,6 +258,9 @@ def _false_alarms(cleans: list[dict[str, Any]]) -> dict[str, Any]:
         "red": len(red),
         "upper_bound": float(upper),
         "sentences": [one["sentence"] for one in red],
+        "estimates": {
+            gate: [one["gates"][gate]["estimate"] for one in cleans] for gate in cleans[0]["gates"]
+        },
         "smallest_margin_se": {gate: min(values) for gate, values in margins.items() if values},
         "median_margin_se": {gate: float(np.median(values)) for gate, values in margins.items() if values},
     }
@@ -271,6 +316,7 @@ def show(result: Mapping[str, Any]) -> None:
         print(f"  {name}: caught {sizes['caught']}, missed {sizes['missed']}")
     mutants = result["mutation"]
     print(f"mutants of the comparing code: {mutants['killed']} of {mutants['mutants']} killed")
+    nights.show(result["nightly"])
 
 
 if __name__ == "__main__":
