@@ -175,6 +175,30 @@ def _show_exchanged(done: Exchanged, word: str) -> None:
         raise typer.Exit(UNKNOWN)
 
 
+@history.command("page")
+def drawn(
+    context: typer.Context,
+    history: HistoryPlace = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", metavar="FILE", help="the page [default: trends.html in the output folder]"),
+    ] = None,
+) -> None:
+    """Draw the nights of the newest series on a page of their own."""
+    from harness.console import Shown
+    from harness.history.comparison import past_of
+    from harness.history.listing import every_series
+    from harness.report import trends
+    from harness.values import named_place
+
+    settings, found = _opened(history or context.obj)
+    series = every_series(found.nights(), found.acts(), settings)
+    if not series:
+        raise ConfigurationError(f"{found.name}: no night has begun to compute yet; there is nothing to draw")
+    path = settings.output / "trends.html" if output is None else named_place("--output", output)
+    Shown().last(f"trends: {trends.render(past_of(series[-1], series[-1].nights[-1]), path)}")
+
+
 def accept(
     alarm: Annotated[str, typer.Argument(metavar="ID", help="such as accuracy@41", show_default=False)],
     reason: Reason = "",

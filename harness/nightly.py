@@ -28,7 +28,7 @@ from harness.history.comparison import past_of, unavailable
 from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, family_of, seeds_of
 from harness.history.past import Past
-from harness.history.records import Human, Kind, Night
+from harness.history.records import Human, Night, NightKind
 from harness.history.rows import rows_of
 from harness.history.series import Series, series_of
 from harness.history.store import History
@@ -107,7 +107,7 @@ class Nights:
             one.counts for one in nights if one.identity == self.identity and one.kind != "confirmation"
         )
 
-    def begin(self, kind: Kind, of: str | None = None) -> Night:
+    def begin(self, kind: NightKind, of: str | None = None) -> Night:
         """A night's document: one that was killed here and is gone on with, or a new one."""
         output = self.config.output
         output.mkdir(parents=True, exist_ok=True)

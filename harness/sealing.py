@@ -22,10 +22,13 @@ MANIFEST = "manifest.json"
 SEALS = "seals.json"
 
 HISTORY = "history.json"
+"""Tonight beside the nights before: a run without a history has none."""
+
 PRUNED = "pruned.json"
+"""What was removed of a run to save room, by name: a whole run has none."""
 
 PUBLISHED = frozenset(
-    {"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html", HISTORY}
+    {"verdict.json", HISTORY, "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"}
 )
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
 

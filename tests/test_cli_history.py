@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -125,6 +126,19 @@ def test_damage_is_named_and_ends_with_3(harness: Command) -> None:
     assert "notes.txt: is no document" in printed
     code, printed = harness("history")
     assert (code, "000007-abc123: damaged" in printed) == (3, True)
+
+
+def test_the_nights_are_drawn_on_a_page(harness: Command) -> None:
+    """Beside the runs, or where one asks for it; also while a night has only begun."""
+    kept([])
+    code, printed = harness("history", "page")
+    assert (code, "there is nothing to draw" in printed) == (2, True)
+    kept([*BROKEN, replace(a_night(35), status="begun", values=[], criteria=[])])
+    code, printed = harness("history", "page")
+    assert (code, "trends: artifacts/trends.html" in printed) == (0, True), printed
+    assert opened() in Path("artifacts/trends.html").read_text()
+    assert harness("history", "page", "--output", "public/index.html")[0] == 0
+    assert Path("public/index.html").is_file()
 
 
 def test_an_alarm_is_accepted_with_a_reason(harness: Command) -> None:

@@ -14,7 +14,7 @@ from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.criteria import overall, show_threshold
 from harness.diagnosis import sentence
-from harness.history.records import Canary, Judged, Kind, Night, Value
+from harness.history.records import Canary, Judged, Night, NightKind, Value
 from harness.records import Estimate, Ints, Provenance, Verdict
 from harness.rows import PAST
 
@@ -32,7 +32,7 @@ class Written(pydantic.BaseModel):
     """
 
     id: str
-    kind: Kind
+    kind: NightKind
     of: str | None = None
 
 

@@ -17,7 +17,10 @@ SCHEMA = 1
 """The schema that documents bear; an older one is upgraded on reading, a newer one refused by name."""
 
 T = TypeVar("T", bound="Night | Human")
-Kind = Literal["night", "warm-up", "confirmation"]
+NightKind = Literal["night", "warm-up", "confirmation"]
+Kind = Literal["commit", "setting", "version", "machine", "threshold"]
+"""What may be another from night to night: what its dotted name in a night's environment begins with."""
+
 Act = Literal["pin", "accept", "exclude"]
 
 
@@ -148,7 +151,7 @@ class Night:
     """
 
     id: str
-    kind: Kind
+    kind: NightKind
     status: Literal["begun", "ended"]
     run_id: str = ""
     place: str = ""
@@ -211,7 +214,7 @@ class Human:
 class Change:
     """Something that was another before: what kind of thing, its dotted name, and both values."""
 
-    kind: Literal["commit", "setting", "version", "machine", "threshold"]
+    kind: Kind
     name: str
     before: str
     after: str

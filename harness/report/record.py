@@ -13,19 +13,6 @@ from harness.report.page import Context, section
 from harness.rows import PAST
 from harness.runs import Run
 
-_NO_HISTORY = "No history of runs is kept yet"
-
-
-@section("changes", "What changed")
-def _changes(_: Run) -> Context | str:
-    return f"{_NO_HISTORY}; harness compare RUN RUN sets two of them side by side."
-
-
-@section("trends", "Trends")
-def _trends(_: Run) -> Context | str:
-    return f"{_NO_HISTORY}: there is nothing to draw from night to night."
-
-
 _OF_DATA = ("test_overlap",)
 """Criteria that judge the data, not the model or its explanations."""
 
