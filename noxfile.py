@@ -27,6 +27,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def store(session: nox.Session) -> None:
+    """The history's store under the older SQLAlchemy that it knows, 2.0; `tests` has the newest."""
+    session.install("-e", ".[test]", "sqlalchemy<2.1")
+    session.run("python", "-m", "pytest", "tests/test_history_store.py", "tests/test_history_damage.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Format, style and types."""
     session.install("-e", ".[test,lint]", "nox")

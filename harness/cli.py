@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import __version__, cli_nightly, github, options
+from harness import __version__, cli_history, cli_nightly, github, options
 from harness.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.errors import ConfigurationError, HarnessError
 from harness.streams import forgiving
@@ -60,6 +60,7 @@ def _whole(
 
 
 cli_nightly.add_to(app)
+cli_history.add_to(app)
 
 ConfigFile = Annotated[
     str | None,

@@ -291,6 +291,8 @@ SHOWING = (
     "badges",
     "cleaning",
     "cli",
+    "cli_history",
+    "cli_nightly",
     "console",
     "diagnosis",
     "figures",

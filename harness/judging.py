@@ -76,10 +76,12 @@ def judge(
 
     Raises:
         ConfigurationError: `strict` of two seeds, or `checks` that lie in a run or the cache.
+        Pruned: what it would be judged by is gone.
         RunError: the criteria could not be run.
         StorageError: the verdict cannot be written.
     """
     run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else run)
+    run.manifest.refuse_pruned()
     folders = configuration.of({"checks": checks}, "checks").checks if checks else ()
     _refuse_data(folders)
     earlier, named = _earlier(run), run.named_manifest()

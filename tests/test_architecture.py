@@ -42,7 +42,7 @@ FLOORS = (
     ("report",),
     ("pipeline", "console", "options"),
     ("ending", "nightly", "blaming"),
-    ("cli_nightly",),
+    ("cli_nightly", "cli_history"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}

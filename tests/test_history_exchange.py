@@ -8,19 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.artifacts import RunDirectory
+from harness import judging
 from harness.errors import ConfigurationError
+from harness.history import documents
 from harness.history.exchange import Exchanged, export, import_from
 from harness.history.records import SCHEMA, NewerSchema, Night, as_text
 from harness.history.store import History
 from tests.test_history import WHOLE, a_night
 from tests.test_history_store import an_act, edited, swapped
-from tests.written import a_run
-
-
-def of_no_run(run: RunDirectory) -> Night:
-    """No run is read where none is there."""
-    raise AssertionError(run)
+from tests.written import a_run, sealed_anew
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -51,7 +47,7 @@ def test_export_import_export_is_byte_equal(history: History, tmp_path: Path) ->
     }
     assert (first / "night-000007-abc123.json").read_text() == as_text(WHOLE)
     other = History.open(tmp_path / "other.db")
-    assert sorted(import_from(other, first, of_no_run).written) == sorted(done.written)
+    assert sorted(import_from(other, first).written) == sorted(done.written)
     export(other, second)
     assert files(second) == files(first)
     assert other.nights() == history.nights()
@@ -74,7 +70,7 @@ def test_what_is_the_same_is_not_written_again(history: History, tmp_path: Path)
 def test_importing_twice_is_importing_once(history: History, tmp_path: Path) -> None:
     """And says that everything was there."""
     export(history, tmp_path / "folder")
-    done = import_from(history, tmp_path / "folder", of_no_run)
+    done = import_from(history, tmp_path / "folder")
     assert done == Exchanged(same=done.same)
     assert done.documents == 5
 
@@ -86,7 +82,7 @@ def test_what_ended_here_is_not_changed_by_another_history(history: History, tmp
     (folder / "night-000001-abc123.json").write_text(as_text(a_night(1, accuracy=0.1)))
     (folder / "night-000002-abc123.json").write_text(as_text(a_night(2)))
     (folder / "act-accept-00000001.json").write_text(as_text(an_act(1, reason="another")))
-    done = import_from(history, folder, of_no_run)
+    done = import_from(history, folder)
     assert done.written == ["night-000002-abc123.json"]
     assert sorted(done.kept) == ["act-accept-00000001.json", "night-000001-abc123.json"]
     assert history.nights() == [a_night(1, place="/ü\n"), a_night(2), WHOLE]
@@ -103,7 +99,7 @@ def test_damage_stays_within_its_file(history: History, tmp_path: Path) -> None:
     (folder / "README.md").write_text("ours")
     (folder / "night-000005-abc123.json").mkdir()
     other = History.open(tmp_path / "other.db")
-    done = import_from(other, folder, of_no_run)
+    done = import_from(other, folder)
     assert done.ignored == ["README.md"]
     assert len(done.written) == 3
     for name in (
@@ -123,7 +119,7 @@ def test_no_document_can_name_a_place(tmp_path: Path, history: History) -> None:
     folder.mkdir()
     text = as_text(a_night(1)).replace("000001-abc123", "../000001-abc123")
     (folder / "night-x.json").write_text(text)
-    done = import_from(history, folder, of_no_run)
+    done = import_from(history, folder)
     assert "id: '../000001-abc123' is none" in done.damaged[0]
 
 
@@ -135,7 +131,7 @@ def test_a_newer_document_lets_nothing_be_recorded(history: History, tmp_path: P
     (folder / "night-000009-abc123.json").write_text(json.dumps(newer))
     other = History.open(tmp_path / "other.db")
     with pytest.raises(NewerSchema, match=r"night-000009-abc123\.json: schema 2 is newer"):
-        import_from(other, folder, of_no_run)
+        import_from(other, folder)
     assert other.nights() == []
 
 
@@ -152,20 +148,18 @@ def test_what_can_be_read_of_a_damaged_history_is_exported(
 
 
 def test_a_run_directory_is_one_night(history: History, tmp_path: Path) -> None:
-    """What tells its document is given it."""
+    """Its document is made of it; a run of no night is refused."""
     run = a_run(tmp_path)
-    asked: list[Path] = []
-
-    def of_run(run: RunDirectory) -> Night:
-        asked.append(run.path)
-        return a_night(8)
-
-    done = import_from(history, run.path, of_run)
-    assert (asked, done.written) == ([run.path], ["night-000008-abc123.json"])
-    assert import_from(history, run.path, of_run).same == ["night-000008-abc123.json"]
+    with pytest.raises(ConfigurationError, match="is the run of no night"):
+        import_from(history, run.path)
+    documents.write_night(run, Night("000008-abc123", "night", "begun"))
+    judging.judge(sealed_anew(run))
+    assert import_from(history, run.path).written == ["night-000008-abc123.json"]
+    assert import_from(history, run.path).same == ["night-000008-abc123.json"]
+    assert history.nights()[-1].value("accuracy") is not None
 
 
 def test_a_folder_that_is_not_there_is_refused(history: History, tmp_path: Path) -> None:
     """By name."""
     with pytest.raises(ConfigurationError, match="nowhere: there is no such folder"):
-        import_from(history, tmp_path / "nowhere", of_no_run)
+        import_from(history, tmp_path / "nowhere")

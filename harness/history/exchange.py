@@ -6,7 +6,6 @@ Each file is written by one night, or one act, and never again, so two clones th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from typing import Literal
 from harness.artifacts import RunDirectory
 from harness.errors import ConfigurationError, RunError
 from harness.files import write
+from harness.history.documents import is_of_a_night, night_of_run
 from harness.history.records import Human, Night, act_of, as_text, night_of
 from harness.history.store import History
 
@@ -70,7 +70,7 @@ def export(history: History, folder: Path) -> Exchanged:
     return done
 
 
-def import_from(history: History, folder: Path, of_run: Callable[[RunDirectory], Night]) -> Exchanged:
+def import_from(history: History, folder: Path) -> Exchanged:
     """Read into a history what `export` wrote, or the night of a run directory.
 
     All is read before anything is recorded. What has ended in the history, or was done by a person, is not
@@ -79,11 +79,10 @@ def import_from(history: History, folder: Path, of_run: Callable[[RunDirectory],
     Args:
         history: Where to.
         folder: The export's folder, or a night's run directory.
-        of_run: The night's document of a run directory.
 
     Raises:
-        ConfigurationError: there is no such folder.
-        RunError: the run directory is of no night, or not as it was.
+        ConfigurationError: there is no such folder, or it is a run that is no night.
+        RunError: the run directory is not as it was.
         NewerSchema: a document was written by a newer harness; nothing is recorded.
         Unreachable: the history cannot be used now.
         DamagedStore: it is damaged.
@@ -94,7 +93,9 @@ def import_from(history: History, folder: Path, of_run: Callable[[RunDirectory],
         )
     done, found = Exchanged(), list[tuple[str, "Night | Human"]]()
     if (folder / "environment.json").is_file():
-        night = of_run(RunDirectory.open(folder))
+        if not is_of_a_night(folder):
+            raise ConfigurationError(f"{folder}: is the run of no night; `harness nightly` makes those")
+        night = night_of_run(RunDirectory.open(folder))
         found.append((f"night-{night.id}.json", night))
     else:
         for path in sorted(folder.iterdir()):

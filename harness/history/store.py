@@ -7,6 +7,7 @@ PostgreSQL takes an advisory lock. SQLite keeps its rollback journal, as WAL wor
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,10 @@ class Unreachable(HarnessError):
     """The history cannot be used now: locked, a server away, no permission. Nothing is wrong with it."""
 
 
+class NoHistory(ConfigurationError):
+    """There is no history where one is to be. Name its place, or let a night begin it."""
+
+
 class DamagedStore(HarnessError):
     """The history is damaged, which is proven: by its own database, or by what stands in a document's place.
 
@@ -76,15 +81,17 @@ class History:
         self._engine, self._patience = engine, patience
 
     @classmethod
-    def open(cls, place: str | Path, *, patience: float = PATIENCE) -> History:
+    def open(cls, place: str | Path, *, patience: float = PATIENCE, new: bool = True) -> History:
         """The history of a place; its tables are made where there are none.
 
         Args:
             place: A path is an SQLite file's; `~` is home; what holds `://` is a database's URL.
             patience: Seconds that a lock or a server is waited for.
+            new: Whether a file that is not there is made.
 
         Raises:
             ConfigurationError: no such place can be meant, or the driver is missing.
+            NoHistory: the file is not there, and is not to be made.
             NewerSchema: a newer harness made the store.
             Unreachable: it cannot be asked now, or its folder is not there or not writable.
             DamagedStore: the database says so, by its own check.
@@ -92,6 +99,8 @@ class History:
         from harness.history import schema
 
         url, name, path = _located(place)
+        if path is not None and not new and not os.path.lexists(path):
+            raise NoHistory(f"{name}: there is no history; `harness nightly` begins one")
         history = cls(_engine(url, patience), name, path, patience)
         with history._transaction(writing=False) as connection:
             if path is not None:

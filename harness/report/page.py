@@ -145,9 +145,11 @@ def render(directory: RunDirectory | str | Path) -> Path:
 
     Raises:
         RunError: no verdict, a verdict of another run, a section that failed.
+        Pruned: what it would be drawn of is gone.
         StorageError: the page cannot be written.
     """
     directory = RunDirectory.open(directory.path if isinstance(directory, RunDirectory) else directory)
+    directory.manifest.refuse_pruned()
     verdict = directory.read_verdict()
     if verdict is None:
         raise RunError(

@@ -34,6 +34,9 @@ class Side:
     def __init__(self, letter: str, directory: RunDirectory) -> None:
         self.letter, self.directory = letter, directory
         self.gaps: list[str] = []
+        gone: frozenset[str] = self._read("pruned.json", lambda: directory.manifest.pruned, frozenset())
+        if gone:
+            self.gaps.append(f"it was pruned: {len(gone)} files are gone to save room, its maps among them")
 
     def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
         try:
