@@ -59,9 +59,6 @@ def _whole(
         ) from None
 
 
-cli_nightly.add_to(app)
-cli_history.add_to(app)
-
 ConfigFile = Annotated[
     str | None,
     typer.Option(
@@ -257,6 +254,10 @@ def clean(
     shown.last(f"{folder}: {len(found) - len(kept)} {done}, {freed:.1f} MB")
     if kept:
         raise typer.Exit(3)
+
+
+cli_nightly.add_to(app)
+cli_history.add_to(app)
 
 
 def _compute(settings: Config, shown: Shown) -> tuple[RunDirectory, BaseException | None]:
