@@ -80,15 +80,17 @@ def pin(
 ) -> None:
     """Pin a night: later canaries are held against it, on its images. It takes an earlier pin's place."""
     from harness import config as configuration
-    from harness import nightly as nights
     from harness.artifacts import RunDirectory
     from harness.console import Shown
+    from harness.history.acting import pinning
     from harness.history.kept import place_of
     from harness.history.store import History
 
     directory = RunDirectory.open(run)
     place = place_of(configuration.load(), history, directory)
-    act = nights.pin(History.open(place), directory, reason)
+    store = History.open(place, new=False)
+    act = pinning(directory, reason, store.nights(), store.name)
+    store.act(act)
     images = len(act.pinned["images"])
     Shown().last(f"pinned: night {act.night}, {images} images, canary seed {act.pinned['seed']} ({act.id})")
 
@@ -114,6 +116,6 @@ def blame(
         good = RunDirectory.open(against)
     else:
         place = place_of(configuration.load(), history, directory)
-        good = nights.last_green(History.open(place), directory)
+        good = nights.last_green(History.open(place, new=False), directory)
     for line in blaming.blame(directory, good, shown).lines:
         shown.last(line)

@@ -289,12 +289,14 @@ def source_digest(function: object) -> str:
 
 SHOWING = (
     "badges",
+    "blaming",
     "cleaning",
     "cli",
     "cli_history",
     "cli_nightly",
     "console",
     "diagnosis",
+    "ending",
     "figures",
     "github",
     "junit",

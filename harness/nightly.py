@@ -11,9 +11,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
 from functools import cached_property
-from getpass import getuser
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,7 @@ import numpy as np
 from harness import environment, judging, pipeline
 from harness.artifacts import RunDirectory
 from harness.config import Config
-from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
+from harness.errors import HarnessError, OutputError, RunError
 from harness.files import Folder
 from harness.history import documents, pins
 from harness.history.comparison import past_of, unavailable
@@ -255,37 +253,6 @@ class Nights:
         judging.judge(run, checks=self.config.checks, beside=self._recorded)
         if isinstance(failure, KeyboardInterrupt):
             raise failure
-
-
-def pin(history: History, run: RunDirectory, reason: str) -> Human:
-    """Pin the night of a run directory in a history.
-
-    Raises:
-        RunError: it is no night that ended well enough to be held against, or it is not whole.
-        ConfigurationError: the history has no such night.
-    """
-    night, known = documents.night_of_run(run), history.nights()
-    if night.id not in {one.id for one in known}:
-        raise ConfigurationError(
-            f"{history.name}: has no night {night.id}; harness history import {run.path}"
-        )
-    if not night.counts:
-        raise RunError(f"{run.path}: {night.sentence}: such a night is nothing to be held against")
-    run.refuse_damage()
-    config = run.read_config()
-    names = [one.measurement for one in config.criteria] + [one.measurement for one in config.nightly.watch]
-    act = Human(
-        id=f"pin-{secrets.token_hex(4)}",
-        kind="pin",
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        after=known[-1].id,
-        reason=reason,
-        by=getuser(),
-        night=night.id,
-        pinned=pins.pinned_of(run, night, dict.fromkeys(names)),
-    )
-    history.act(act)
-    return act
 
 
 def last_green(history: History, run: RunDirectory) -> RunDirectory:

@@ -16,6 +16,7 @@ from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.errors import ConfigurationError, RunError
 from harness.history import documents
+from harness.history.acting import pinning
 from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
@@ -265,12 +266,12 @@ def test_only_a_whole_night_of_the_history_can_be_pinned(nights: HandWritten, co
     run, _, _ = nights.tonight()
     history = History.open(place_of(config))
     with pytest.raises(RunError, match="has no canary"):
-        nightly.pin(history, RunDirectory.open(run.path), "good")
+        pinning(RunDirectory.open(run.path), "good", history.nights(), history.name)
     with pytest.raises(RunError, match=NIGHT):
-        nightly.pin(history, a_run(config.output), "good")
+        pinning(a_run(config.output), "good", history.nights(), history.name)
     elsewhere = History.open(config.output / "other.db")
     with pytest.raises(ConfigurationError, match="has no night 000001-"):
-        nightly.pin(elsewhere, RunDirectory.open(run.path), "good")
+        pinning(RunDirectory.open(run.path), "good", elsewhere.nights(), elsewhere.name)
 
 
 def test_the_last_green_night_is_found_by_its_run(nights: HandWritten, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What a person does to a history: accept an alarm, exclude a night; and what a night is called by."""
+"""What a person does to a history: pin a night, accept an alarm, exclude a night; and a night's names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from getpass import getuser
 from typing import Any
 
 from harness.artifacts import RunDirectory
-from harness.errors import ConfigurationError, HarnessError
-from harness.history.documents import NIGHT, Written
+from harness.errors import ConfigurationError, HarnessError, RunError
+from harness.history.documents import NIGHT, Written, night_of_run
+from harness.history.pins import pinned_of
 from harness.history.records import Act, Human, Night
 from harness.history.series import Series
 from harness.registry import suggestion
@@ -38,6 +39,31 @@ def act_now(kind: Act, reason: str, nights: Sequence[Night], **what: Any) -> Hum
         by=by,
         **what,
     )
+
+
+def pinning(run: RunDirectory, reason: str, nights: Sequence[Night], name: str) -> Human:
+    """The act by which later canaries are held against a night's.
+
+    Args:
+        run: The night's run directory.
+        reason: Why this one.
+        nights: Of the whole history, oldest first.
+        name: The history's, in messages.
+
+    Raises:
+        RunError: it is no night that ended well enough to be held against, or it is not whole.
+        ConfigurationError: the history has no such night.
+    """
+    night = night_of_run(run)
+    if night.id not in {one.id for one in nights}:
+        mend = f"harness history import {run.path}"
+        raise ConfigurationError(f"{name}: has no night {night.id}; take it in first: {mend}")
+    if not night.counts:
+        raise RunError(f"{run.path}: {night.sentence}: such a night is nothing to be held against")
+    run.refuse_damage()
+    config = run.read_config()
+    names = [one.measurement for one in config.criteria] + [one.measurement for one in config.nightly.watch]
+    return act_now("pin", reason, nights, night=night.id, pinned=pinned_of(run, night, dict.fromkeys(names)))
 
 
 def acceptance(alarm: str, reason: str, nights: Sequence[Night], series: Iterable[Series]) -> Human:

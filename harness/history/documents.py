@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pydantic
 from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.criteria import overall, show_threshold
-from harness.diagnosis import sentence
 from harness.history.records import Canary, Judged, Night, NightKind, Value
 from harness.records import Estimate, Ints, Provenance, Verdict
 from harness.rows import PAST
@@ -72,7 +72,7 @@ def begun(written: Written, config: Config, provenance: Provenance | None = None
         seeds=list(config.seeds),
     )
     if provenance is None:
-        return known
+        return replace(known, created=datetime.now(timezone.utc).isoformat(timespec="seconds"))
     return replace(
         known,
         run_id=provenance.run_id,
@@ -98,6 +98,8 @@ def night_of_run(run: RunDirectory, values: Mapping[str, Any] | None = None) -> 
     Raises:
         RunError: it is no night's, or a file is missing or damaged.
     """
+    from harness.diagnosis import sentence  # a night that computes has none yet, and needs nothing that shows
+
     written = run.read_record(NIGHT, Written)
     config, provenance = run.read_config(), run.read_provenance()
     night = begun(written, config, provenance, str(run.path))

@@ -47,11 +47,12 @@ class Kept:
 
     def _damaged(self, error: DamagedStore) -> None:
         self._history = None
-        moved = set_aside(self.place)
-        if moved is None:
+        if error.path is None:
             self._amiss(f"{error}; mend it on its server: tonight is recorded later")
             return
-        self._amiss(f"{error}; it lies untouched in {moved}, and a new history begins")
+        moved = set_aside(self.place)
+        where = "another process set it aside" if moved is None else f"it lies untouched in {moved}"
+        self._amiss(f"{error}; {where}, and a new history begins")
         self._history = History.open(self.place)
 
     def _amiss(self, why: str) -> None:
