@@ -97,8 +97,11 @@ def test_a_canary_that_is_worse_is_red_and_no_other_word_is() -> None:
 
 
 def test_a_number_that_is_missing_tonight_is_an_error_by_name() -> None:
-    """With its reason where it was asked for and has none."""
-    rows = rows_of(a_past(removed=["accuracy", "gone"]), a_night(42, accuracy=None))
+    """With its reason where it was asked for and has none; once, where a criterion says so too."""
+    past, night = a_past(removed=["accuracy", "gone"]), a_night(42, accuracy=None)
+    said = replace(night, criteria=[replace(night.criteria[0], verdict="error")])
+    assert [row.id for row in rows_of(past, said)] == ["regression.gone.missing"]
+    rows = rows_of(past, night)
     assert [(row.id, row.verdict, row.gate) for row in rows] == [
         ("regression.accuracy.missing", "error", True),
         ("regression.gone.missing", "error", True),

@@ -83,7 +83,10 @@ def _canary(past: Past) -> Iterator[Verdict]:
 
 
 def _missing(past: Past, night: Night) -> Iterator[Verdict]:
+    said = {one.measurement for one in night.criteria if one.verdict == "error"}
     for name in past.removed:
+        if name in said:  # a criterion says so itself
+            continue
         value = night.value(name)
         reason = "nobody measured it" if value is None else value.reason or "it is no number"
         why = f"the nights before have it, tonight has none: {reason}"
