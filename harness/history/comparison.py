@@ -78,7 +78,20 @@ def past_of(series: Series, night: Night) -> Past:
         identity=night.identity,
         removed=removed,
         added=added,
+        canary_since=_worse_since(earlier, night),
     )
+
+
+def _worse_since(earlier: list[Night], night: Night) -> str:
+    """The first night of those, one after the other, whose canary was worse than the pin of tonight's."""
+    since = ""
+    for one in (night, *reversed([one for one in earlier if one.canary is not None])):
+        if one.canary is None or one.canary.pin != (night.canary and night.canary.pin):
+            break
+        if not any(difference.word == "worse" for difference in one.canary.differences):
+            break
+        since = one.id
+    return since
 
 
 def pin_of(pin: Human | None, measurement: str) -> float | None:

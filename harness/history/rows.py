@@ -78,7 +78,10 @@ def _canary(past: Past) -> Iterator[Verdict]:
             f"{one.measurement} {one.change:+.3g} on {one.n} images, beyond its margin of {show(one.margin)}"
             for one in worse
         ]
-        why = f"on the pinned images it is worse than the pinned one: {'; '.join(told)}"
+        why = (
+            f"on the pinned images it is worse than the pinned one since night {past.canary_since}: "
+            f"{'; '.join(told)}; harness blame tells training from code, harness pin makes a night the new one"
+        )
         yield _row("canary", "Canary", "canary", why, "fail")
 
 
