@@ -155,8 +155,8 @@ class Past:
         pin: Id of the pinned night; empty where nothing is pinned.
         green: Id of the last green night before tonight; empty where there is none.
         identity: What the series' numbers mean.
-        canary_since: Id of the first night of those, one after the other, whose canary was worse than tonight's
-            pin; empty where it is not worse tonight.
+        canary_since: Id of the first night of those, one after the other, whose canary was worse than
+            tonight's pin; empty where it is not worse tonight.
         removed: Measurements of the night before that are missing tonight though the series has them.
         added: Measurements that are new tonight.
     """

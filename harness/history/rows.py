@@ -80,7 +80,7 @@ def _canary(past: Past) -> Iterator[Verdict]:
         ]
         why = (
             f"on the pinned images it is worse than the pinned one since night {past.canary_since}: "
-            f"{'; '.join(told)}; harness blame tells training from code, harness pin makes a night the new one"
+            f"{'; '.join(told)}; harness blame tells training from code, harness pin takes another night"
         )
         yield _row("canary", "Canary", "canary", why, "fail")
 
