@@ -52,10 +52,11 @@ def past_of(series: Series, night: Night) -> Past:
     before = next((one for one in reversed(counted) if one.kind == "night"), None)
     red = _red(series)
     green = next((one for one in reversed(counted) if one.kind == "night" and one.id not in red), None)
-    pin = next((act for act in reversed(series.acts) if act.kind == "pin"), None)
-    excluded = {act.night for act in series.acts if act.kind == "exclude"}
+    acts = _acts(series)
+    pin = next((act for act in reversed(acts) if act.kind == "pin"), None)
+    excluded = {act.night for act in acts if act.kind == "exclude"}
     young = len(counted) < SILENT
-    removed, added = _moved(series, before, night)
+    removed, added = _moved(series, counted, night)
     return Past(
         night=night.id,
         status="young" if young else "compared",
@@ -124,18 +125,29 @@ def _red(series: Series) -> set[str]:
     return red
 
 
-def _moved(series: Series, before: Night | None, night: Night) -> tuple[list[str], list[str]]:
-    """Measurements that are missing tonight though the series has them, and those that are new."""
+def _acts(series: Series) -> list[Human]:
+    """What persons did to nights of the series, and to alarms that were found in them."""
+    nights = {one.id for one in series.nights}
+    numbers = {str(one.sequence) for one in series.nights}
+    return [act for act in series.acts if act.night in nights or act.alarm.rpartition("@")[2] in numbers]
+
+
+def _moved(series: Series, counted: list[Night], night: Night) -> tuple[list[str], list[str]]:
+    """Measurements that are missing tonight though the series has them, and those that are new.
+
+    What is held against its past is missing every night; what nobody asks for any more, the first.
+    """
 
     def has(one: Night, name: str) -> bool:
         value = one.value(name)
         return value is not None and value.estimate is not None
 
-    if before is None:
+    if not counted:
         return [], []
-    gated = {one.measurement for one in before.criteria if one.gate}
-    asked = gated | {one.measurement for one in series.family}
-    removed = sorted(name for name in asked if has(before, name) and not has(night, name))
+    before = counted[-1]
+    gated = {one.measurement for one in before.criteria if one.gate and has(before, one.measurement)}
+    held = {one.measurement for one in series.family if any(has(each, one.measurement) for each in counted)}
+    removed = sorted(name for name in gated | held if not has(night, name))
     known = {one.name for one in before.values}
     return removed, sorted(one.name for one in night.values if one.name not in known)
 
