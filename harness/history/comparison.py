@@ -257,7 +257,7 @@ def _marks(series: Series, night: Night) -> Iterator[Mark]:
         elif one.id in series.uncounted and not series.uncounted[one.id].startswith("excluded"):
             yield Mark(one.id, "error", f"counts for nothing: {series.uncounted[one.id]}")
         earlier.append(one)
-    for act in series.acts:
+    for act in _acts(series):
         place = act.night or act.after
         yield Mark(
             place or night.id, act.kind, f"{act.alarm or act.night}: {act.reason or 'without a reason'}"
