@@ -160,3 +160,12 @@ def test_where_nothing_can_be_compared_that_is_all_it_says() -> None:
     found = unavailable(a_night(3), "locked")
     assert (found.status, found.why, found.nights, found.alarms) == ("unavailable", "locked", 0, [])
     assert [one.night for one in found.told] == ["000003-abc123"]
+
+
+def test_a_second_measurement_is_no_gap_and_a_lost_number_is() -> None:
+    """Of the sequence, between two nights."""
+    nights = [a_night(1), a_night(3), a_night(6)]
+    again = a_night(2, kind="confirmation", of=nights[0].id)
+    series = series_of([*nights, again], (), nights[0].identity, (ACCURACY,))
+    gaps = [(one.night, one.text) for one in past_of(series, nights[-1]).marks if one.kind == "gap"]
+    assert gaps == [(nights[-1].id, "2 of the sequence before it are of no night here")]

@@ -236,8 +236,9 @@ def canary_event(earlier: list[Night], night: Night) -> str:
 
 
 def _marks(series: Series, night: Night) -> Iterator[Mark]:
+    again = {one.sequence for one in series.confirmations.values()}
     for before, one in pairwise(series.nights):
-        gap = one.sequence - before.sequence - 1
+        gap = len(set(range(before.sequence + 1, one.sequence)) - again)
         if gap > 0 and one.kind == before.kind == "night":
             yield Mark(
                 one.id, "gap", f"{gap} number{'s' if gap > 1 else ''} of the sequence before it are of others"
