@@ -14,7 +14,7 @@ from harness.artifacts import RunDirectory
 from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict
-from harness.rows import PAST
+from harness.rows import CANARY, PAST
 from harness.samples import confidences
 from harness.text import clean, words_of_pair
 
@@ -64,6 +64,9 @@ def details(
     lines.append(
         f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
     )
+    lines += [f'accept: harness accept {one["id"]} --reason "…"' for one in verdict.get("regressions", ())]
+    if any(one.id == f"regression.{CANARY}" for one in red):
+        lines.append(f"canary: harness blame {folder}; a new normal: harness pin {folder}")
     others = [f"{one.id} ({one.verdict})" for one in red if one is not first]
     return lines + [f"also red: {', '.join(others)}"] * bool(others)
 
@@ -71,7 +74,7 @@ def details(
 def by_how_much(verdict: Verdict) -> str:
     """The distance from the threshold, in the number's unit and in standard errors; what was detectable."""
     if verdict.relation == PAST:
-        return "against the nights before; its own line says by how much"
+        return "its sentence says, against the nights before"
     if verdict.threshold is None:
         return "a test of one's own has no threshold"
     if verdict.estimate is None:

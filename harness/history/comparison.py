@@ -240,9 +240,7 @@ def _marks(series: Series, night: Night) -> Iterator[Mark]:
     for before, one in pairwise(series.nights):
         gap = len(set(range(before.sequence + 1, one.sequence)) - again)
         if gap > 0 and one.kind == before.kind == "night":
-            yield Mark(
-                one.id, "gap", f"{gap} number{'s' if gap > 1 else ''} of the sequence before it are of others"
-            )
+            yield Mark(one.id, "gap", f"{gap} of the sequence before it are of no night here")
         kinds: dict[str, list[str]] = {}
         for change in changes_between(before, one):
             if change.kind != "threshold":

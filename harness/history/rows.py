@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.criteria import show
-from harness.history.past import Past
+from harness.history.past import Past, number_of
 from harness.history.records import Alarm, Change, Night
 from harness.records import Outcome, Verdict
-from harness.rows import PAST, own_verdict
+from harness.rows import CANARY, PAST, own_verdict
 
-CHANGES = 6
+CHANGES = 4
 """How many changes a sentence names."""
 
 
@@ -29,17 +29,14 @@ def rows_of(past: Past, night: Night) -> list[Verdict]:
 
 
 def sentence_of(alarm: Alarm) -> str:
-    """An alarm in a sentence: by how much, since when, what changed, and how it is accepted."""
+    """An alarm in a sentence: by how much, since when, how it was found, and what changed meanwhile."""
     sd = "" if alarm.size_sd is None else f" ({abs(alarm.size_sd):.1f} sd)"
-    earliest, latest = alarm.began
-    since = f"night {alarm.first}"
-    if earliest != latest:
-        since += f" (between {earliest} and {latest})"
-    changed = f"; changed since {alarm.last_good}: {in_words(alarm.changes)}" if alarm.last_good else ""
+    first, found, good = (number_of(one) for one in (alarm.first, alarm.found, alarm.last_good))
+    earliest, latest = map(number_of, alarm.began)
+    since = f"night {first}" + (f" ({earliest} to {latest})" if earliest != latest else "")
     return (
-        f"{alarm.title} moved by {alarm.size:+.3g}{sd} since {since}, found in night {alarm.found} by the "
-        f"rule '{alarm.rule}'{changed}; "
-        f'harness accept {alarm.id} --reason "…" makes it the new normal'
+        f"{alarm.title} moved by {alarm.size:+.3g}{sd} since {since}, found in night {found} by the rule "
+        f"'{alarm.rule}'; changed since night {good}: {in_words(alarm.changes)}"
     )
 
 
@@ -47,9 +44,14 @@ def in_words(changes: tuple[Change, ...]) -> str:
     """Changes in a line; what is left out is counted."""
     if not changes:
         return "nothing that is recorded"
-    told = [f"{one.name} {one.before or '–'} → {one.after or '–'}" for one in changes[:CHANGES]]
+    told = [f"{one.name} {_short(one.before)} → {_short(one.after)}" for one in changes[:CHANGES]]
     more = f", and {len(changes) - CHANGES} more" if len(changes) > CHANGES else ""
     return ", ".join(told) + more
+
+
+def _short(value: str) -> str:
+    """A value in a line; a digest by its beginning."""
+    return value[:8] if len(value) > 8 and set(value) <= set("0123456789abcdef") else value[:40] or "–"
 
 
 def _row(name: str, title: str, measurement: str, why: str, outcome: Outcome, gate: bool = True) -> Verdict:
@@ -78,11 +80,9 @@ def _canary(past: Past) -> Iterator[Verdict]:
             f"{one.measurement} {one.change:+.3g} on {one.n} images, beyond its margin of {show(one.margin)}"
             for one in worse
         ]
-        why = (
-            f"on the pinned images it is worse than the pinned one since night {past.canary_since}: "
-            f"{'; '.join(told)}; harness blame tells training from code, harness pin takes another night"
-        )
-        yield _row("canary", "Canary", "canary", why, "fail")
+        since = number_of(past.canary_since or past.night)
+        why = f"on the pinned images it is worse than the pinned one since night {since}: {'; '.join(told)}"
+        yield _row(CANARY, "Canary", CANARY, why, "fail")
 
 
 def _missing(past: Past, night: Night) -> Iterator[Verdict]:
