@@ -21,6 +21,7 @@ from harness.files import Folder, adapter, digest_of, digest_of_values, plain_js
 from harness.records import Estimate, Provenance, Verdict
 from harness.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.tables import parse
+from harness.text import without_password
 from harness.values import named_place
 
 UNREPEATABLE = "unrepeatable.json"
@@ -224,8 +225,9 @@ class RunDirectory(Folder):
             return [Damage(MANIFEST, str(error), gated=True)]
 
     def write_config(self, config: Config) -> None:
-        """`config.toml`: every default spelled out."""
-        self.write_toml("config.toml", config.as_toml_values())
+        """`config.toml`: every default spelled out, but for a database's password."""
+        nightly = config.nightly.model_copy(update={"history": without_password(config.nightly.history)})
+        self.write_toml("config.toml", config.model_copy(update={"nightly": nightly}).as_toml_values())
 
     def read_config(self) -> Config:
         """The run's own configuration.

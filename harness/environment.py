@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from harness import gpus
 from harness.errors import DeviceError
 from harness.precision import full_precision
-from harness.text import clean
+from harness.text import clean, without_password
 
 try:
     import resource
@@ -261,8 +261,8 @@ def memory() -> dict[str, float]:
 
 
 def command() -> str:
-    """The command line of this process, with the program's name but not its folder."""
-    return clean(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), longest=2000)
+    """The command line of this process, with the program's name but not its folder, and no URL's password."""
+    return clean(without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])), longest=2000)
 
 
 def variables() -> dict[str, str]:

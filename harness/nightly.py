@@ -138,6 +138,9 @@ class Nights:
         place = Path(night.place or os.devnull)
         if place.parent != (self.config.output / "runs").absolute() or night.identity != self.identity:
             return False
+        # another runner's folder may have the same name
+        if night.id not in {written.id for run, written in self._runs() if run.path.name == place.name}:
+            return False
         nobodys = set(leftovers(self.config.output))
         return nobodys.issuperset(self.config.output.glob(f".night-{night.id}~*"))
 

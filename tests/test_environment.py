@@ -404,6 +404,12 @@ def test_the_command_has_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.command() == "harness run --seeds 1"
 
 
+def test_the_command_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run directory is published; who may read a history's server is nobody's business."""
+    monkeypatch.setattr("sys.argv", ["harness", "nightly", "--history=postgresql+psycopg://me:word@there/db"])
+    assert environment.command() == "harness nightly --history=postgresql+psycopg://me:***@there/db"
+
+
 def test_versions_name_python_and_each_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each listed package has its version, and one that is absent is said to be."""
     monkeypatch.setattr(environment, "PACKAGES", ("torch", "numpy", "no-such-package-at-all"))

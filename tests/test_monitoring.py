@@ -122,6 +122,14 @@ def test_the_noises_own_shape_is_taken_into_account(name: str) -> None:
     assert found < 0.6 * np.mean(stats.t.sf(deviates, 99) < 0.001)
 
 
+def test_a_tail_on_the_other_side_hides_nothing() -> None:
+    """Where values end, a small step beyond them is improbable, however far the others reach down."""
+    values = -np.exp(np.random.default_rng(0).standard_normal(100))
+    end, sd = values.max(), values.std(ddof=1)
+    assert improbability(values.tolist(), end + 3 * sd) < 0.001
+    assert improbability((-values).tolist(), -values.min() + 3 * sd) > 0.001
+
+
 @pytest.mark.parametrize("deviate", [2.0, 3.0, 4.5])
 def test_a_prediction_solves_its_equation(deviate: float) -> None:
     """Put where a deviate stands by the formula of the docstring, a value is as improbable as it."""

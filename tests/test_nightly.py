@@ -206,6 +206,16 @@ def test_a_night_that_somebody_works_on_is_nobody_elses(nights: HandWritten, con
     assert [one.sequence for one in stored(config)] == [1, 2]
 
 
+def test_a_night_of_another_machine_is_nobody_elses(nights: HandWritten, config: Config) -> None:
+    """Though its folder has the name of ours, as in a container: whether it is dead cannot be told here."""
+    nights.failures = [KeyboardInterrupt()]
+    run, _, _ = nights.tonight()
+    nights.held.close()
+    shutil.rmtree(run.path)
+    nights.tonight()
+    assert [(one.sequence, one.status) for one in stored(config)] == [(1, "begun"), (2, "ended")]
+
+
 def test_what_the_history_lost_the_runs_tell_again(nights: HandWritten, config: Config) -> None:
     """A history that is gone, or on another disk tonight, is filled from the run directories."""
     for _ in range(2):

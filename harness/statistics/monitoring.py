@@ -62,9 +62,10 @@ def improbability(earlier: Sequence[float], value: float) -> float:
 
         ((1 - a² + a d)³ - 1) / 3a + b (d³ - 3d) / 24
 
-    with a, a sixth of the skewness (Wilson and Hilferty 1931), and b, the excess kurtosis (the term of
-    Cornish and Fisher 1938): what is positive of the one, and what of the other lies beyond its standard
-    error. Student's t alone would alarm far too often in a tail, and on normal noise this costs little.
+    with a, a sixth of the skewness where that is positive (Wilson and Hilferty 1931), and b, what of the
+    excess kurtosis lies beyond its standard error (the term of Cornish and Fisher 1938), of both tails or of
+    twice the upper one, whichever is less, for a lower tail says nothing of an upper one. Student's t alone
+    would alarm far too often in a tail, and on normal noise this costs little.
 
     Args:
         earlier: Three values or more that are not all equal.
@@ -77,7 +78,8 @@ def improbability(earlier: Sequence[float], value: float) -> float:
     variance = float((deviations**2).mean())
     deviate = (value - float(values.mean())) / np.sqrt(variance * n / (n - 1) * (1 + 1 / n))
     skewness = float((deviations**3).mean()) / variance**1.5 * np.sqrt(n * (n - 1)) / (n - 2)
-    kurtosis = float((deviations**4).mean()) / variance**2 - 3
+    tails = min(float((deviations**4).mean()), 2 * float((np.maximum(deviations, 0) ** 4).mean()))
+    kurtosis = tails / variance**2 - 3
     a, b = max(0.0, skewness) / 6, max(0.0, kurtosis - np.sqrt(24 / n))
     c = 1 - a**2
     cubic = [a**2 / 3 + b / 24, a * c, c**2 - b / 8, -a + a**3 - a**5 / 3 - deviate]
