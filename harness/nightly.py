@@ -215,7 +215,7 @@ class Nights:
         if night.canary is not None and pin is not None:
             night = replace(night, canary=pins.compared(run, night.canary, pin, self._margins(night)))
         self.kept.record(night)
-        past = self._past(night)
+        past = self._past(night, run)
         into.write_json(HISTORY, asdict(past))
         values["past"] = {
             name: getattr(past, name)
@@ -227,12 +227,13 @@ class Nights:
     def _margins(self, night: Night) -> dict[str, float]:
         return {one.measurement: one.min_change for one in family_of(self.config, [night])}
 
-    def _past(self, night: Night) -> Past:
+    def _past(self, night: Night, run: RunDirectory) -> Past:
         if night.status == "begun":
             return unavailable(night, "not compared: it has not ended")
         asked = self._asked(night)
         if asked is not None and not self.kept.trouble and asked.candidates:
             self._measure_again(night, asked.candidates)
+            run.link_latest()
             asked = self._asked(night) or asked
         if asked is None or self.kept.trouble:
             return unavailable(night, f"comparison unavailable: {self.kept.trouble}")

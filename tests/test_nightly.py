@@ -146,6 +146,7 @@ def test_a_break_is_red_until_somebody_accepts_it(nights: HandWritten, config: C
     assert (alarm["id"], alarm["state"], alarm["rule"]) == ("accuracy@21", "open", "one night")
     assert (row.id, row.verdict) == ("regression.accuracy-21", "fail")
     assert RunDirectory.open(run.path).read_verdict()["verdict"] == "fail"  # type: ignore[index]
+    assert RunDirectory.open(config.output / "latest").path == run.path
     # judged again without a history, what it said stands
     assert judging.judge(run)["verdict"] == "fail"
     _, values, _ = nights.tonight()
