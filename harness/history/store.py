@@ -79,6 +79,7 @@ class History:
     def __init__(self, engine: Engine, name: str, path: Path | None, patience: float) -> None:
         self.name, self.path = name, path
         self._engine, self._patience = engine, patience
+        self._parsed: dict[str, tuple[str, Any]] = {}  # documents by id: a night asks for all of them often
 
     @classmethod
     def open(cls, place: str | Path, *, patience: float = PATIENCE, new: bool = True) -> History:
@@ -190,12 +191,17 @@ class History:
         return "replaced"
 
     def _read(self, name: str, text: str, read: Callable[[str, str], T]) -> T:
+        known = self._parsed.get(name)
+        if known is not None and known[0] == text:
+            before: T = known[1]
+            return before
         try:
             found = read(text, name)
         except RunError as error:
             raise DamagedStore(f"{self.name}: {error}", self.path) from None
         if found.id != name:
             raise DamagedStore(f"{self.name}: {name}: damaged (holds {found.id})", self.path)
+        self._parsed[name] = text, found
         return found
 
     def _sequence(self, name: str) -> int:
