@@ -27,6 +27,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def store(session: nox.Session) -> None:
+    """The history's store under the older SQLAlchemy that it knows, 2.0; `tests` has the newest."""
+    session.install("-e", ".[test]", "sqlalchemy<2.1")
+    session.run("python", "-m", "pytest", "tests/test_history_store.py", "tests/test_history_damage.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Format, style and types."""
     session.install("-e", ".[test,lint]", "nox")
@@ -69,7 +76,13 @@ def gate_quality(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """The main job on the full data, and every test, the slow ones too."""
+    """A night: fresh seeds and the canary, held against the nights before; its exit code is the verdict."""
+    session.install("-e", ".")
+    session.run("python", "-m", "harness", "nightly", *session.posargs)
+
+
+@nox.session(name="tests-slow")
+def tests_slow(session: nox.Session) -> None:
+    """Every test, the full-size ones too."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
-    session.run("python", "-m", "harness", "validate", "--dataset", "fashion-mnist")

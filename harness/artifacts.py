@@ -21,6 +21,7 @@ from harness.files import Folder, adapter, digest_of, digest_of_values, plain_js
 from harness.records import Estimate, Provenance, Verdict
 from harness.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.tables import parse
+from harness.text import without_password
 from harness.values import named_place
 
 UNREPEATABLE = "unrepeatable.json"
@@ -45,9 +46,10 @@ class Failure(pydantic.BaseModel):
 
 
 class Stages(pydantic.BaseModel):
-    """`stages.json`: seconds by stage, the run that computed all, and the entries of the cache in use."""
+    """`stages.json`: seconds by stage, largest memory, the run that computed all, cache entries in use."""
 
     duration_s: dict[str, float]
+    memory_mb: dict[str, float] = {}
     taken_from: str | None = None
     cache: list[str] = []
 
@@ -57,6 +59,7 @@ class _DataRecord(pydantic.BaseModel):
     asked: str
     source: str
     sha256: dict[str, str]
+    digest: str = ""
     train: int
     test: int
     classes: list[str]
@@ -222,8 +225,9 @@ class RunDirectory(Folder):
             return [Damage(MANIFEST, str(error), gated=True)]
 
     def write_config(self, config: Config) -> None:
-        """`config.toml`: every default spelled out."""
-        self.write_toml("config.toml", config.as_toml_values())
+        """`config.toml`: every default spelled out, but for a database's password."""
+        nightly = config.nightly.model_copy(update={"history": without_password(config.nightly.history)})
+        self.write_toml("config.toml", config.model_copy(update={"nightly": nightly}).as_toml_values())
 
     def read_config(self) -> Config:
         """The run's own configuration.

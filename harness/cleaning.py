@@ -49,10 +49,12 @@ def needless(output: Path) -> list[Needless]:
 
 
 def _used(runs: Path) -> Iterator[str]:
-    """The cache's entries that runs name, as `<stage>/<key>`."""
+    """The cache's entries that runs name, as `<stage>/<key>`; one that was pruned needs none."""
     for path in run_directories(runs):
         with suppress(RunError):
-            yield from RunDirectory(path).read_stages().cache
+            run = RunDirectory(path)
+            if not run.manifest.pruned:
+                yield from run.read_stages().cache
 
 
 def _is_old(entry: Path) -> bool:

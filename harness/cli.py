@@ -6,17 +6,15 @@ import errno
 import gc
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import __version__, github, options
+from harness import __version__, cli_history, cli_nightly, github, options
+from harness.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.errors import ConfigurationError, HarnessError
 from harness.streams import forgiving
 
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from harness.artifacts import RunDirectory
     from harness.config import Config
     from harness.console import Shown
-    from harness.files import Folder
-    from harness.publishing import Amend
-
-BUG, INTERRUPTED, TERMINATED = 3, 130, 143
 
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 """What a system says of a place that cannot be used: a line says it, and a trace would say no more."""
@@ -103,31 +97,10 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
         shown.warn(text)
     directory, failure = _compute(settings, shown)
     gc.disable()  # as in `report`
-    with _importing("harness.report"):
-        verdict = judging.judge(directory, checks=settings.checks, page=_page)
-    code = _show(directory, verdict, shown)
-    raise typer.Exit(_code_of(failure) if failure is not None else code)
-
-
-def _page(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended: Amend) -> bool:
-    """The report that is published with a verdict."""
-    from harness import report
-
-    return report.draw(directory, verdict, into, amended)
-
-
-def _show(directory: RunDirectory, verdict: dict[str, Any], shown: Shown) -> int:
-    """Print a verdict, for GitHub too; the exit code that it stands for."""
-    from harness import judging
-    from harness.console import show_verdict
-    from harness.diagnosis import sentence
-
-    # the verdict is published: from here on nothing changes what the command ends with
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    show_verdict(directory, verdict, shown)
-    github.annotate(verdict, sentence(verdict))
-    return judging.EXIT_CODES[verdict["verdict"]]
+    with importing("harness.report"):
+        verdict = judging.judge(directory, checks=settings.checks, page=page)
+    code = show(directory, verdict, shown)
+    raise typer.Exit(code_of(failure) if failure is not None else code)
 
 
 @options.with_settings(app)
@@ -142,7 +115,7 @@ def run(config: ConfigFile = None, **flags: Any) -> None:
     shown = Shown(quiet=settings.quiet)
     directory, failure = _compute(settings, shown)
     if failure is not None:
-        raise typer.Exit(_code_of(failure))
+        raise typer.Exit(code_of(failure))
     withdraw(directory)
     data = directory.read_provenance().dataset["name"]
     shown.last(f"computed on {data}; judge it: harness judge {directory.path}")
@@ -171,8 +144,8 @@ def judge(
     folders = options.asked_checks(checks)
     # one whose judging was killed has its figures alone
     reported = (directory / "report.html").is_file() or (directory / "figures").is_dir()
-    verdict = judging.judge(directory, strict=strict, checks=folders, page=_page if reported else None)
-    raise typer.Exit(_show(directory, verdict, Shown(quiet=quiet)))
+    verdict = judging.judge(directory, strict=strict, checks=folders, page=page if reported else None)
+    raise typer.Exit(show(directory, verdict, Shown(quiet=quiet)))
 
 
 @app.command()
@@ -283,15 +256,8 @@ def clean(
         raise typer.Exit(3)
 
 
-@contextmanager
-def _importing(name: str) -> Iterator[None]:
-    """Import a module in the background: judging leaves a core idle, and drawing takes seconds to import."""
-    thread = threading.Thread(target=import_module, args=(name,))
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+cli_nightly.add_to(app)
+cli_history.add_to(app)
 
 
 def _compute(settings: Config, shown: Shown) -> tuple[RunDirectory, BaseException | None]:
@@ -300,30 +266,7 @@ def _compute(settings: Config, shown: Shown) -> tuple[RunDirectory, BaseExceptio
 
     begun = pipeline.begin(settings, shown)
     shown.begin(begun.run)
-    try:
-        begun.finish()
-    except HarnessError as error:
-        shown.warn(str(error))
-        return begun.run, error
-    except KeyboardInterrupt as error:
-        shown.warn("interrupted; finished stages are kept, and the next run takes them up")
-        return begun.run, error
-    except Exception as error:
-        traceback.print_exc()
-        return begun.run, error
-    return begun.run, None
-
-
-def _code_of(failure: BaseException) -> int:
-    if isinstance(failure, _Terminated):
-        return TERMINATED
-    if isinstance(failure, KeyboardInterrupt):
-        return INTERRUPTED
-    return BUG
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""
+    return begun.run, pipeline.finished(begun, shown)
 
 
 def main() -> None:
@@ -334,7 +277,7 @@ def main() -> None:
 
 def _withdraw_latest(arguments: list[str]) -> None:
     """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about."""
-    if arguments[:1] not in (["validate"], ["run"]) or "--help" in arguments:
+    if arguments[:1] not in (["validate"], ["run"], ["nightly"]) or "--help" in arguments:
         return
     from harness import latest
 
@@ -347,7 +290,7 @@ def _main() -> None:
 
     def terminate(number: int, _frame: object) -> None:
         terminated.append(number)
-        raise _Terminated
+        raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
     _withdraw_latest(sys.argv[1:])
@@ -362,7 +305,7 @@ def _main() -> None:
         refuse(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt as error:
-        sys.exit(_code_of(error))
+        sys.exit(code_of(error))
     except OSError as error:
         if error.errno not in STORAGE:
             traceback.print_exc()

@@ -14,6 +14,7 @@ from harness.artifacts import RunDirectory
 from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict
+from harness.rows import CANARY, PAST
 from harness.samples import confidences
 from harness.text import clean, words_of_pair
 
@@ -63,12 +64,17 @@ def details(
     lines.append(
         f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
     )
+    lines += [f'accept: harness accept {one["id"]} --reason "…"' for one in verdict.get("regressions", ())]
+    if any(one.id == f"regression.{CANARY}" for one in red):
+        lines.append(f"canary: harness blame {folder}; a new normal: harness pin {folder}")
     others = [f"{one.id} ({one.verdict})" for one in red if one is not first]
     return lines + [f"also red: {', '.join(others)}"] * bool(others)
 
 
 def by_how_much(verdict: Verdict) -> str:
     """The distance from the threshold, in the number's unit and in standard errors; what was detectable."""
+    if verdict.relation == PAST:
+        return "its sentence says, against the nights before"
     if verdict.threshold is None:
         return "a test of one's own has no threshold"
     if verdict.estimate is None:
@@ -90,6 +96,8 @@ def by_how_much(verdict: Verdict) -> str:
 
 def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     """What pulls a criterion's number down most: pair, images or class; or why nobody can say."""
+    if verdict.relation == PAST:
+        return ["none, the whole number moved"]
     if verdict.threshold is None:
         return ["none, a test of one's own tells no images"]
     try:
@@ -267,13 +275,17 @@ def diagnosis(run: RunDirectory, verdict: Mapping[str, Any], *, reported: bool |
 
 
 def sentence(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence: on which data, by which rules that are looser than shipped, and by which
-    methods that are not repeatable.
+    """The verdict in one sentence: on which data, compared with which nights, by which rules that are looser
+    than shipped, and by which methods that are not repeatable.
     """
     looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
     moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
     told = {"looser than shipped": looser, "not repeatable": moving}
-    return _sentence(verdict) + "".join(f" ({what}: {names})" for what, names in told.items() if names)
+    past = verdict.get("past")
+    beside = f"; {clean(past['why'])}" if past else ""
+    return (
+        _sentence(verdict) + beside + "".join(f" ({what}: {names})" for what, names in told.items() if names)
+    )
 
 
 def _sentence(verdict: Mapping[str, Any]) -> str:

@@ -25,7 +25,12 @@ from typing import TYPE_CHECKING, Any
 from harness import gpus
 from harness.errors import DeviceError
 from harness.precision import full_precision
-from harness.text import clean
+from harness.text import clean, without_password
+
+try:
+    import resource
+except ImportError:  # a system that does not tell
+    resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import torch
@@ -212,9 +217,52 @@ def machine() -> str:
     return platform.platform()
 
 
+def processor() -> dict[str, str]:
+    """What the system says of the first CPU, by its own keys; its kind alone where it says no more."""
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    except OSError:
+        return {"model name": platform.processor()}
+    rows = [[part.strip() for part in line.split(":", 1)] for line in first.splitlines()]
+    return {row[0]: row[-1] for row in rows}
+
+
+def hardware(device: torch.device) -> dict[str, str]:
+    """What last digits may rest on beside versions: the CPU and its instruction set; of a GPU its software.
+
+    `cpu`, `instructions` (the widest that torch uses); on a GPU `driver`, `cuda` and `cudnn`.
+    """
+    import torch
+
+    told = processor()
+    found = {
+        "cpu": clean(told.get("model name") or told.get("CPU part") or platform.machine()),
+        "instructions": str(torch.backends.cpu.get_cpu_capability()),
+    }
+    if device.type == "cuda":
+        found |= {
+            "driver": gpus.driver(),
+            "cuda": str(torch.version.cuda or torch.version.hip),
+            "cudnn": str(torch.backends.cudnn.version()),
+        }
+    return found
+
+
+def memory() -> dict[str, float]:
+    """The largest memory of this process so far, in MB (10^6 bytes): `resident`, and on a `gpu` in use."""
+    found = {}
+    if resource is not None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        found["resident"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    loaded = sys.modules.get("torch")
+    if loaded is not None and loaded.cuda.is_initialized():
+        found["gpu"] = loaded.cuda.max_memory_allocated() / 1e6
+    return found
+
+
 def command() -> str:
-    """The command line of this process, with the program's name but not its folder."""
-    return clean(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), longest=2000)
+    """The command line of this process, with the program's name but not its folder, and no URL's password."""
+    return clean(without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])), longest=2000)
 
 
 def variables() -> dict[str, str]:
@@ -241,10 +289,14 @@ def source_digest(function: object) -> str:
 
 SHOWING = (
     "badges",
+    "blaming",
     "cleaning",
     "cli",
+    "cli_history",
+    "cli_nightly",
     "console",
     "diagnosis",
+    "ending",
     "figures",
     "github",
     "junit",

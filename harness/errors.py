@@ -45,6 +45,10 @@ class InputError(Refused, ValueError):
     """What a caller handed over cannot be meant. Hand over what the message says was expected."""
 
 
+class Pruned(Refused):
+    """A run has lost, to save room, what was asked for. Take a copy of it that is whole."""
+
+
 class SeedsAlike(HarnessError):
     """Several seeds gave one network, so their spread says nothing. Look at what is to draw by seed."""
 

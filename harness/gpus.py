@@ -6,9 +6,11 @@ Nothing here wakes a GPU that torch has not woken, but the question why there is
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from harness.text import clean
@@ -39,6 +41,16 @@ def why_absent() -> str:
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         return in_one_line(error)
     return "torch gives no reason"
+
+
+def driver(root: Path = Path("/")) -> str:
+    """The version of the GPU's driver, as the system tells it; empty where it does not."""
+    try:
+        told = (root / "proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"\b\d+\.\d+(\.\d+)?\b", told)
+    return found.group() if found else ""
 
 
 def in_one_line(message: object) -> str:

@@ -21,13 +21,16 @@ from harness.errors import ConfigurationError, HarnessError, OutputError, RunErr
 from harness.files import Folder, storing
 from harness.parameters import Criterion
 from harness.publishing import (
+    OF_THE_PAST,
     TWINS,
     UNENDED,
+    Beside,
     Page,
     Values,
     error_of,
     failure_of,
     own_rows,
+    past_rows,
     publish,
     unjudged,
     values_of,
@@ -51,6 +54,7 @@ def judge(
     suite: str | Path | None = None,
     checks: str | Path | Sequence[str | Path] = (),
     page: Page | None = None,
+    beside: Beside | None = None,
 ) -> Values:
     """Judge a run: `verdict.json`, `junit.xml`, `summary.md`, the badge and the page, and `latest`.
 
@@ -65,16 +69,19 @@ def judge(
         checks: Folders of tests of one's own to run; without, their rows stand as they were judged before.
         page: What draws the report that is published with the verdict; without, an earlier page goes, for it
             is of another verdict (`harness.render` draws it anew).
+        beside: What holds the verdict against the nights before; without, what they said stands.
 
     Returns:
         What stands in `verdict.json`, the criteria as records.
 
     Raises:
         ConfigurationError: `strict` of two seeds, or `checks` that lie in a run or the cache.
+        Pruned: what it would be judged by is gone.
         RunError: the criteria could not be run.
         StorageError: the verdict cannot be written.
     """
     run = RunDirectory.open(run.path if isinstance(run, RunDirectory) else run)
+    run.manifest.refuse_pruned()
     folders = configuration.of({"checks": checks}, "checks").checks if checks else ()
     _refuse_data(folders)
     earlier, named = _earlier(run), run.named_manifest()
@@ -107,10 +114,18 @@ def judge(
             verdicts += [row for row in rows.values() if row.id not in declared]
             verdicts += [_lost(one, said) for one in _gone(own, rows)]
             values["criteria"] = verdicts
+            values["duration_s"] = values["duration_s"] | {"judging": time.perf_counter() - start}
+            published = Folder(scratch / "published")
+            if beside is None:
+                verdicts += past_rows(earlier)
+                values |= {key: earlier[key] for key in OF_THE_PAST if earlier and key in earlier}
+            else:
+                if not values["failure"]:
+                    values["verdict"] = overall(verdicts)
+                beside(run, values, published)
             if not values["failure"]:
                 values["verdict"] = overall(verdicts)
-            values["duration_s"] = values["duration_s"] | {"judging": time.perf_counter() - start}
-            broken = publish(run, values, judged.cases, Folder(scratch / "published"), page)
+            broken = publish(run, values, judged.cases, published, page)
     except HarnessError as error:
         with suppress(StorageError):
             unjudged(run, failure_of("judging", error), earlier=earlier)

@@ -24,8 +24,12 @@ LATEST = "latest"
 
 def _record(run: Path) -> dict[str, Any]:
     """What stands in a run's `environment.json`; nothing where it cannot be read."""
+    return _read(run / "environment.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((run / "environment.json").read_bytes())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -35,6 +39,11 @@ def sequence_of(run: Path) -> int:
     """A run's number among those of its folder; 0 where it bears none."""
     number = _record(run).get("sequence")
     return number if isinstance(number, int) and 0 <= number < 2**53 else 0
+
+
+def _is_beside(run: Path) -> bool:
+    """Whether a run is the second measurement of a night, which is never the latest."""
+    return _read(run / "night.json").get("of") is not None
 
 
 def _run_id(run: Path) -> str:
@@ -118,13 +127,17 @@ def _make_room(output: Path) -> None:
 def let_name(run: Path) -> None:
     """Let `latest`, beside the folder of the runs, name a run, unless another was begun after it.
 
+    The second measurement of a night is never named, and keeps no other from it.
+
     Raises:
         OutputError: something that names no run is in its place.
         OSError: it cannot be put there.
     """
     output = run.parent.parent
     with locked(output):
-        if sequence_of(run) < max(map(sequence_of, run_directories(run.parent)), default=0):
+        mine = sequence_of(run)
+        later = (one for one in run_directories(run.parent) if sequence_of(one) > mine)
+        if _is_beside(run) or not all(map(_is_beside, later)):
             return
         _make_room(output)
         staged = output / hidden_name(LATEST)

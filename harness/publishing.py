@@ -24,7 +24,8 @@ from harness.files import Folder, digest_of, storing
 from harness.junit import junit
 from harness.parameters import Criterion
 from harness.records import Provenance, Verdict
-from harness.rows import Case, own_verdict
+from harness.rows import PAST, Case, own_verdict
+from harness.sealing import HISTORY
 from harness.staging import Staged, locked
 from harness.summaries import summary
 
@@ -39,6 +40,12 @@ Values = dict[str, Any]
 
 Amend = Callable[[str], Values]
 """Makes of a sentence on what broke the values of a verdict that says so."""
+
+Beside = Callable[[RunDirectory, Values, Folder], None]
+"""Told of a verdict before it is published: it may add what the past says, and files to publish."""
+
+OF_THE_PAST = ("past", "regressions")
+"""What stands in `verdict.json` of the nights before, beside their rows; `history.json` holds more."""
 
 Page = Callable[[RunDirectory, Values, Folder, Amend], bool]
 """Draws the report of a verdict into a folder; of an amended one, where something cannot be drawn. Whether
@@ -124,7 +131,8 @@ def unjudged(
         values = values_of(run, config, provenance)
     why = f"not judged: {failure['message']}"
     rows = [] if config is None else [error_of(one, why) for one in config.criteria]
-    rows += own_rows(earlier, {one.id for one in rows})
+    rows += own_rows(earlier, {one.id for one in rows}) + past_rows(earlier)
+    values |= {key: earlier[key] for key in OF_THE_PAST if earlier and key in earlier}
     values |= {
         "manifest": manifest,
         "verdict": word_of(failure),
@@ -199,6 +207,9 @@ def publish(
     staged.write_text("badge.json", json.dumps(values_of_badge, ensure_ascii=False) + "\n")
     staged.write_text("badge.svg", svg(values_of_badge))
     values["published"] = {name: digest_of(staged / name) for name in TWINS}
+    for folder in (staged, run):  # what the past said stands, where nothing else is told tonight
+        if (folder / HISTORY).is_file():
+            values["published"].setdefault(HISTORY, digest_of(folder / HISTORY))
     run.write_verdict(values, into=staged)
     with locked(run.path), undisturbed():
         try:
@@ -246,6 +257,11 @@ def error_of(criterion: Criterion, why: str) -> Verdict:
     name = criterion.id
     row = own_verdict(name, criterion.title or name, criterion.measurement, "error", why, criterion.gate)
     return replace(row, relation=criterion.relation, threshold=criterion.threshold, why=f"{name}: {why}")
+
+
+def past_rows(verdict: Values | None) -> list[Verdict]:
+    """The rows in a verdict that the nights before gave."""
+    return [row for row in (verdict["criteria"] if verdict else []) if row.relation == PAST]
 
 
 def own_rows(verdict: Values | None, declared: Collection[str]) -> list[Verdict]:

@@ -51,6 +51,8 @@ class Measurement:
         reason: Why it could not be measured, in which case `values` is empty.
         crossed: Whether every seed measures the same images, in the same order; where each has its own,
             several seeds are joined by their numbers alone.
+        definition: The version of what the name means; raised when the same evidence gives other numbers,
+            so that a history does not take them for a regression.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Measurement:
     strata: Ints | None = None
     reason: str | None = None
     crossed: bool = True
+    definition: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Estimate:
         n: How many values stand behind it.
         population: Whom the interval speaks of.
         reason: Why there is no estimate, or no interval.
+        definition: The version of what the name means.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Estimate:
     n: int
     population: str
     reason: str | None = None
+    definition: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values; a number that is not finite becomes None with a reason."""
@@ -172,13 +177,15 @@ class Provenance:
         versions: Versions by package, Python among them.
         device: What computed: `kind`, `name`, `threads`.
         platform: The machine in words.
-        dataset: `name`, `asked`, `source`, `sha256` by file, `train`, `test`, `classes`, `shape`, `notice`.
+        dataset: `name`, `asked`, `source`, `sha256` by file, `digest` of the arrays, `train`, `test`,
+            `classes`, `shape`, `notice`.
         flags: Determinism settings.
         variables: The few environment variables that are recorded, by an allowlist.
         code: A digest of the harness's own source.
         gate: The same without the modules that only show what the others found.
         sequence: The run's number among those of its output folder, by which the latest is told.
         git: Why git does not tell, and the mend; empty where it does.
+        machine: What last digits rest on too: `cpu`, `instructions`; of a GPU `driver`, `cuda`, `cudnn`.
     """
 
     run_id: str
@@ -197,3 +204,4 @@ class Provenance:
     gate: str = ""
     sequence: int = 0
     git: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)

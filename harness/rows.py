@@ -30,6 +30,12 @@ WORST: tuple[Outcome, ...] = ("pass", "fail", "error")
 HOLDS = "holds"
 """The relation of a row without number and threshold."""
 
+CANARY = "canary"
+"""What the row of a canary that is worse is called after."""
+
+PAST = "past"
+"""The relation of a row that the nights before gave: a regression, or a number that is missing tonight."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -16,12 +16,15 @@ from harness.files import Array
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
 from harness.samples import confidences
+from harness.sealing import HISTORY
 from harness.state import clean as clean_state
 from harness.text import clean, sure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from harness.history.past import Past
 
 
 class Run:
@@ -74,6 +77,15 @@ class Run:
     def estimates(self) -> list[Estimate]:
         """Every estimate, of all seeds together and of each; none where the run broke off before."""
         return self.directory.read_estimates()
+
+    @cached_property
+    def past(self) -> Past | None:
+        """Tonight beside the nights before; None where no history is kept."""
+        from harness.history.past import Past  # what computes reads its runs, and no history
+
+        if not (self.directory / HISTORY).is_file():
+            return None
+        return self.directory.read_record(HISTORY, Past)
 
     def estimate(self, name: str) -> Estimate | None:
         """The run's estimate of a measurement: of all seeds together where there are several."""

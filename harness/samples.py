@@ -119,28 +119,59 @@ def select(
         confidence: The bound, which must be exceeded.
         generator: Draws the choice.
     """
+    met = _met(logits, labels, confidence)
+    taken = [
+        np.sort(generator.permutation(np.flatnonzero((labels == label) & met.sure))[:per_class])
+        for label in range(classes)
+    ]
+    return _selection(met, labels, np.concatenate(taken).astype(np.int64), classes, [per_class] * classes)
+
+
+def frozen(
+    logits: Sequence[Floats], labels: Ints, classes: int, *, indices: Ints, confidence: float
+) -> Selection:
+    """The choice of images that somebody froze, whatever the networks say of them.
+
+    Args:
+        logits: float [n, classes] for each seed.
+        labels: int [n], the true classes.
+        classes: How many classes there are.
+        indices: int [m], positions in the test set.
+        confidence: The bound, to count how many exceed it.
+    """
+    wanted = np.bincount(labels[indices], minlength=classes).tolist()
+    return _selection(_met(logits, labels, confidence), labels, indices, classes, wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """Which images every seed names rightly, which surely too, and the confidence of the least sure."""
+
+    right: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.bool_]
+    least: Floats
+
+
+def _met(logits: Sequence[Floats], labels: Ints, confidence: float) -> _Met:
     right = np.all([one.argmax(axis=1) == labels for one in logits], axis=0)
     least = np.min([confidences(one) for one in logits], axis=0)
-    sure = right & (least > confidence)
-    taken, yields = [], []
-    for label in range(classes):
-        of_class = labels == label
-        candidates = np.flatnonzero(of_class & sure)
-        chosen = np.sort(generator.permutation(candidates)[:per_class])
-        taken.append(chosen)
-        yields.append(
-            Yield(
-                label,
-                int(of_class.sum()),
-                int((of_class & right).sum()),
-                len(candidates),
-                per_class,
-                len(chosen),
-            )
+    return _Met(right, right & (least > confidence), least)
+
+
+def _selection(met: _Met, labels: Ints, indices: Ints, classes: int, wanted: Sequence[int]) -> Selection:
+    yields = tuple(
+        Yield(
+            label,
+            int((labels == label).sum()),
+            int(met.right[labels == label].sum()),
+            int(met.sure[labels == label].sum()),
+            wanted[label],
+            int((labels[indices] == label).sum()),
         )
-    indices = np.concatenate(taken).astype(np.int64)
-    surest = float(least[right].max()) if right.any() else 0.0
-    return Selection(indices, labels[indices].astype(np.int64), tuple(yields), surest)
+        for label in range(classes)
+    )
+    surest = float(met.least[met.right].max()) if met.right.any() else 0.0
+    return Selection(indices, labels[indices].astype(np.int64), yields, surest)
 
 
 def others(

@@ -15,22 +15,32 @@ from pathlib import Path
 
 import pydantic
 
-from harness.errors import DamageError
+from harness.errors import DamageError, Pruned, RunError
 from harness.files import Folder, digest_of
 
 MANIFEST = "manifest.json"
 SEALS = "seals.json"
 
-PUBLISHED = frozenset({"verdict.json", "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"})
+HISTORY = "history.json"
+"""Tonight beside the nights before: a run without a history has none."""
+
+PRUNED = "pruned.json"
+"""What was removed of a run to save room, by name: a whole run has none."""
+
+PUBLISHED = frozenset(
+    {"verdict.json", HISTORY, "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"}
+)
 """What judging and rendering write, which is not sealed with what was computed; `figures/` beside it."""
 
 OWN = PUBLISHED | {
     MANIFEST,
+    PRUNED,
     "config.toml",
     "environment.json",
     "stages.json",
     "failure.json",
     "gate-quality.json",
+    "night.json",
 }
 """Files of a run that no other run, and no cache, may give it."""
 
@@ -73,6 +83,10 @@ class _Record(pydantic.BaseModel):
     files: dict[str, str]
 
 
+class _Pruned(pydantic.BaseModel):
+    files: frozenset[str]
+
+
 class Manifest:
     """The digests of a run's computed files, as they were when it ended."""
 
@@ -88,6 +102,30 @@ class Manifest:
             RunError: the manifest is missing or damaged.
         """
         return Folder(self.run).read_record(MANIFEST, _Record).files
+
+    @cached_property
+    def pruned(self) -> frozenset[str]:
+        """The files that were removed to save room, as `pruned.json` names them; none of a whole run.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        if not os.path.lexists(self.run / PRUNED):
+            return frozenset()
+        return Folder(self.run).read_record(PRUNED, _Pruned).files
+
+    def refuse_pruned(self) -> None:
+        """Refuse a run that has lost, to save room, what it would be judged or drawn by.
+
+        Raises:
+            Pruned: it has.
+            RunError: there is no telling.
+        """
+        if gone := self.pruned:
+            raise Pruned(
+                f"{self.run}: was pruned, {len(gone)} files are gone to save room; its verdict and its page "
+                "stand as they are: judge, or draw, a copy that is whole"
+            )
 
     @property
     def exists(self) -> bool:
@@ -110,6 +148,7 @@ class Manifest:
 
         Raises:
             DamageError: the file was not computed by the run, or is not as it was.
+            RunError: it was pruned.
         """
         name = path.relative_to(self.run).as_posix()
         if name in PUBLISHED or name == MANIFEST or not self.exists:
@@ -117,6 +156,8 @@ class Manifest:
         sealed = self.files.get(name)
         mend = "take it from a copy of the run, or compute the run again"
         if content is None:
+            if name in self.pruned:
+                raise RunError(f"{path}: was pruned to save room; take it from a copy of the run")
             if sealed is not None:
                 raise DamageError(f"{path}: missing; {mend}")
         elif sealed is None:
@@ -138,7 +179,7 @@ class Manifest:
             try:
                 # what is no regular file may never end
                 what = CHANGED if not path.is_file() or digest_of(path) != digest else ""
-                what = what if os.path.lexists(path) else "missing"
+                what = what if os.path.lexists(path) else "" if name in self.pruned else "missing"
             except OSError as error:
                 what = f"cannot be read ({error.strerror or error})"
             if what:

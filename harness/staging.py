@@ -88,14 +88,14 @@ def _is_held(handle: int) -> bool:
 class Staged:
     """A hidden folder of this process's own; it goes at `close`, or with the object, or is swept."""
 
-    def __init__(self, parent: Path) -> None:
-        """`parent` is made where it is missing.
+    def __init__(self, parent: Path, name: str = "staged") -> None:
+        """`parent` is made where it is missing; the folder's hidden name begins with `name`.
 
         Raises:
             OSError: it cannot be made there.
         """
         parent.mkdir(parents=True, exist_ok=True)
-        self.path = parent / hidden_name("staged")
+        self.path = parent / hidden_name(name)
         self.path.mkdir()
         handle = -1
         if _FLOCK is not None:

@@ -13,6 +13,9 @@ LONGEST = 300
 # ESC [ ... letter, and ESC ] ... BEL: what colours and titles terminals
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s]*@")  # up to the last @, for one may stand in it
+_PARAMETER = re.compile(r"([?&]password=)[^\s&]*")
+
 
 def words(name: str) -> str:
     """A name of the code as readers see it."""
@@ -51,3 +54,8 @@ def clean(text: object, longest: int = LONGEST) -> str:
     if half < 1:
         return kept[:longest]
     return f"{kept[:half]} … {kept[-half:]}"
+
+
+def without_password(text: str) -> str:
+    """`text` with the passwords of the URLs in it hidden: for whatever is written down, or shown."""
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))

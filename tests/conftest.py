@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from harness import config, datasets, judging, pipeline
 from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests import gpu
+from tests import gpu, postgresql
 
 SMALL: dict[str, Any] = dict(
     dataset="fashion-mnist-mini",
@@ -99,3 +99,18 @@ def tiny_model() -> PixelClassifier:
         torch.manual_seed(0)
         autoencoder = KSparseAutoencoder(k=3, pixels=12, code_width=8)
         return PixelClassifier(autoencoder, Classifier(8, hidden=(6, 5), classes=3)).eval()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server of the session's own."""
+    with postgresql.served() as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new history may be: a file, and a server's database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "history.db")
+    return str(request.getfixturevalue("server").new())

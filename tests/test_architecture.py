@@ -41,6 +41,8 @@ FLOORS = (
     ("judging",),
     ("report",),
     ("pipeline", "console", "options"),
+    ("ending", "nightly", "blaming"),
+    ("cli_nightly", "cli_history"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -81,7 +83,7 @@ JUDGING = (
     "options",
     "cli",
 )
-ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}}
+ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}, "seaborn": {"figures"}}
 SAME_FLOOR = {
     ("sparse", "models"),
     ("state", "precision"),
@@ -96,6 +98,7 @@ SAME_FLOOR = {
     ("attributions", "sparse"),
     ("runs", "figures"),
     ("summaries", "diagnosis"),
+    ("runs", "history"),  # the record of the past alone, when it is asked for
 }
 
 
@@ -149,7 +152,7 @@ def test_imports_go_downward(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_one_module_draws_and_one_renders(path: Path) -> None:
-    """Matplotlib and Pillow are imported by figures alone, jinja2 by report alone."""
+    """Matplotlib, seaborn and Pillow are imported by figures alone, jinja2 by report alone."""
     roots = {name.split(".")[0] for name in imports(path)}
     for package, allowed in ONLY_IMPORTER.items():
         assert package not in roots or module_of(path) in allowed
@@ -158,7 +161,7 @@ def test_one_module_draws_and_one_renders(path: Path) -> None:
 def test_judging_and_rendering_never_import_torch() -> None:
     """All that works on a run directory, or begins one, loads without torch, and without pandas and scipy."""
     names = ", ".join(f"harness.{module}" for module in (*WITHOUT_TORCH, *JUDGING))
-    heavy = ("torch", "torchvision", "pandas", "scipy")
+    heavy = ("torch", "torchvision", "pandas", "scipy", "seaborn")
     code = f"import sys, {names}; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

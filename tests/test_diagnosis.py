@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import diagnosis
+from harness import diagnosis, judging
 from harness.artifacts import RunDirectory
 from harness.config import load
 from harness.diagnosis import by_how_much, details, worst
 from harness.records import Verdict
+from harness.rows import PAST, own_verdict
 from tests.written import a_run, an_estimate
 
 
@@ -285,3 +287,16 @@ def test_a_run_without_gates_says_so(run: RunDirectory) -> None:
     lines = diagnosis.diagnosis(run, whole(a_verdict(gate=False), verdict="error"))
     assert lines[1:3] == ["by how much: no gate was declared", "worst: none"]
     assert len(lines) == 5
+
+
+def test_a_regression_says_how_it_is_accepted(tmp_path: Path) -> None:
+    """And a canary that is worse, how it is blamed."""
+    run = a_run(tmp_path / "artifacts")
+    verdict = judging.judge(run)
+    row = replace(own_verdict("regression.accuracy-41", "Regression", "accuracy", "fail", "w"), relation=PAST)
+    canary = replace(row, id="regression.canary")
+    told = verdict | {"verdict": "fail", "criteria": [row, canary], "regressions": [{"id": "accuracy@41"}]}
+    lines = details(run, told)
+    assert 'accept: harness accept accuracy@41 --reason "…"' in lines
+    assert any(line.startswith("canary: harness blame ") for line in lines)
+    assert lines[1] == "worst: none, the whole number moved"

@@ -404,6 +404,12 @@ def test_the_command_has_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.command() == "harness run --seeds 1"
 
 
+def test_the_command_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run directory is published; who may read a history's server is nobody's business."""
+    monkeypatch.setattr("sys.argv", ["harness", "nightly", "--history=postgresql+psycopg://me:word@there/db"])
+    assert environment.command() == "harness nightly --history=postgresql+psycopg://me:***@there/db"
+
+
 def test_versions_name_python_and_each_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each listed package has its version, and one that is absent is said to be."""
     monkeypatch.setattr(environment, "PACKAGES", ("torch", "numpy", "no-such-package-at-all"))
@@ -552,3 +558,19 @@ def test_all_that_is_shipped_can_be_taken_from_the_cache(registry: Any) -> None:
         parts = [getattr(entry, part, None) for part in ("maps", "sensitivity", "identity")]
         for function in filter(None, parts if any(parts) else [entry]):
             assert same_twice(function)
+
+
+def test_what_last_digits_rest_on_is_told() -> None:
+    """The CPU's model and the instruction set that torch uses; no GPU's where none computes."""
+    found = environment.hardware(torch.device("cpu"))
+    assert set(found) == {"cpu", "instructions"}
+    assert all(found.values())
+    assert found["instructions"] == torch.backends.cpu.get_cpu_capability()
+
+
+def test_the_largest_memory_of_the_process_grows_with_it() -> None:
+    """In MB, by what the system counts."""
+    before = environment.memory()["resident"]
+    kept = torch.ones(50_000_000)  # 200 MB, written to
+    assert environment.memory()["resident"] >= before
+    assert environment.memory()["resident"] > kept.nbytes / 1e6

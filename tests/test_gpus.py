@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,3 +102,23 @@ def test_products_are_the_same_whenever_the_gpu_was_first_used() -> None:
         torch.backends.cuda.cublas_workspace_size(0)
     with gpus.workspace():
         assert torch.equal(one @ one.T, first)
+
+
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue\nGCC 12.2.0",
+            "550.54.15",
+        ),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65  Release Build", "580.65"),
+        ("something else", ""),
+        (None, ""),
+    ],
+)
+def test_the_drivers_version_is_what_the_system_tells(tmp_path: Path, told: str | None, version: str) -> None:
+    """Of both kinds of kernel module; nothing where there is none."""
+    if told is not None:
+        (tmp_path / "proc/driver/nvidia").mkdir(parents=True)
+        (tmp_path / "proc/driver/nvidia/version").write_text(told)
+    assert gpus.driver(tmp_path) == version

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.history.alarms import Watched, changes_between, replay
-from harness.history.records import Human, Judged, Night, Value
+from harness.history.records import Human, Night, Value
 from harness.statistics.monitoring import limit
 from tests.test_history import a_night
 
@@ -148,34 +148,21 @@ def test_no_night_says_nothing() -> None:
 
 
 def test_changes_are_named_by_kind() -> None:
-    """Commit, version, machine, setting, threshold; what is the same is none."""
-    asked = [Judged("accuracy", "Accuracy", "accuracy", ">=", 0.75, True, "pass", "")]
-    before = a_night(
-        1,
-        environment={"commit": "a", "versions.torch": "2", "machine.cpu": "x", "training.threads": "4"},
-        criteria=asked,
-    )
-    after = replace(
-        before,
-        environment={"commit": "b", "versions.torch": "3", "versions.new": "1", "machine.cpu": "y"},
-        criteria=[replace(asked[0], threshold=0.7)],
-    )
+    """By what the name begins with; what is the same is none."""
+    told = {"commit.commit": "a", "version.torch": "2", "machine.cpu": "x", "setting.engine": "auto"}
+    before = a_night(1, environment=told | {"threshold.accuracy": ">= 0.75"})
+    later = {"commit.commit": "b", "version.torch": "3", "version.new": "1", "machine.cpu": "y", "own": "1"}
+    after = a_night(2, environment=later | {"threshold.accuracy": ">= 0.7"})
     assert [(one.kind, one.name, one.before, one.after) for one in changes_between(before, after)] == [
-        ("commit", "commit", "a", "b"),
+        ("commit", "commit.commit", "a", "b"),
         ("machine", "machine.cpu", "x", "y"),
+        ("setting", "own", "", "1"),
+        ("setting", "setting.engine", "auto", ""),
         ("threshold", "threshold.accuracy", ">= 0.75", ">= 0.7"),
-        ("setting", "training.threads", "4", ""),
-        ("version", "versions.new", "", "1"),
-        ("version", "versions.torch", "2", "3"),
+        ("version", "version.new", "", "1"),
+        ("version", "version.torch", "2", "3"),
     ]
     assert changes_between(before, before) == ()
-
-
-def test_a_range_of_thresholds_is_told() -> None:
-    """Both ends."""
-    one, other = a_night(1), a_night(2, criteria=[])
-    (_, change) = changes_between(one, other)
-    assert (change.kind, change.before, change.after) == ("threshold", "within 0.5 to 1", "")
 
 
 def test_a_watched_measurement_has_a_chart_for_each_harmful_side() -> None:

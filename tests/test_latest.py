@@ -170,3 +170,14 @@ def test_a_foreign_file_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a file that names no run"):
         RunDirectory.create(tmp_path, "abc")
     assert (tmp_path / "latest").read_text() == "my notes"
+
+
+def test_a_second_measurement_is_never_the_latest(tmp_path: Path) -> None:
+    """Though it is begun after its night."""
+    night, again = a_run(tmp_path), a_run(tmp_path)
+    night.write_json("night.json", {"id": "000001-abcdef", "kind": "night", "of": None})
+    again.link_latest()  # until it is known what it is
+    again.write_json("night.json", {"id": "000002-abcdef", "kind": "confirmation", "of": "000001-abcdef"})
+    night.link_latest()
+    again.link_latest()
+    assert at(tmp_path) == night.path.name

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean, sure, words_of_pair
+from harness.text import LONGEST, clean, sure, without_password, words_of_pair
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -127,3 +127,19 @@ def test_a_pair_is_told_by_its_methods() -> None:
 def test_only_certainty_is_a_hundred_percent() -> None:
     """A confidence is rounded down."""
     assert (sure(0.99999), sure(1.0), sure(0.8)) == ("99.9 %", "100 %", "80 %")
+
+
+@pytest.mark.parametrize("word", ["secret", "se:cr/et", "s@cret@", "?password=", ""])
+@pytest.mark.parametrize("form", ["db://me:{}@there:5432/nights", "db://there/nights?password={}&user=me"])
+def test_a_password_in_a_url_is_hidden(word: str, form: str) -> None:
+    """Wherever it stands, whatever signs it has that should have been encoded; the place can be read."""
+    said = without_password(f"harness nightly --history {form.format(word)} --quiet")
+    assert said == f"harness nightly --history {form.format('***')} --quiet"
+
+
+@pytest.mark.parametrize(
+    "text", ["postgresql+psycopg://me@there/nights", "artifacts/history.db", "a@b c://d:1/e", "--k 50"]
+)
+def test_what_holds_no_password_is_left_as_it_is(text: str) -> None:
+    """A user, a port and an address are none."""
+    assert without_password(text) == text

@@ -72,7 +72,7 @@ def a_run(
     """
     run = RunDirectory.create(output, "abc1234")
     run.write_config(Config.model_validate(config or {}))
-    dataset = dict(name="blobs", asked="blobs", source="here", sha256={}, train=60, test=30)
+    dataset = dict(name="blobs", asked="blobs", source="here", sha256={}, train=60, test=30, digest="d" * 64)
     run.write_provenance(
         Provenance(
             run_id=run.path.name,

@@ -9,6 +9,8 @@ from harness.figures.forest import Margin, forest
 from harness.figures.pictures import atoms, class_means, explanation, heat_limit, heat_limits
 from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, grey_sheet, heat_sheet
+from harness.figures.standing import Tonight, standing
+from harness.figures.strips import Axis, Kind, Levels, Nights, Span, sparkline, strip, strip_key, timeline
 from harness.figures.theme import INK, LINE, SERIES, svg
 
 __all__ = [
@@ -17,11 +19,17 @@ __all__ = [
     "LINE",
     "PALETTE",
     "SERIES",
+    "Axis",
     "Column",
+    "Kind",
+    "Levels",
     "Line",
     "Margin",
+    "Nights",
     "Panel",
     "Sheet",
+    "Span",
+    "Tonight",
     "agreement_matrix",
     "atoms",
     "beside",
@@ -41,6 +49,11 @@ __all__ = [
     "lines",
     "ranges",
     "reliability",
+    "sparkline",
+    "standing",
+    "strip",
+    "strip_key",
     "svg",
+    "timeline",
     "training_curves",
 ]

@@ -129,18 +129,13 @@ def svg(figure: Figure, name: str) -> str:
         r"<defs>\s*<style.*?</style>\s*</defs>",
     ):
         text = re.sub(part, "", text)
-    # a hundredth of a point is more than anybody sees
-    text = re.sub(
-        r' (?:d|x|y)="[^"]*"|translate\([^)]*\)',
-        lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]),
-        text,
-    )
+    text = re.sub(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)', lambda found: _short(found[0]), text)
     text = re.sub("\0([0-9]+)\0", lambda found: written[int(found[1])], text)
     width, height = (part * PIXELS / POINTS for part in box[2:])
     size = f'width="{width:.0f}" height="{height:.0f}"'
     sight = f'viewBox="{" ".join(f"{part:.2f}" for part in box)}"'
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return re.sub(r"\n\s*", "\n", f"<svg {size} {sight} {_EVERYWHERE} {names}>{text.strip()}")
+    return re.sub(r" *\n\s*", "\n", f"<svg {size} {sight} {_EVERYWHERE} {names}>{text.strip()}")
 
 
 _FONT = re.compile(r"(?:(italic|oblique) )?(?:(small-caps) )?(?:([0-9]+) )?([0-9.]+px) (.+)")
@@ -158,6 +153,13 @@ def attributes_of(style: str) -> str:
         del properties["font-family"]
     properties.pop("image-rendering", None)
     return "".join(f' {name}="{value}"' for name, value in properties.items())
+
+
+def _short(place: str) -> str:
+    """Coordinates to a hundredth of a point, more than anybody sees; of straight lines each named once."""
+    place = re.sub(r"(\.\d\d)\d+", r"\1", place)
+    # numbers after a curve's would be taken for another curve's
+    return place if "C" in place or "Q" in place else place.replace(" \nL ", " ")
 
 
 def _aside(text: str, written: list[str]) -> str:

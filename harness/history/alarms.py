@@ -9,24 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import get_args
 
 from harness.history.charts import Monitor, Spell
-from harness.history.records import Alarm, Change, Human, Night
+from harness.history.records import Alarm, Change, Human, Kind, Night
 
 DIGITS = 12
 """Significant digits in which numbers differ, or are equal; the others are rounding of sums."""
-
-Kind = Literal["commit", "setting", "version", "machine", "threshold"]
-_KINDS: Mapping[str, Kind] = {
-    "commit": "commit",
-    "branch": "commit",
-    "versions": "version",
-    "python": "version",
-    "machine": "machine",
-    "threshold": "threshold",
-}
-"""The kind of a change by the first part of its dotted name; what is none of them is a setting."""
 
 
 @dataclass(frozen=True)
@@ -129,28 +118,15 @@ def changes_between(before: Night, after: Night) -> tuple[Change, ...]:
 
     What only one of the nights tells of stands against an empty text.
     """
-    one, other = _told_of(before), _told_of(after)
+    one, other = before.environment, after.environment
     names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
-    return tuple(
-        Change(
-            _KINDS.get(name.partition(".")[0], "setting"),
-            name,
-            one.get(name, ""),
-            other.get(name, ""),
-        )
-        for name in names
-    )
+    return tuple(Change(_kind(name), name, one.get(name, ""), other.get(name, "")) for name in names)
 
 
-def _told_of(night: Night) -> dict[str, str]:
-    thresholds = {f"threshold.{one.id}": f"{one.relation} {_text(one.threshold)}" for one in night.criteria}
-    return {**night.environment, **thresholds}
-
-
-def _text(threshold: float | tuple[float, float] | None) -> str:
-    if threshold is None:
-        return "none"
-    return " to ".join(f"{one:g}" for one in (threshold if isinstance(threshold, tuple) else (threshold,)))
+def _kind(name: str) -> Kind:
+    """What a dotted name begins with; a document of another hand may begin otherwise."""
+    kind = name.partition(".")[0]
+    return next((one for one in get_args(Kind) if one == kind), "setting")
 
 
 def _number(night: Night, name: str, definition: int | None) -> float | None:

@@ -8,6 +8,11 @@ from typing import Literal
 from harness.history.records import Alarm, Change, Difference
 
 
+def number_of(night: str) -> int:
+    """A night's number in its history, by its id."""
+    return int(night.split("-")[0])
+
+
 @dataclass(frozen=True)
 class Point:
     """A measurement in one night.
@@ -150,6 +155,8 @@ class Past:
         pin: Id of the pinned night; empty where nothing is pinned.
         green: Id of the last green night before tonight; empty where there is none.
         identity: What the series' numbers mean.
+        canary_since: Id of the first night of those, one after the other, whose canary was worse than
+            tonight's pin; empty where it is not worse tonight.
         removed: Measurements of the night before that are missing tonight though the series has them.
         added: Measurements that are new tonight.
     """
@@ -175,3 +182,4 @@ class Past:
     identity: dict[str, str]
     removed: list[str]
     added: list[str]
+    canary_since: str = ""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 import pydantic
 
-from harness.errors import RunError
+from harness.errors import ConfigurationError, RunError
 from harness.files import adapter, plain_json, what_is_wrong
 
 SCHEMA = 1
 """The schema that documents bear; an older one is upgraded on reading, a newer one refused by name."""
 
-T = TypeVar("T")
-Kind = Literal["night", "warm-up", "confirmation"]
+T = TypeVar("T", bound="Night | Human")
+NightKind = Literal["night", "warm-up", "confirmation"]
+Kind = Literal["commit", "setting", "version", "machine", "threshold"]
+"""What may be another from night to night: what its dotted name in a night's environment begins with."""
+
 Act = Literal["pin", "accept", "exclude"]
 
 
@@ -36,7 +40,7 @@ class Value:
         confidence: The interval's nominal confidence.
         n: How many values stand behind it.
         definition: The version of the measurement's definition; numbers of two versions do not compare.
-        by_seed: The estimate of each seed alone, by the seed's digits.
+        by_seed: The estimate of each seed alone, by the seed's digits; empty where there is but one.
         reason: Why there is no number, or no interval.
     """
 
@@ -147,7 +151,7 @@ class Night:
     """
 
     id: str
-    kind: Kind
+    kind: NightKind
     status: Literal["begun", "ended"]
     run_id: str = ""
     place: str = ""
@@ -210,7 +214,7 @@ class Human:
 class Change:
     """Something that was another before: what kind of thing, its dotted name, and both values."""
 
-    kind: Literal["commit", "setting", "version", "machine", "threshold"]
+    kind: Kind
     name: str
     before: str
     after: str
@@ -261,9 +265,37 @@ class Alarm:
 
 
 def as_text(document: Night | Human) -> str:
-    """A document as it is stored and exported: JSON with sorted keys, the same bytes for the same values."""
-    values = {"schema": SCHEMA, **plain_json(asdict(document))}
-    return json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """A document as it is stored and exported: JSON, the same bytes for the same values.
+
+    Keys are sorted, what has its default is left out, and each record of a list stands on a line of its own.
+    """
+    values: dict[str, Any] = {"schema": SCHEMA, **_lean(document)}
+    lines = [f"{json.dumps(key)}: {_told(values[key])}" for key in sorted(values)]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    return text.encode("utf-8", "replace").decode()  # a path's stray bytes are no text
+
+
+def _lean(record: Any) -> dict[str, Any]:
+    """A record's fields, without those that have their default."""
+    found = {}
+    for one in fields(record):
+        value = getattr(record, one.name)
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if default is MISSING or value != default:
+            found[one.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return _lean(value) if is_dataclass(value) else plain_json(value)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(map(_told, value)) + "\n]"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def night_of(text: str, name: str) -> Night:
@@ -285,23 +317,31 @@ def act_of(text: str, name: str) -> Human:
     return _read(text, name, Human)
 
 
-class NewerSchema(RunError):
-    """A document, or a store, that a newer harness wrote."""
+class NewerSchema(ConfigurationError):
+    """A document, or a store, that a newer harness wrote: refused, and no damage."""
+
+
+class _Schemed(pydantic.BaseModel):
+    schema_: int = pydantic.Field(alias="schema")
 
 
 def _read(text: str, name: str, shape: type[T]) -> T:
     try:
-        values = json.loads(text)
-        schema = values.pop("schema")
-        if isinstance(schema, int) and schema > SCHEMA:
+        schema = adapter(_Schemed).validate_json(text, strict=True).schema_
+        if schema > SCHEMA:
             raise NewerSchema(
                 f"{name}: schema {schema} is newer than this harness knows ({SCHEMA}); use a newer harness"
             )
-        return adapter(shape).validate_json(json.dumps(_upgraded(values, schema)), strict=True)
+        if schema < SCHEMA:
+            text = json.dumps(_upgraded(json.loads(text), schema))
+        found = adapter(shape).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise RunError(f"{name}: damaged ({what_is_wrong(error)})") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{name}: damaged ({error})") from None
+    if not _IDS[shape].fullmatch(found.id):  # files bear it as their name
+        raise RunError(f"{name}: damaged (id: {found.id!r:.80} is none)")
+    return found
 
 
 def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
@@ -310,6 +350,11 @@ def _upgraded(values: Mapping[str, Any], schema: int) -> Mapping[str, Any]:
         values = _STEPS[version](values)
     return values
 
+
+_IDS: dict[type, re.Pattern[str]] = {
+    Night: re.compile(r"[0-9]{6,}-[0-9a-f]{6}"),
+    Human: re.compile(r"(pin|accept|exclude)-[0-9a-f]{8}"),
+}
 
 _STEPS: dict[int, Any] = {}
 """By version: what makes of a document one of the next."""

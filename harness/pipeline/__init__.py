@@ -166,8 +166,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     engine(config, device)
     moving = False
     if dataset is None:
-        dataset = _loaded(config)
-        moving = config.data.dataset not in computed.DATASETS and _loaded(config).digest != dataset.digest
+        dataset = loaded(config)
+        moving = config.data.dataset not in computed.DATASETS and loaded(config).digest != dataset.digest
     looked = repository.look()
     work = Work(
         config=config,
@@ -184,6 +184,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
             "versions": environment.versions(),
             "device": environment.describe_device(device),
             "platform": environment.machine(),
+            "machine": environment.hardware(device),
             "flags": flags,
         }
     _write_down(work, looked, by)
@@ -193,7 +194,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     return work
 
 
-def _loaded(config: Config) -> datasets.Dataset:
+def loaded(config: Config) -> datasets.Dataset:
     """The configuration's data: the same for every seed, so what a loader draws follows none of them."""
     from harness.pipeline.work import stream
 
@@ -205,6 +206,22 @@ def _refuse_unmeasured(config: Config) -> None:
     """Refuse criteria of what nobody measures."""
     for criterion in config.criteria:
         measurements.measurements[criterion.measurement.split(".")[0]]
+
+
+def finished(begun: Begun, progress: Progress) -> BaseException | None:
+    """Fill a run; what ended it early, which is told."""
+    try:
+        begun.finish()
+    except HarnessError as error:
+        progress.warn(str(error))
+        return error
+    except KeyboardInterrupt as error:
+        progress.warn("interrupted; finished stages are kept, and the next run takes them up")
+        return error
+    except Exception as error:
+        traceback.print_exc()
+        return error
+    return None
 
 
 @clean()
@@ -242,7 +259,12 @@ def _timed(work: Started, name: str) -> Iterator[None]:
     work.durations[name] = work.durations.get(name, 0.0) + time.perf_counter() - start
     work.run.write_json(
         "stages.json",
-        {"duration_s": work.durations, "taken_from": work.taken_from, "cache": sorted(work.cache.used)},
+        {
+            "duration_s": work.durations,
+            "memory_mb": environment.memory(),
+            "taken_from": work.taken_from,
+            "cache": sorted(work.cache.used),
+        },
     )
 
 
@@ -267,7 +289,7 @@ def _pixels(images: datasets.Bytes, device: torch.device) -> torch.Tensor:
 
 
 def _write_down(started: Started, looked: repository.Repository, by: Mapping[str, Any]) -> None:
-    """`config.toml` and `environment.json`; `by` is what computes: versions, device, platform and flags."""
+    """`config.toml` and `environment.json`; `by` is what computes: versions, device, machine, flags."""
     dataset, run = started.dataset, started.run
     provenance = Provenance(
         run_id=run.path.name,
@@ -281,6 +303,7 @@ def _write_down(started: Started, looked: repository.Repository, by: Mapping[str
             "asked": started.config.data.dataset,
             "source": dataset.source,
             "sha256": dict(dataset.sha256) or {"arrays": dataset.digest},
+            "digest": dataset.digest,
             "train": len(dataset.train_images),
             "test": len(dataset.test_images),
             "classes": list(dataset.classes),

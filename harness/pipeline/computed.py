@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -103,8 +102,9 @@ class Entry:
 
     @property
     def by(self) -> dict[str, Any]:
-        """What computed it: versions, device, platform and flags."""
-        return {name: getattr(self.provenance, name) for name in ("versions", "device", "platform", "flags")}
+        """What computed it: versions, device, platform, machine and flags."""
+        names = ("versions", "device", "platform", "machine", "flags")
+        return {name: getattr(self.provenance, name) for name in names}
 
 
 def is_certain(config: Config) -> bool:
@@ -183,15 +183,9 @@ def _processor() -> Mapping[str, Any]:
     Its kind and instruction sets, the CPUs that this process may use, and the environment variables that set
     numerical libraries.
     """
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-        rows = [[part.strip() for part in line.split(":", 1)] for line in first.splitlines()]
-        kind = {row[0]: row[-1] for row in rows if row[0] in _CPUINFO}
-    except OSError:
-        kind = {"model name": platform.processor()}
     return {
         "platform": [sys.platform, platform.machine(), *platform.libc_ver()],
-        "kind": kind,
+        "kind": {key: value for key, value in environment.processor().items() if key in _CPUINFO},
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "variables": {name: value for name, value in os.environ.items() if name.startswith(NUMERIC)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +26,7 @@ from harness.pipeline.work import (
     untrained,
     within_memory,
 )
+from harness.records import Floats, Ints
 from harness.samples import Selection
 
 
@@ -34,11 +35,8 @@ def select(work: Work) -> None:
 
     At a later look more are chosen, those of the look before among them.
     """
-    config = work.config.selection
+    config, by_seed = work.config.selection, _logits(work)
     per_class = work.looks[work.look] if work.looks else config.samples_per_class
-    by_seed = {
-        seed: work.run.seed(seed).read_arrays("predictions.npz")["logits"] for seed in work.config.seeds
-    }
     labels = work.dataset.test_labels.astype(np.int64)
     selection = samples.select(
         list(by_seed.values()),
@@ -53,6 +51,37 @@ def select(work: Work) -> None:
         pool = min(one.sure for one in selection.yields)
         more = work.config.statistics.until_decided and pool > per_class
         work.looks = statistics.looks(per_class, pool) if more else (per_class,)
+    _write_down(work, selection, by_seed)
+    short = [work.dataset.classes[one.label] for one in selection.yields if one.chosen < one.wanted]
+    if short:
+        work.progress.warn(f"fewer than {per_class} right and sure images of: {', '.join(short)}")
+
+
+def freeze(indices: Ints) -> Callable[[Work], None]:
+    """A stage in place of `select`: the images at these positions, whatever the networks say of them."""
+
+    def select(work: Work) -> None:
+        by_seed = _logits(work)
+        work.selection = samples.frozen(
+            list(by_seed.values()),
+            work.dataset.test_labels.astype(np.int64),
+            len(work.dataset.classes),
+            indices=indices,
+            confidence=work.config.selection.confidence,
+        )
+        work.looks = (work.config.selection.samples_per_class,)
+        _write_down(work, work.selection, by_seed)
+
+    return select
+
+
+def _logits(work: Work) -> dict[int, Floats]:
+    """What each seed's network says of the test set."""
+    return {seed: work.run.seed(seed).read_arrays("predictions.npz")["logits"] for seed in work.config.seeds}
+
+
+def _write_down(work: Work, selection: Selection, by_seed: Mapping[int, Floats]) -> None:
+    """`samples.npz`, `samples.csv` and `samples.json`."""
     chosen = selection.indices
     names = work.dataset.classes
     work.run.write_arrays(
@@ -77,14 +106,11 @@ def select(work: Work) -> None:
         "samples.json",
         {
             "surest": selection.surest,
-            "confidence": config.confidence,
+            "confidence": work.config.selection.confidence,
             "looks": {"planned": work.looks, "taken": work.look + 1},
             "yields": [asdict(one) | {"class": names[one.label]} for one in selection.yields],
         },
     )
-    short = [names[one.label] for one in selection.yields if one.chosen < one.wanted]
-    if short:
-        work.progress.warn(f"fewer than {per_class} right and sure images of: {', '.join(short)}")
 
 
 def attribute(work: Work) -> None:

@@ -15,7 +15,7 @@ from harness import environment, stacked, training
 from harness.cache import share
 from harness.config import Config
 from harness.errors import ConfigurationError, SeedsAlike
-from harness.files import Folder, key_of
+from harness.files import Folder, key_of, write
 from harness.models import PixelClassifier
 from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained, weights_digest
 from harness.records import Epoch, Training
@@ -38,6 +38,29 @@ def train(work: Work) -> None:
             for entry in entries:
                 share(Folder(entry / "weights"), folder / "weights")
             work.networks[seed] = network.eval()
+
+
+def stored(weights: Folder) -> Callable[[Work], None]:
+    """A stage in place of `train`, of one seed: the weights of another run's folder `seed-N`.
+
+    Raises:
+        RunError: at that stage, they are missing or damaged.
+    """
+
+    def train(work: Work) -> None:
+        pixels, classes = work.train_images.shape[1], len(work.dataset.classes)
+        for seed in work.config.seeds:
+            network = untrained(work.config, pixels, classes, seed)
+            folder = work.run.seed(seed)
+            for module, name in (
+                (network.autoencoder, "full_autoencoder"),
+                (network.classifier, "classifier"),
+            ):
+                write(folder / f"weights/{name}.pth", weights.read(f"weights/{name}.pth"))
+                training.load_weights(module, folder / f"weights/{name}.pth")
+            work.networks[seed] = network.to(work.device).eval()
+
+    return train
 
 
 def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]:

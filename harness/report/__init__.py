@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 # importing the contents registers the sections
-from harness.report import agreement, forest, gallery, gate, model, pictures, record, sparse_code, validity  # noqa: F401
+from harness.report import (  # noqa: F401  # noqa: F401
+    agreement,
+    changes,
+    forest,
+    gallery,
+    gate,
+    model,
+    pictures,
+    record,
+    sparse_code,
+    validity,
+)
 from harness.report.page import ORDER, Chart, Section, draw, render, section, sections
 
 __all__ = ["ORDER", "Chart", "Section", "draw", "render", "section", "sections"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from harness.criteria import show_threshold
 from harness.records import Estimate, Floats, Ints
 from harness.report.sides import Common, Side
-from harness.statistics import INTERVAL, bootstrap_deviations, mean_intervals, stratified_mean
+from harness.statistics.paired import Change, rule_of
+from harness.statistics.paired import paired as paired_change
 from harness.text import clean, words_of_pair
 
-RESAMPLES, CONFIDENCE = 2000, 0.95
-"""Of the bootstrap of a change: enough for two digits of a bound, and soon done on 10,000 images."""
+CONFIDENCE = 0.95
+"""Of the interval of a change."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Paired:
 
 
 def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
-    """The change of a mean, or of a ratio of means, on the same images, by a bootstrap of images in classes.
+    """The change of a number on the same images, by a bootstrap of images in classes.
 
-    Which of the two a measurement is, is seen by which of them gives A's and B's estimates again; of another
-    rule (a minimum, a quantile) a change on the same images has no interval here.
+    By which rule a measurement's means make its number is seen by which of them gives A's and B's estimates
+    again; of another (a quantile) a change on the same images has no interval here.
 
     Args:
         a: The first run.
@@ -59,7 +60,8 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     values = [np.asarray(arrays[name][0], dtype=np.float64) for arrays in found]
     by_class = all("strata" in arrays for arrays in found)
     strata = [arrays["strata"] if by_class else None for arrays in found]
-    rule = next((one for one in (_mean, _ratio) if _gives(one, (a, b), name, values, strata)), None)
+    of_a, of_b = (_rules(*one) for one in zip((a, b), (name, name), values, strata, strict=True))
+    rule = next((one for one in of_a if one in of_b), None)
     if rule is None:
         return Paired(why="no mean over images")
     if by_class:
@@ -74,50 +76,23 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     there = np.isfinite(np.concatenate([rows.reshape(len(rows), -1) for rows in values], axis=1)).all(axis=1)
     values, labels = [rows[there] for rows in values], None if labels is None else labels[there]
     if labels is None:
-        return rule(values, labels)
+        return _found(paired_change(values, None, rule, CONFIDENCE))
     names, sizes = np.unique(labels, return_counts=True)
     several = np.isin(labels, names[sizes >= 2])
     if not several.any():
         return Paired(why="no class has two images in common")
-    found_change = rule([rows[several] for rows in values], labels[several])
+    change = paired_change([rows[several] for rows in values], labels[several], rule, CONFIDENCE)
     left_out = len(np.unique(found[0]["strata"])) - int((sizes >= 2).sum())
-    return replace(found_change, classes=int((sizes >= 2).sum())) if left_out else found_change
+    return _found(change, int((sizes >= 2).sum()) if left_out else None)
 
 
-def _gives(
-    rule: Callable[..., Paired],
-    sides: Sequence[Side],
-    name: str,
-    values: Sequence[Floats],
-    strata: Sequence[Ints | None],
-) -> bool:
-    """Whether a rule's own number, over all images, is the estimate of both runs."""
-    width = 2 if rule is _ratio else 1
-    for one, rows, labels in zip(sides, values, strata, strict=True):
-        if rows.reshape(len(rows), -1).shape[1] != width or (labels is not None and len(labels) != len(rows)):
-            return False
-        there = np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
-        means = np.atleast_1d(stratified_mean(rows[there], None if labels is None else labels[there]))
-        number = means[0] / means[1] if rule is _ratio else means[0]
-        if not np.isclose(number, one.estimates[name].estimate or 0.0, rtol=1e-6, atol=1e-12):
-            return False
-    return True
+def _found(change: Change, classes: int | None = None) -> Paired:
+    return Paired(change.change, change.low, change.high, change.n, classes=classes)
 
 
-def _mean(values: Sequence[Floats], labels: Ints | None) -> Paired:
-    differences = (values[1] - values[0]).reshape(-1, 1)
-    found = mean_intervals(differences, labels, CONFIDENCE, RESAMPLES, np.random.default_rng(0), INTERVAL)
-    estimate, low, high = (float(one[0]) for one in (found.estimate, found.low, found.high))
-    return Paired(estimate, low, high, len(differences))
-
-
-def _ratio(values: Sequence[Floats], labels: Ints | None) -> Paired:
-    both = np.concatenate(values, axis=1)
-    means = stratified_mean(both, labels)
-    moved = means + bootstrap_deviations(both, labels, RESAMPLES, np.random.default_rng(0))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(moved[:, 2] / moved[:, 3] - moved[:, 0] / moved[:, 1], [tail, 1 - tail])
-    return Paired(float(means[2] / means[3] - means[0] / means[1]), float(low), float(high), len(both))
+def _rules(side: Side, name: str, values: Floats, strata: Ints | None) -> list[str]:
+    """The rules by which a run's values give its own estimate."""
+    return rule_of(values, strata, side.estimates[name].estimate or 0.0)
 
 
 @dataclass(frozen=True)

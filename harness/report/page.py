@@ -25,11 +25,14 @@ from harness.criteria import show, show_threshold
 from harness.diagnosis import sentence
 from harness.errors import DamageError, HarnessError, RunError
 from harness.files import Folder, storing
+from harness.history.past import Past
 from harness.measurements import CONTROL_METHOD
 from harness.publishing import Amend, move
 from harness.registry import Registry
 from harness.report.head import head
+from harness.report.nights import Spark, sparks
 from harness.runs import Run
+from harness.sealing import HISTORY
 from harness.staging import Staged, locked
 from harness.state import clean as clean_state
 from harness.text import clean, sure, words
@@ -60,8 +63,8 @@ class Section:
 sections: Registry[Section] = Registry("section")
 
 ORDER = (
-    "forest",
     "changes",
+    "forest",
     "trends",
     "agreement",
     "gallery",
@@ -142,9 +145,11 @@ def render(directory: RunDirectory | str | Path) -> Path:
 
     Raises:
         RunError: no verdict, a verdict of another run, a section that failed.
+        Pruned: what it would be drawn of is gone.
         StorageError: the page cannot be written.
     """
     directory = RunDirectory.open(directory.path if isinstance(directory, RunDirectory) else directory)
+    directory.manifest.refuse_pruned()
     verdict = directory.read_verdict()
     if verdict is None:
         raise RunError(
@@ -184,6 +189,8 @@ def draw(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended
     """
     run = Run(directory)
     run.verdict = verdict
+    if (into / HISTORY).is_file():  # published with the verdict, and not there yet
+        run.past = into.read_record(HISTORY, Past)
     broken: list[str] = []
     environment = _environment(into)
     parts = [_part(one, run, environment, broken) for one in _ordered()]
@@ -196,6 +203,7 @@ def draw(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended
         sentence=sentence(run.verdict),
         **head(run),
         parts=parts,
+        sparks=sparks(run),
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
@@ -221,6 +229,8 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
     )
     environment.filters |= {
         "clean": clean,
+        "draw": inline,
+        "small": small,
         "show": show,
         "sure": sure,
         "threshold": show_threshold,
@@ -243,6 +253,16 @@ def _environment(into: Folder) -> jinja2.Environment:
 
     environment.filters["draw"] = draw_chart
     return environment
+
+
+def inline(chart: Chart) -> Markup:
+    """A chart as a page holds it where it has no files beside it."""
+    return Markup(_without_style(figures.svg(chart.figure, chart.name)))  # noqa: S704 - as above
+
+
+def small(chart: Spark) -> Markup:
+    """A drawing of a table's cell, at its own size."""
+    return Markup(figures.svg(chart.figure, chart.name))  # noqa: S704 - as above
 
 
 def _without_style(drawing: str) -> str:

@@ -10,20 +10,8 @@ from harness.diagnosis import by_how_much, worst
 from harness.records import Verdict
 from harness.report.head import by_urgency
 from harness.report.page import Context, section
+from harness.rows import PAST
 from harness.runs import Run
-
-_NO_HISTORY = "No history of runs is kept yet"
-
-
-@section("changes", "What changed")
-def _changes(_: Run) -> Context | str:
-    return f"{_NO_HISTORY}; harness compare RUN RUN sets two of them side by side."
-
-
-@section("trends", "Trends")
-def _trends(_: Run) -> Context | str:
-    return f"{_NO_HISTORY}: there is nothing to draw from night to night."
-
 
 _OF_DATA = ("test_overlap",)
 """Criteria that judge the data, not the model or its explanations."""
@@ -44,15 +32,19 @@ def _failures(run: Run) -> Context | str:
 
 
 def _of_criterion(run: Run, one: Verdict) -> dict[str, Any]:
-    own, place = one.threshold is None, shlex.quote(str(run.place))
+    place = shlex.quote(str(run.place))
     strict = " --strict" if (run.verdict or {})["strict"] else ""
+    repeat = f"harness judge{strict} {place}"
+    if one.relation == PAST:
+        repeat = _again(run)
+    elif one.threshold is None:
+        repeat = f"pytest -p harness.checks {shlex.quote(one.measurement)} --run {place}"
+    broken = one.threshold is None or (run.verdict or {})["failure"]
     return {
         "criterion": one,
-        "by_how_much": "" if own else by_how_much(one),
-        "worst": "" if own or (run.verdict or {})["failure"] else "; ".join(worst(run.directory, one)),
-        "repeat": f"pytest -p harness.checks {shlex.quote(one.measurement)} --run {place}"
-        if own
-        else f"harness judge{strict} {place}",
+        "by_how_much": "" if one.threshold is None else by_how_much(one),
+        "worst": "" if broken else "; ".join(worst(run.directory, one)),
+        "repeat": repeat,
     }
 
 

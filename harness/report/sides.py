@@ -6,7 +6,7 @@ The runs may be of different versions, broken off, or not judged: what one of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -34,6 +34,9 @@ class Side:
     def __init__(self, letter: str, directory: RunDirectory) -> None:
         self.letter, self.directory = letter, directory
         self.gaps: list[str] = []
+        gone: frozenset[str] = self._read("pruned.json", lambda: directory.manifest.pruned, frozenset())
+        if gone:
+            self.gaps.append(f"it was pruned: {len(gone)} files are gone to save room, its maps among them")
 
     def _read(self, what: str, read: Callable[[], T], otherwise: T) -> T:
         try:
@@ -76,10 +79,8 @@ class Side:
             if not (self.directory / "estimates.json").is_file():
                 self.gaps.append("nothing was measured, it broke off before")
                 return {}
-            rows = self.directory.read_json("estimates.json")["estimates"]
-            names = [one.name for one in fields(Estimate)]
             # the first of a name is that of all seeds together
-            return {row["name"]: Estimate(**{name: row[name] for name in names}) for row in reversed(rows)}
+            return {one.name: one for one in reversed(self.directory.read_estimates())}
 
         return self._read("estimates", read, {})
 

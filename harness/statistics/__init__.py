@@ -88,6 +88,7 @@ def estimate(
         seed=seeds[0] if len(seeds) == 1 else None,
         confidence=round(confidence, 12),
         population=ONE_MODEL if len(seeds) == 1 else RECIPE,
+        definition=first.definition,
     )
     nothing: dict[str, Any] = dict.fromkeys(("estimate", "low", "high", "standard_error"))
     for seed, measurement in zip(seeds, by_seed, strict=True):

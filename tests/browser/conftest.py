@@ -17,25 +17,11 @@ from harness.artifacts import RunDirectory
 from harness.report import comparison
 from tests.browser import visits
 from tests.browser.visits import Visit
+from tests.hostile import HOSTILE
 from tests.written import sealed_anew
 
 PATIENCE = 30_000
 """Milliseconds to wait for what must come: many, for machines are shared."""
-
-OWNED = "<img src=x onerror=\"document.title='owned'\">"
-HOSTILE = (
-    f"</script>{OWNED}",
-    f"</style></title>{OWNED}",
-    f"\"'>{OWNED}",
-    "{{7*7}}",
-    "{% raw %}",
-    "\u202etrousers\u2066\u200f",
-    "\x1b[31mred\x07\x00\x9b",
-    "W" * 10_000,
-    "--><svg/onload=\"document.title='owned'\">",
-    "&lt;b&gt; ]]> ` | * $1 url(#x)",
-)
-"""Names of classes such as nobody should have."""
 
 
 @pytest.fixture(scope="module")

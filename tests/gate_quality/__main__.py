@@ -40,6 +40,9 @@ QUICK_FLAGS = {"samples_per_class": 4}
 KEEP_THEIR_OWN = ("coverage", "operating-curves", "mutation", "nightly-")
 """What the names of tasks begin with that store their parts themselves, under keys of what they depend on."""
 
+FULL_DATA, FULL_DATA_SEEDS = "fashion-mnist", 20
+"""Of what `--only full-data` measures, which takes an hour."""
+
 TOLERATED_ALARMS = 0.05
 """The rate of false alarms that a gate may have."""
 
@@ -54,13 +57,18 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="take no result of an earlier measurement")
     parser.add_argument(
         "--only",
-        choices=["nightly"],
+        choices=["nightly", "full-data"],
         help="measure this part alone, and put it in the place of the one that is written",
     )
     asked = parser.parse_args()
-    measured = measure_nights if asked.only == "nightly" else measure
+    measured = {"nightly": measure_nights, "full-data": measure_full_data}.get(asked.only, measure)
     result = measured(asked.output, quick=asked.quick, fresh=asked.fresh)
-    if asked.only:
+    if asked.only == "full-data":
+        alarms = result["false_alarms_full_data"]
+        show_alarms(alarms)
+        wrong = [f"a clean seed is red: {sentence}" for sentence in alarms["sentences"]]
+        result = (_written(asked.output) or {}) | result
+    elif asked.only:
         nights.show(result["nightly"])
         wrong = nights.problems(result["nightly"], quick=asked.quick)
         result = (_written(asked.output) or {}) | result
@@ -111,6 +119,16 @@ def measure_nights(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     estimates = known or work.false_alarms(work.run(work.clean_tasks))["estimates"]
     tasks = nights.tasks(estimates, quick, work.folder / "simulations", runs.tell)
     return {"nightly": work.nightly(work.run(tasks))}
+
+
+def measure_full_data(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
+    """False alarms on the full data, of fewer seeds: each is minutes of training."""
+    work = _Work(output, quick=quick, fresh=fresh)
+    seeds = range(2 if quick else FULL_DATA_SEEDS)
+    tasks = [(f"full-{seed}", partial(runs.clean, work.shared, seed, FULL_DATA)) for seed in seeds]
+    found = work.run(tasks)
+    alarms = _false_alarms([found[name] for name, _ in tasks])
+    return {"false_alarms_full_data": {"commit": work.commit, "dataset": FULL_DATA, **alarms}}
 
 
 def _written(output: Path) -> dict[str, Any] | None:
@@ -297,6 +315,13 @@ def _smallest(name: str, ladder: Mapping[float, Any], found: Mapping[str, Any]) 
     return sizes
 
 
+def show_alarms(alarms: Mapping[str, Any]) -> None:
+    """How many clean seeds were red, and how near to their thresholds the gates were."""
+    print(f"false alarms: {alarms['red']} of {alarms['runs']}; with 95 % at most {alarms['upper_bound']:.1%}")
+    for gate, smallest in alarms["smallest_margin_se"].items():
+        print(f"  {gate}: smallest margin {smallest:.1f} s.e., median {alarms['median_margin_se'][gate]:.1f}")
+
+
 def show(result: Mapping[str, Any]) -> None:
     """The tables, for readers."""
     print("\ncoverage of nominal intervals")
@@ -304,8 +329,7 @@ def show(result: Mapping[str, Any]) -> None:
         shares = [cell["coverage"] for cell in row["cells"]]
         print(f"  {kind:34s} {row['nominal']:.2f}  {min(shares):.3f} to {max(shares):.3f}", end="")
         print(f"  exceptions: {len(row['exceptions'])}" if row["exceptions"] else "")
-    alarms = result["false_alarms"]
-    print(f"false alarms: {alarms['red']} of {alarms['runs']}; with 95 % at most {alarms['upper_bound']:.1%}")
+    show_alarms(result["false_alarms"])
     print("planted faults")
     for row in result["planted_faults"]:
         seen = ", ".join(row["by"]) or (f"invisible: {row['invisible']}" if row["invisible"] else "NOTHING")

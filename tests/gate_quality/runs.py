@@ -114,9 +114,9 @@ def _result(run: RunDirectory, verdict: Mapping[str, Any], *, breaks: bool = Fal
     }
 
 
-def clean(shared: Path, seed: int) -> Result:
+def clean(shared: Path, seed: int, dataset: str = str(FLAGS["dataset"])) -> Result:
     """A clean seed."""
-    result = judged(shared, (seed,), {}, nullcontext())
+    result = judged(shared, (seed,), {"dataset": dataset}, nullcontext())
     shutil.rmtree(result.pop("run"))
     return result
 

@@ -1,0 +1,304 @@
+"""A night: fresh seeds and the canary, recorded whatever becomes of them, then held against its past.
+
+The run directory is the record. What the history cannot take tonight is recorded by a later night, out of
+the run directories of the same output folder; a night that was killed is gone on with by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from harness import environment, judging, pipeline
+from harness.artifacts import RunDirectory
+from harness.config import Config
+from harness.errors import HarnessError, OutputError, RunError
+from harness.files import Folder
+from harness.history import documents, pins
+from harness.history.comparison import past_of, unavailable
+from harness.history.documents import NIGHT, Written
+from harness.history.kept import Kept, family_of, seeds_of
+from harness.history.past import Past
+from harness.history.records import Human, Night, NightKind
+from harness.history.rows import rows_of
+from harness.history.series import Series, series_of
+from harness.history.store import History
+from harness.latest import run_directories
+from harness.pipeline.started import Progress
+from harness.publishing import Page, Values
+from harness.sealing import HISTORY
+from harness.staging import Staged, leftovers, locked
+
+
+@dataclass
+class Nights:
+    """The nights of one configuration.
+
+    Attributes:
+        config: What a night computes, but for its seeds.
+        kept: The history.
+        progress: Whom to tell.
+        page: What draws a night's report.
+        started: Told of each run directory when it is there.
+        held: The nights that this process works on, each by a hidden folder that tells who does.
+    """
+
+    config: Config
+    kept: Kept
+    progress: Progress
+    page: Page | None = None
+    started: Callable[[RunDirectory], object] = lambda _: None
+    held: ExitStack = field(default_factory=ExitStack)
+
+    def catch_up(self) -> list[str]:
+        """Record what the history lacks of this output folder's nights; their ids."""
+        nights = self.kept.ask(History.nights)
+        if nights is None:
+            return []
+        ended = {night.id for night in nights if night.status == "ended"}
+        begun = {night.id for night in nights} - ended
+        found = []
+        for run, written in self._runs():
+            if written.id in ended:
+                continue
+            try:
+                night = documents.night_of_run(run)
+            except RunError as error:
+                self.progress.warn(f"{run.path}: cannot be recorded ({error})")
+                continue
+            if night.status == "ended" or written.id not in begun:
+                self.kept.record(night)
+                found.append(night.id)
+        return found
+
+    def _runs(self) -> Iterator[tuple[RunDirectory, Written]]:
+        """The runs of this output folder that are nights."""
+        for path in run_directories(self.config.output / "runs"):
+            if documents.is_of_a_night(path):
+                with suppress(HarnessError):
+                    run = RunDirectory.open(path)
+                    yield run, run.read_record(NIGHT, Written)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What tonight's numbers mean, known before they are there.
+
+        Raises:
+            Refused: the data or the device cannot be used.
+        """
+        data = pipeline.loaded(self.config)
+        device = environment.choose_device(self.config.device).type
+        one = self.config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
+        return documents.identity_of(one, data.name, data.digest, device)
+
+    def points(self) -> int:
+        """How many nights of tonight's series count so far; 0 where the history cannot be asked."""
+        nights = self.kept.ask(History.nights) or []
+        return sum(
+            one.counts for one in nights if one.identity == self.identity and one.kind != "confirmation"
+        )
+
+    def begin(self, kind: NightKind, of: str | None = None) -> Night:
+        """A night's document: one that was killed here and is gone on with, or a new one."""
+        output = self.config.output
+        output.mkdir(parents=True, exist_ok=True)
+        known = self.kept.ask(History.nights)
+        with locked(output):
+            for night in known or []:
+                if night.status == "begun" and (night.kind, night.of) == (kind, of) and self._is_dead(night):
+                    self.progress.say(f"night {night.id} was broken off, and is gone on with")
+                    self._hold(night.id)
+                    return night
+        used = {seed for night in known or [] for seed in night.seeds} | {self.config.nightly.canary_seed}
+
+        def make(name: str) -> Night:
+            self._hold(name)
+            count = self.config.nightly.seeds
+            config = self.config.model_copy(update={"seeds": seeds_of(name, count, used)})
+            return documents.begun(Written(id=name, kind=kind, of=of), config)
+
+        reserved = self.kept.ask(lambda history: history.reserve(make))
+        if reserved is not None:
+            return reserved
+        here = [int(written.id.split("-")[0]) for _, written in self._runs()]
+        return make(f"{1 + max(here, default=0):06d}-{secrets.token_hex(3)}")
+
+    def _hold(self, name: str) -> None:
+        self.held.enter_context(Staged(self.config.output, f"night-{name}"))
+
+    def _is_dead(self, night: Night) -> bool:
+        """Whether a night that has not ended is of this folder and series, and nobody works on it."""
+        place = Path(night.place or os.devnull)
+        if place.parent != (self.config.output / "runs").absolute() or night.identity != self.identity:
+            return False
+        # another runner's folder may have the same name
+        if night.id not in {written.id for run, written in self._runs() if run.path.name == place.name}:
+            return False
+        nobodys = set(leftovers(self.config.output))
+        return nobodys.issuperset(self.config.output.glob(f".night-{night.id}~*"))
+
+    def compute(self, night: Night) -> tuple[RunDirectory, BaseException | None]:
+        """A night's run directory, and what ended it early.
+
+        Raises:
+            HarnessError: it was refused before any work, which is recorded.
+        """
+        config = self.config.model_copy(update={"seeds": tuple(night.seeds)})
+        try:
+            work = pipeline.prepare(config, self.progress)
+        except HarnessError as error:
+            self.kept.record(documents.refused(night, error))
+            raise
+        run = work.run
+        written = Written(id=night.id, kind=night.kind, of=night.of)
+        documents.write_night(run, night)
+        night = documents.begun(written, config, run.read_provenance(), str(run.path.absolute()))
+        self.kept.record(night)
+        self.started(run)
+        stages = pipeline.STAGES
+        if night.kind == "night":
+            from harness.pipeline.canary import canary
+
+            pin = self._pin(night)
+            frozen = None if pin is None else np.array(pin.pinned["images"], dtype=np.int64)
+            stages += (("canary", canary(config.nightly.canary_seed, frozen)),)
+        failure = pipeline.finished(
+            pipeline.Begun(run, lambda: pipeline.execute(work, stages)), self.progress
+        )
+        return run, failure
+
+    def warm_up(self, points: int) -> BaseException | None:
+        """Make a young series' first points, as many as it lacks; what ended that early.
+
+        Seeds are exchangeable, so that they need not be of different nights.
+        """
+        while (there := self.points()) < points:
+            self.progress.say(f"warm-up: point {there + 1} of {points}")
+            night = self.begin("warm-up")
+            run, failure = self.compute(night)
+            judging.judge(run, checks=self.config.checks, beside=self._recorded)
+            if failure is not None:
+                return failure
+            if not self.points() > there:
+                raise RunError(f"{run.path}: gives no point; see its verdict, and why it cannot be recorded")
+        return None
+
+    def _recorded(self, run: RunDirectory, values: Values, into: Folder) -> None:  # noqa: ARG002
+        self.kept.record(documents.night_of_run(run, values))
+
+    def tonight(self) -> tuple[RunDirectory, Values, BaseException | None]:
+        """A night, whole: computed, judged, recorded, compared and published."""
+        run, failure = self.compute(self.begin("night"))
+        values = judging.judge(run, checks=self.config.checks, page=self.page, beside=self.beside)
+        return run, values, failure
+
+    def _pin(self, night: Night) -> Human | None:
+        """The last pin of a night's series, by its own canary."""
+        nights = {one.id: one for one in self.kept.ask(History.nights) or []}
+        for act in reversed(self.kept.ask(History.acts) or []):
+            pinned = nights.get(act.night)
+            if act.kind == "pin" and pinned is not None and pinned.identity == night.identity:
+                return act if act.pinned["seed"] == self.config.nightly.canary_seed else None
+        return None
+
+    def beside(self, run: RunDirectory, values: Values, into: Folder) -> None:
+        """Record tonight, then hold it against the nights before it."""
+        night = documents.night_of_run(run, values)
+        pin = self._pin(night)
+        if night.canary is not None and pin is not None:
+            night = replace(night, canary=pins.compared(run, night.canary, pin, self._margins(night)))
+        self.kept.record(night)
+        past = self._past(night, run)
+        into.write_json(HISTORY, asdict(past))
+        values["past"] = {
+            name: getattr(past, name)
+            for name in ("night", "status", "why", "nights", "charts", "limit", "expected")
+        }
+        values["regressions"] = [asdict(one) for one in past.alarms if one.state == "open"]
+        values["criteria"] += rows_of(past, night)
+
+    def _margins(self, night: Night) -> dict[str, float]:
+        return {one.measurement: one.min_change for one in family_of(self.config, [night])}
+
+    def _past(self, night: Night, run: RunDirectory) -> Past:
+        if night.status == "begun":
+            return unavailable(night, "not compared: it has not ended")
+        asked = self._asked(night)
+        if asked is not None and not self.kept.trouble and asked.candidates:
+            self._measure_again(night, asked.candidates)
+            run.link_latest()
+            asked = self._asked(night) or asked
+        if asked is None or self.kept.trouble:
+            return unavailable(night, f"comparison unavailable: {self.kept.trouble}")
+        return past_of(asked, night)
+
+    def _asked(self, night: Night) -> Series | None:
+        nights, acts = self.kept.ask(History.nights), self.kept.ask(History.acts)
+        if nights is None or acts is None:
+            return None
+        # what was recorded beside tonight with a higher number is not its past
+        return self._series([one for one in nights if one.id <= night.id or one.of == night.id], acts, night)
+
+    def _series(self, nights: list[Night], acts: list[Human], night: Night) -> Series:
+        return series_of(nights, acts, night.identity, family_of(self.config, nights))
+
+    def _measure_again(self, night: Night, names: Collection[str]) -> None:
+        """Measure a night once more with new seeds, where one number alone would wake somebody."""
+        self.progress.say(f"{', '.join(names)}: far from the nights before; measured again with new seeds")
+        again = self.begin("confirmation", of=night.id)
+        run, failure = self.compute(again)
+        judging.judge(run, checks=self.config.checks, beside=self._recorded)
+        if isinstance(failure, KeyboardInterrupt):
+            raise failure
+
+
+def last_green(history: History, run: RunDirectory) -> RunDirectory:
+    """The run directory of the last green night before a run's own, of its series.
+
+    Raises:
+        RunError: there is none, or it is not there any more.
+    """
+    night, config = documents.night_of_run(run), run.read_config()
+    nights = [one for one in history.nights() if one.id < night.id] + [night]
+    series = series_of(nights, history.acts(), night.identity, family_of(config, nights))
+    green = past_of(series, night).green
+    if not green:
+        raise RunError(f"{history.name}: no night before {night.id} was green; name one by --against RUN")
+    place = Path(next(one.place for one in nights if one.id == green))
+    if not (place / NIGHT).is_file():
+        raise RunError(
+            f"{place}: the last green night's run is not there any more; name one by --against RUN"
+        )
+    return RunDirectory.open(place)
+
+
+@contextmanager
+def nights_of(
+    config: Config,
+    place: str | Path,
+    progress: Progress,
+    page: Page | None = None,
+    started: Callable[[RunDirectory], object] = lambda _: None,
+) -> Iterator[Nights]:
+    """The nights of a configuration, kept in one place.
+
+    Raises:
+        OutputError: the output folder cannot be made.
+        NewerSchema: a newer harness wrote the history.
+    """
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"--output {config.output}: cannot be written to ({error.strerror}); name another folder"
+        ) from None
+    nights = Nights(config, Kept(place, progress.warn), progress, page, started)
+    with nights.held:
+        yield nights

@@ -1,0 +1,102 @@
+"""The commands of a night, as a user calls them; `test_nightly` and `test_canary` hold what they do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.history.documents import NIGHT
+from harness.history.kept import Kept, place_of
+from harness.history.store import History
+from tests.conftest import SMALL
+
+TOML = "[nightly]\nseeds = 1\n"
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of `harness` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder after two nights, the first of them pinned."""
+    place = tmp_path_factory.mktemp("user")
+    (place / "harness.toml").write_text(TOML)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    for number in range(2):
+        done = call(place, "nightly", *flags)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"not compared: {number} of 10 nights" in done.stdout
+        if number == 0:
+            done = call(place, "pin", "artifacts/latest", "--reason", "the first")
+            assert done.returncode == 0, done.stderr
+            assert "pinned: night 000001-" in done.stdout
+    return place
+
+
+def test_two_nights_are_two_rows_and_the_second_is_held_against_the_pin(folder: Path) -> None:
+    """The canary of unchanged code is the pinned one, to the bit, though it was trained again."""
+    first, second = History.open(folder / "artifacts/history.db").nights()
+    assert first.canary is not None
+    assert second.canary is not None
+    assert first.canary.digests == second.canary.digests
+    assert first.seeds != second.seeds
+    assert {one.word for one in second.canary.differences} == {"not worse"}
+    assert second.canary.pin is not None
+    assert (folder / "artifacts/latest/history.json").is_file()
+    assert (folder / "artifacts/latest" / NIGHT).is_file()
+
+
+def test_blame_finds_nothing_where_nothing_changed(folder: Path) -> None:
+    """Tonight against the last green night, without a training."""
+    done = call(folder, "blame")
+    assert (done.returncode, done.stdout.splitlines()[-1].split(":")[0]) == (0, "nothing"), done.stderr
+    assert "epoch" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nightly", "--seeds", "1"), "a night draws fresh ones"),
+        (("nightly", "--warm-up", "-1"), "--warm-up"),
+        (("nightly", "--history", "mysql://there/db"), "mysql is no store of a history"),
+        (("pin", "nowhere"), "is no run directory"),
+        (("blame", "artifacts/latest", "--against", "nowhere"), "is no run directory"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    """With exit code 2, and nothing is recorded."""
+    done = call(folder, *arguments)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr
+    assert len(History.open(folder / "artifacts/history.db").nights()) == 2
+
+
+def test_a_night_that_is_refused_is_recorded_as_an_error(tmp_path: Path) -> None:
+    """Data that is not there: exit code 2, and the history knows of the night."""
+    (tmp_path / "harness.toml").write_text(TOML)
+    done = call(
+        tmp_path, "nightly", "--dataset", "fashion-mnist", "--data-dir", "nowhere", "--device", "cuda"
+    )
+    assert done.returncode == 2, done.stdout
+    assert not (tmp_path / "artifacts/latest").exists()
+
+
+def test_the_place_of_a_history_is_asked_configured_or_beside_the_runs(tmp_path: Path) -> None:
+    """In that order."""
+    from harness.config import Config
+
+    config = Config.model_validate({"output": tmp_path})
+    assert place_of(config) == tmp_path / "history.db"
+    configured = Config.model_validate({"output": tmp_path, "nightly": {"history": "~/h.db"}})
+    assert str(place_of(configured)) == "~/h.db"
+    assert place_of(configured, "other.db") == "other.db"
+    said: list[str] = []
+    assert Kept(tmp_path / "missing" / "h.db", said.append).trouble
+    assert len(said) == 1
