@@ -131,6 +131,7 @@ def _show_list(found: History, settings: Config) -> None:
     for alarm in past.alarms:
         if alarm.state == "open":
             (shown.warn if alarm.red else shown.last)(f"{alarm.id}: {sentence_of(alarm)}")
+            shown.last(f'accept: harness accept {alarm.id} --reason "…"')
 
 
 @history.command("export")

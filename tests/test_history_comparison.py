@@ -85,6 +85,36 @@ def test_nights_are_red_by_a_gate_an_error_or_an_open_alarm() -> None:
     assert ("exclude", nights[-4].id) in [(one.kind, one.night) for one in found.marks]
 
 
+def test_a_night_stays_red_when_its_alarm_is_accepted() -> None:
+    """It ended so; the first green one is the night after."""
+    nights = nights_of(16)
+    nights[13:] = [a_night(number, accuracy=0.8) for number in (14, 15, 16)]
+    act = Human("accept-12345678", "accept", "now", nights[13].id, "known", alarm="accuracy@14")
+    found = past(nights, (act,))
+    assert [one.night for one in found.told if one.red] == [nights[13].id]
+    assert found.green == nights[14].id
+    assert found.why.endswith("0 regressions; with fewer than 10, and so silent: accuracy")
+
+
+@pytest.mark.parametrize("why", ["it ended as error", "seed 1 was counted in night 000001-abc123"])
+def test_a_night_that_counts_for_nothing_is_not_compared(why: str) -> None:
+    """And does not say so."""
+    nights = nights_of(30)
+    last = replace(nights[-1], seeds=[1]) if "seed" in why else judged(nights[-1], "error")
+    found = past([*nights[:-1], last])
+    assert (found.status, found.why) == ("unavailable", f"not compared: {why}")
+
+
+def test_a_number_that_no_night_ever_had_is_missing() -> None:
+    """As of a name that is misspelt: nothing would be held against anything."""
+    nights = nights_of(12)
+    for shown in (nights[:1], nights):
+        series = series_of(
+            shown, (), nights[-1].identity, (ACCURACY, replace(ACCURACY, measurement="acuracy"))
+        )
+        assert past_of(series, shown[-1]).removed == ["acuracy"]
+
+
 def test_numbers_that_came_and_went_are_told() -> None:
     """What is held against its past is missing every night; what is new is said once."""
     nights = nights_of(4)
@@ -136,8 +166,10 @@ def test_a_canary_that_is_other_names_what_changed() -> None:
     told = canary_event(before, replace(second, canary=newer))
     assert told.endswith("changed: version.torch 2.1 → 2.2")
     assert past([*before, replace(second, canary=newer)]).canary_event == told
-    # of other images nothing is known
+    # of other images only what rests on none of them compares
     assert canary_event(before, replace(second, canary=replace(newer, frozen="g"))) == ""
+    other = canary(digests={"weights": "c", "maps": "d"}, frozen="g")
+    assert canary_event(before, replace(second, canary=other)).startswith("other weights than in night")
 
 
 def test_a_canary_that_is_worse_is_so_since_a_night() -> None:
@@ -150,6 +182,8 @@ def test_a_canary_that_is_worse_is_so_since_a_night() -> None:
         replace(night, canary=canary(pin=pin, differences=differences))
         for night, pin, differences in zip(nights_of(5), pins, told, strict=True)
     ]
+    assert past(nights).green == nights[0].id
+    assert [one.red for one in past(nights).told] == [False, True, True, True, True]
     assert past(nights[:1]).canary_since == ""
     assert past(nights[:4]).canary_since == nights[1].id
     assert past(nights).canary_since == nights[4].id

@@ -49,7 +49,8 @@ def test_what_an_open_alarm_rests_on_stays() -> None:
     assert {int(name[:6]) for name in (alarm.last_good, *alarm.began, alarm.first, alarm.found)} <= set(found)
     assert found[30] == "is the last green one of its series" or "open alarm" in found[30]
     act = Human("accept-00000001", "accept", "", BROKEN[-1].id, "known", alarm=alarm.id)
-    assert set(stay(BROKEN, act)) == {34}
+    assert set(stay(BROKEN, act)) == {30, 34}  # the last green one, and the newest
+    assert set(stay([*BROKEN, a_night(35)], act)) == {35}
 
 
 def test_pinned_nights_stay_and_so_does_a_second_measurement_of_one_that_does() -> None:

@@ -12,6 +12,9 @@ from harness.history.past import Mark, Past, Point, Standing, Strip, Told
 from harness.history.records import Human, Night
 from harness.history.series import Series
 
+OF_NO_IMAGES = ("weights", "predictions")
+"""The digests that do not rest on the images that a canary explains."""
+
 
 def unavailable(night: Night, why: str) -> Past:
     """Tonight where it cannot be held against any night."""
@@ -59,8 +62,8 @@ def past_of(series: Series, night: Night) -> Past:
     removed, added = _moved(series, counted, night)
     return Past(
         night=night.id,
-        status="young" if young else "compared",
-        why=_why(series, len(counted), young=young),
+        status="unavailable" if night.id in series.uncounted else "young" if young else "compared",
+        why=_why(series, night, len(counted), young=young),
         nights=len(counted),
         charts=series.charts,
         limit=series.limit,
@@ -89,7 +92,7 @@ def _worse_since(earlier: list[Night], night: Night) -> str:
     for one in (night, *reversed([one for one in earlier if one.canary is not None])):
         if one.canary is None or one.canary.pin != (night.canary and night.canary.pin):
             break
-        if not any(difference.word == "worse" for difference in one.canary.differences):
+        if not is_worse(one):
             break
         since = one.id
     return since
@@ -101,7 +104,9 @@ def pin_of(pin: Human | None, measurement: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _why(series: Series, nights: int, *, young: bool) -> str:
+def _why(series: Series, night: Night, nights: int, *, young: bool) -> str:
+    if night.id in series.uncounted:
+        return f"not compared: {series.uncounted[night.id]}"
     alarms = [one for one in series.alarms if one.state == "open"]
     measured = f"{len(series.family)} measurement{'s' if len(series.family) != 1 else ''}"
     if young:
@@ -109,20 +114,24 @@ def _why(series: Series, nights: int, *, young: bool) -> str:
     red = sum(one.red for one in alarms)
     notices = len(alarms) - red
     told = f"compared with {nights} nights: {measured}, {red} regression{'s' if red != 1 else ''}"
-    return told + (f", {notices} below the smallest change that is red" if notices else "")
+    told += f", {notices} below the smallest change that is red" if notices else ""
+    silent = [one for one, numbers in series.held_against.items() if numbers < SILENT]
+    return told + (f"; with fewer than {SILENT}, and so silent: {', '.join(silent)}" if silent else "")
 
 
 def _red(series: Series) -> set[str]:
-    """The nights that ended red: by a gate, an error, or an alarm that was open."""
-    red = {one.id for one in series.nights if one.verdict != "pass"}
-    for alarm in series.alarms:
-        if alarm.red:
-            red |= {
-                one.id
-                for one in series.nights
-                if alarm.found <= one.id and (not alarm.ended or one.id < alarm.ended)
-            }
-    return red
+    """The nights that ended red: by a gate, an error, an alarm that was open, or a canary that was worse."""
+    alarms = [alarm for alarm in series.alarms if alarm.red]
+    return {
+        one.id
+        for one in series.nights
+        if one.verdict != "pass" or is_worse(one) or any(alarm.open_in(one.id) for alarm in alarms)
+    }
+
+
+def is_worse(night: Night) -> bool:
+    """Whether a night's canary was worse than the one that was pinned."""
+    return night.canary is not None and any(one.word == "worse" for one in night.canary.differences)
 
 
 def _acts(series: Series) -> list[Human]:
@@ -135,21 +144,22 @@ def _acts(series: Series) -> list[Human]:
 def _moved(series: Series, counted: list[Night], night: Night) -> tuple[list[str], list[str]]:
     """Measurements that are missing tonight though the series has them, and those that are new.
 
-    What is held against its past is missing every night; what nobody asks for any more, the first.
+    What is held against its past is missing every night, also where no night ever had it; what nobody asks
+    for any more, the first.
     """
 
     def has(one: Night, name: str) -> bool:
         value = one.value(name)
         return value is not None and value.estimate is not None
 
-    if not counted:
-        return [], []
-    before = counted[-1]
-    gated = {one.measurement for one in before.criteria if one.gate and has(before, one.measurement)}
-    held = {one.measurement for one in series.family if any(has(each, one.measurement) for each in counted)}
-    removed = sorted(name for name in gated | held if not has(night, name))
-    known = {one.name for one in before.values}
-    return removed, sorted(one.name for one in night.values if one.name not in known)
+    wanted = {one.measurement for one in series.family}
+    added: list[str] = []
+    if counted:
+        before = counted[-1]
+        wanted |= {one.measurement for one in before.criteria if one.gate and has(before, one.measurement)}
+        known = {one.name for one in before.values}
+        added = sorted(one.name for one in night.values if one.name not in known)
+    return sorted(name for name in wanted if not has(night, name)), added
 
 
 def _strip(
@@ -211,18 +221,20 @@ def _standings(earlier: list[Night], night: Night) -> list[Standing]:
 
 
 def canary_event(earlier: list[Night], night: Night) -> str:
-    """Other digests than the latest night's of the same images and seed; empty where they are the same.
+    """Other digests than the latest night's of the same seed; empty where they are the same.
 
     Under one fingerprint of machine and versions they have to be; under another the event names what changed.
+    On other images only weights and predictions compare: what is not pinned, a network chooses by itself.
     """
     mine = night.canary
     if mine is None:
         return ""
     for other in reversed(earlier):
         its = other.canary
-        if its is None or (its.seed, its.frozen) != (mine.seed, mine.frozen):
+        if its is None or its.seed != mine.seed:
             continue
-        moved = [name for name in mine.digests if its.digests.get(name) != mine.digests[name]]
+        same = [name for name in mine.digests if its.frozen == mine.frozen or name in OF_NO_IMAGES]
+        moved = [name for name in same if its.digests.get(name) != mine.digests[name]]
         if not moved:
             return ""
         changed = [

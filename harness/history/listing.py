@@ -86,7 +86,7 @@ def _row(night: Night, excluded: set[str], alarms: Sequence[Alarm]) -> Row:
     notes: list[str] = [night.verdict if night.status == "ended" else "not ended"]
     notes += [night.kind] if night.kind != "night" else []
     notes += ["excluded"] if night.id in excluded else []
-    there = [one for one in alarms if one.found <= night.id and (not one.ended or night.id < one.ended)]
+    there = [one for one in alarms if one.open_in(night.id)]
     red = sum(one.red for one in there)
     more = f" and {len(night.seeds) - 3} more" if len(night.seeds) > 3 else ""
     return Row(

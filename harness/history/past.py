@@ -137,7 +137,8 @@ class Past:
 
     Attributes:
         night: Tonight's id.
-        status: `compared`; `young`: too few nights; `unavailable`: the history could not be asked.
+        status: `compared`; `young`: too few nights; `unavailable`: the history could not be asked,
+            or tonight counts for nothing.
         why: In a sentence, also for `compared`: 'compared with 43 nights: 10 measurements, 0 regressions'.
         nights: How many nights count.
         charts: How many charts share the false alarms: a measurement with a direction has one, else two.
@@ -157,7 +158,8 @@ class Past:
         identity: What the series' numbers mean.
         canary_since: Id of the first night of those, one after the other, whose canary was worse than
             tonight's pin; empty where it is not worse tonight.
-        removed: Measurements of the night before that are missing tonight though the series has them.
+        removed: Measurements that are missing tonight though they are held against their past, or were gated
+            the night before.
         added: Measurements that are new tonight.
     """
 

@@ -263,6 +263,11 @@ class Alarm:
     reason: str = ""
     changes: tuple[Change, ...] = ()
 
+    def open_in(self, night: str) -> bool:
+        """Whether it was open when a night of its series ended; who accepts it does so after that."""
+        before = night <= self.ended if self.state == "accepted" else night < self.ended
+        return self.found <= night and (not self.ended or before)
+
 
 def as_text(document: Night | Human) -> str:
     """A document as it is stored and exported: JSON, the same bytes for the same values.

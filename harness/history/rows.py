@@ -32,7 +32,7 @@ def rows_of(past: Past, night: Night) -> list[Verdict]:
 
 
 def enter(past: Past, night: Night, values: dict[str, Any], into: Folder) -> None:
-    """Let a verdict say what the past says of tonight: its rows, and `history.json` to be published with it."""
+    """Let a verdict say what the past says of tonight; `history.json` is published with it."""
     into.write_json(HISTORY, asdict(past))
     told = ("night", "status", "why", "nights", "charts", "limit", "expected")
     values["past"] = {name: getattr(past, name) for name in told}
@@ -104,5 +104,5 @@ def _missing(past: Past, night: Night) -> Iterator[Verdict]:
             continue
         value = night.value(name)
         reason = "nobody measured it" if value is None else value.reason or "it is no number"
-        why = f"the nights before have it, tonight has none: {reason}"
+        why = f"it is held against the nights before, and tonight has none: {reason}"
         yield _row(f"{name}.missing", f"Number {name}", name, why, "error")

@@ -83,11 +83,11 @@ def render(past: Past, path: Path) -> Path:
 
 def _headline(past: Past) -> str:
     """What stands above everything: how many alarms are open, or that nothing was compared."""
-    if past.status == "unavailable":
-        return "Not compared"
     red = [one for one in open_alarms(past) if one.red]
     if red:
         return f"{len(red)} {'alarm is' if len(red) == 1 else 'alarms are'} open"
+    if past.status == "unavailable":
+        return "Not compared"
     return "No alarm is open" if past.status == "compared" else "Too few nights to alarm"
 
 
