@@ -19,7 +19,7 @@ import numpy as np
 from harness import environment, judging, pipeline
 from harness.artifacts import RunDirectory
 from harness.config import Config
-from harness.errors import HarnessError, OutputError, RunError
+from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.files import Folder
 from harness.history import documents, pins
 from harness.history.comparison import past_of, unavailable
@@ -99,10 +99,8 @@ class Nights:
 
     def points(self) -> int:
         """How many nights of tonight's series count so far; 0 where the history cannot be asked."""
-        nights = self.kept.ask(History.nights) or []
-        return sum(
-            one.counts for one in nights if one.identity == self.identity and one.kind != "confirmation"
-        )
+        nights, acts = self.kept.ask(History.nights) or [], self.kept.ask(History.acts) or []
+        return len(series_of(nights, acts, self.identity, ()).counted)
 
     def begin(self, kind: NightKind, of: str | None = None) -> Night:
         """A night's document: one that was killed here and is gone on with, or a new one."""
@@ -199,12 +197,12 @@ class Nights:
         return run, values, failure
 
     def _pin(self, night: Night) -> Human | None:
-        """The last pin of a night's series, by its own canary."""
+        """The last pin of a night's series."""
         nights = {one.id: one for one in self.kept.ask(History.nights) or []}
         for act in reversed(self.kept.ask(History.acts) or []):
             pinned = nights.get(act.night)
             if act.kind == "pin" and pinned is not None and pinned.identity == night.identity:
-                return act if act.pinned["seed"] == self.config.nightly.canary_seed else None
+                return act
         return None
 
     def beside(self, run: RunDirectory, values: Values, into: Folder) -> None:
@@ -282,9 +280,15 @@ def nights_of(
     """The nights of a configuration, kept in one place.
 
     Raises:
+        ConfigurationError: no night of so many seeds could be judged.
         OutputError: the output folder cannot be made.
         NewerSchema: a newer harness wrote the history.
     """
+    if config.strict and config.nightly.seeds == 2:
+        raise ConfigurationError(
+            "strict needs intervals, and two seeds give none for the recipe: "
+            "[nightly] seeds must be 1, or 3 or more (got 2)"
+        )
     try:
         config.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ from harness.errors import RunError
 from harness.files import Folder
 from harness.history import documents, pins
 from harness.history.documents import CANARY, Written
-from harness.history.records import Human, Night
+from harness.history.records import Canary, Human, Night
 from harness.parameters import MIN_CHANGE
 from harness.pipeline import canary as canaries
 from harness.pipeline.canary import canary
@@ -193,3 +193,14 @@ def test_the_digest_of_arrays_is_to_the_bit() -> None:
     assert one == canaries._digest({"a": np.asfortranarray(array)})
     assert one != canaries._digest({"a": np.nextafter(array, 9)})
     assert one != canaries._digest({"b": array})
+
+
+def test_a_pin_of_another_canary_seed_is_said_to_be_no_measure() -> None:
+    """Where nothing can be held against it, nothing is passed over in silence."""
+    tonight = Canary(1, "f", {}, {}, 9, 9)
+    pin = Human("pin-12345678", "pin", "now", "", "good", night="n", pinned={"seed": 0})
+    found = pins.compared(RunDirectory(Path("none")), tonight, pin, {"accuracy": 0.01})
+    assert found.pin == pin.id
+    assert [(one.word, one.why) for one in found.differences] == [
+        ("unknown", "the pinned canary is of seed 0, tonight's of 1; pin again")
+    ]

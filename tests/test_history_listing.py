@@ -116,3 +116,15 @@ def test_a_history_that_grows_no_more_is_told() -> None:
     assert listing.heartbeat(nights, timedelta(hours=48), NOW).alive
     assert not listing.heartbeat([], timedelta(days=9999), NOW).alive
     assert listing.heartbeat(nights, timedelta(days=9999)).alive
+
+
+@pytest.mark.parametrize(
+    ("created", "alive"),
+    [("2026-11-26T00:00:00Z", True), ("yesterday", False), ("2026-11-26T00:00:00", False)],
+)
+def test_a_time_of_another_hand_is_read_or_is_none(created: str, alive: bool) -> None:
+    """On any Python; what tells no time is no sign of life."""
+    now = datetime(2026, 11, 26, 1, tzinfo=timezone.utc)
+    found = listing.heartbeat([a_night(created=created)], timedelta(hours=2), now)
+    assert found.alive is alive
+    assert "night 000001-abc123" in found.sentence

@@ -323,3 +323,23 @@ def test_a_verdict_that_is_lost_takes_no_regression_with_it(nights: HandWritten,
     again = judging.judge(run)
     assert (again["verdict"], again["past"]["status"]) == ("pass", "unavailable")
     assert "judged without the nights before it" in sentence(again)
+
+
+def test_two_seeds_under_strict_are_refused_before_a_night_is_spent(tmp_path: Path) -> None:
+    """No verdict could be reached on what they compute."""
+    values = {"output": tmp_path, "strict": True, "nightly": {"seeds": 2}}
+    with (
+        pytest.raises(ConfigurationError, match=r"seeds must be 1, or 3 or more"),
+        nightly.nights_of(Config.model_validate(values), tmp_path / "h.db", Silence()),
+    ):
+        pass
+    assert not (tmp_path / "h.db").exists()
+
+
+def test_an_excluded_night_is_no_point_of_a_warm_up(nights: HandWritten, config: Config) -> None:
+    """As it counts for nothing."""
+    nights.tonight()
+    (first,) = stored(config)
+    act = Human("exclude-12345678", "exclude", "now", first.id, "broken", night=first.id)
+    History.open(place_of(config)).act(act)
+    assert nights.points() == 0

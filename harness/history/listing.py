@@ -182,7 +182,11 @@ def heartbeat(nights: Iterable[Night], longest: timedelta, now: datetime | None 
     if not ended:
         return Heartbeat(False, "no night has ended yet")
     newest = max(ended, key=lambda one: one.id)
-    age = (now or datetime.now(timezone.utc)) - datetime.fromisoformat(newest.created)
+    try:
+        began = datetime.fromisoformat(newest.created.replace("Z", "+00:00"))
+        age = (now or datetime.now(timezone.utc)) - began
+    except (ValueError, TypeError):  # a document of another hand
+        return Heartbeat(False, f"night {newest.id}, the newest that ended, tells no time that can be read")
     told = f"night {newest.id}, the newest that ended, began {newest.created}, {_hours(age)} ago"
     if age > longest:
         return Heartbeat(False, f"{told}, which is more than {_hours(longest)}: has the job stopped?")

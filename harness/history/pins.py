@@ -79,6 +79,12 @@ def compared(run: RunDirectory, canary: Canary, pin: Human, margins: Mapping[str
         margins: The declared margins by measurement, each in its own unit.
     """
     told, folder = pin.pinned, RunDirectory(run / CANARY)
+    if told["seed"] != canary.seed:
+        why = f"the pinned canary is of seed {told['seed']}, tonight's of {canary.seed}; pin again"
+        unknown = [
+            Difference(name, None, None, margin, "unknown", 0, why) for name, margin in margins.items()
+        ]
+        return replace(canary, pin=pin.id, differences=unknown)
     with np.load(io.BytesIO(base64.b64decode(told["arrays"])), allow_pickle=False) as stored:
         arrays = dict(stored)
     labels = folder.read_arrays("samples.npz", only=("labels",))["labels"]
