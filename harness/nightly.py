@@ -6,7 +6,6 @@ the run directories of the same output folder; a night that was killed is gone o
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -135,14 +134,14 @@ class Nights:
 
     def _is_dead(self, night: Night) -> bool:
         """Whether a night that has not ended is of this folder and series, and nobody works on it."""
-        place = Path(night.place or os.devnull)
-        if place.parent != (self.config.output / "runs").absolute() or night.identity != self.identity:
-            return False
-        # another runner's folder may have the same name
-        if night.id not in {written.id for run, written in self._runs() if run.path.name == place.name}:
-            return False
-        nobodys = set(leftovers(self.config.output))
-        return nobodys.issuperset(self.config.output.glob(f".night-{night.id}~*"))
+        held = set(self.config.output.glob(f".night-{night.id}~*"))
+        if night.place:
+            # another runner's folder may have the same name
+            here = {run.path.absolute() for run, written in self._runs() if written.id == night.id}
+            ours = Path(night.place) in here and night.identity == self.identity
+        else:  # it was killed before it had a run, and what it held tells where
+            ours = bool(held) and len(night.seeds) == self.config.nightly.seeds
+        return ours and held.issubset(leftovers(self.config.output))
 
     def compute(self, night: Night) -> tuple[RunDirectory, BaseException | None]:
         """A night's run directory, and what ended it early.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +25,7 @@ from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
 from harness.history.store import History
 from harness.nightly import Nights
+from harness.parameters import Nightly
 from harness.pipeline.started import Silence
 from harness.rows import PAST, Case
 from tests.written import GOOD, a_run, an_estimate
@@ -197,6 +201,30 @@ def test_a_night_that_was_broken_off_is_gone_on_with(nights: HandWritten, config
     nights.tonight()
     assert nights.asked[0].seeds == nights.asked[1].seeds
     assert [(one.sequence, one.status) for one in stored(config)] == [(1, "ended")]
+
+
+def test_a_night_that_was_killed_before_it_had_a_run_is_gone_on_with(config: Config) -> None:
+    """What its process held is nobody's; in another folder, or for more seeds, it is not ours."""
+    config.output.mkdir()
+
+    def numbers(count: int, output: Path) -> list[int]:
+        changed = config.model_copy(update={"output": output, "nightly": Nightly(seeds=count)})
+        nights = HandWritten(changed, Kept(place_of(config), lambda _: None), Silence())
+        with nights.held:
+            return [nights.begin("night").sequence]
+
+    def killed() -> None:
+        nights = HandWritten(config, Kept(place_of(config), lambda _: None), Silence())
+        nights.begin("night")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=killed)
+    process.start()
+    process.join()
+    assert [(one.status, one.place) for one in stored(config)] == [("begun", "")]
+    assert numbers(1, config.output.with_name("other")) == [2]
+    assert numbers(2, config.output) == [3]
+    assert numbers(1, config.output) == [1]
 
 
 def test_a_night_that_somebody_works_on_is_nobody_elses(nights: HandWritten, config: Config) -> None:
