@@ -57,7 +57,7 @@ class HandWritten(Nights):
 
     def compute(self, night: Night) -> tuple[RunDirectory, BaseException | None]:
         self.asked.append(night)
-        values = self.config.model_dump(mode="json", exclude={"criteria"}) | {"seeds": night.seeds}
+        values = self.config.model_dump(mode="json") | {"seeds": night.seeds}
         numbers = self.numbers(night).items()
         estimates = tuple(an_estimate(name, number, seed=night.seeds[0]) for name, number in numbers)
         run = a_run(self.config.output, config=values, estimates=estimates)
