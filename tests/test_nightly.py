@@ -79,18 +79,18 @@ class HandWritten(Nights):
         return RunDirectory.open(run.path), None
 
 
+def judged_here(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
+    """The criteria without their process, of which each would be a second."""
+    directory = RunDirectory.open(run)
+    known = {one.name: one for one in reversed(directory.read_estimates())}
+    asked = directory.read_config().criteria
+    rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
+    return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")
+
+
 @pytest.fixture(autouse=True)
 def _judged_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The criteria without their process, of which each would be a second."""
-
-    def judged(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
-        directory = RunDirectory.open(run)
-        known = {one.name: one for one in reversed(directory.read_estimates())}
-        asked = directory.read_config().criteria
-        rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
-        return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")
-
-    monkeypatch.setattr(suite, "run", judged)
+    monkeypatch.setattr(suite, "run", judged_here)
 
 
 @pytest.fixture
