@@ -34,19 +34,19 @@ def _gate_quality(run: Run) -> Context | str:
 
 
 def _nights(nightly: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """False alarms of simulated series by kind of noise, beside the naive rule, and how soon 2 sd are found."""
+    """False alarms of simulated series by noise, beside the naive rule; how soon 2 sd are found."""
     heads = (
         "noise",
         "false alarms a year",
         "at most (95 %)",
         "red",
         "last night ± 2 sd",
-        "2 sd: median nights",
+        "2 sd found in",
     )
     rows = []
     for kind, part in nightly["kinds"].items() if nightly else ():
         false = part["false_alarms"]
-        found = next((row for row in part["found"] if row["what"].startswith("2 sd")), None)
+        found = next((row for row in part["found"] if row["what"] == "step of 2 sd"), None)
         median = None if found is None else found["median"]
         rows.append(
             (
