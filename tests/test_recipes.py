@@ -98,7 +98,7 @@ class Place:
         return [
             night_of(text + "\n", name)
             for name, text in self.published().items()
-            if name.startswith("nights/")
+            if name.startswith("nights/night-")
         ]
 
 
@@ -291,7 +291,9 @@ def test_the_branch_is_taken_up_again_by_whoever_has_nothing(place: Place) -> No
         opened(first).record(a_night(number, created="2025-01-01T00:00:00+00:00"))
     assert place.run(f"{script} push", first).returncode == 0
     assert place.run(f"{script} push", first).returncode == 0  # nothing new
-    names = [name for name in place.published() if name.startswith("nights/")]
+    done = place.run(f"harness exclude 2 --reason broken && {script} push", first)
+    assert done.returncode == 0, done.stderr
+    names = [name for name in place.published() if name.startswith("nights/night-")]
     assert len(names) == 3
     tree = place.clone("editor")
     git(tree, "checkout", "--quiet", "harness-history")
@@ -302,6 +304,7 @@ def test_the_branch_is_taken_up_again_by_whoever_has_nothing(place: Place) -> No
     assert done.returncode == 0, done.stderr
     assert f"{names[1].removeprefix('nights/')}: damaged" in done.stdout
     assert [one.sequence for one in opened(second).nights()] == [1, 3]
+    assert [(act.kind, act.reason) for act in opened(second).acts()] == [("exclude", "broken")]
     assert place.run(f"{script} push", first).returncode == 0  # who has it, mends it
     assert [one.sequence for one in place.nights()] == [1, 2, 3]
     done = place.run(f"{script} fetch", first, **away)
