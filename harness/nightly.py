@@ -130,16 +130,24 @@ class Nights:
         return make(f"{1 + max(here, default=0):06d}-{secrets.token_hex(3)}")
 
     def _hold(self, name: str) -> None:
-        self.held.enter_context(Staged(self.config.output, f"night-{name}"))
+        """Let others see that the night is worked on; who is interrupted leaves what tells where."""
+        staged = Staged(self.config.output, f"night-{name}")
+
+        def leave(kind: type[BaseException] | None, *_: object) -> None:
+            ended = kind is None or issubclass(kind, Exception)
+            (staged.close if ended else staged.abandon)()
+
+        self.held.push(leave)
 
     def _is_dead(self, night: Night) -> bool:
         """Whether a night that has not ended is of this folder and series, and nobody works on it."""
         held = set(self.config.output.glob(f".night-{night.id}~*"))
         if night.place:
-            # another runner's folder may have the same name
-            here = {run.path.absolute() for run, written in self._runs() if written.id == night.id}
-            ours = Path(night.place) in here and night.identity == self.identity
-        else:  # it was killed before it had a run, and what it held tells where
+            # of several machines on one history, another may have a folder of the same name
+            run = Path(night.place)
+            ours = run.parent == (self.config.output / "runs").absolute() and _bears(run, night.id)
+            ours = ours and night.identity == self.identity
+        else:  # it was broken off before it had a run, and what it held tells where
             ours = bool(held) and len(night.seeds) == self.config.nightly.seeds
         return ours and held.issubset(leftovers(self.config.output))
 
@@ -256,6 +264,13 @@ class Nights:
         judging.judge(run, checks=self.config.checks, beside=self._recorded)
         if isinstance(failure, KeyboardInterrupt):
             raise failure
+
+
+def _bears(run: Path, night: str) -> bool:
+    """Whether a run directory is there, and is that night's."""
+    with suppress(HarnessError):
+        return RunDirectory.open(run).read_record(NIGHT, Written).id == night
+    return False
 
 
 def last_green(history: History, run: RunDirectory) -> RunDirectory:

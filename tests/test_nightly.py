@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -203,28 +204,42 @@ def test_a_night_that_was_broken_off_is_gone_on_with(nights: HandWritten, config
     assert [(one.sequence, one.status) for one in stored(config)] == [(1, "ended")]
 
 
-def test_a_night_that_was_killed_before_it_had_a_run_is_gone_on_with(config: Config) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_night_that_was_broken_off_before_it_had_a_run_is_gone_on_with(config: Config, number: int) -> None:
     """What its process held is nobody's; in another folder, or for more seeds, it is not ours."""
     config.output.mkdir()
 
-    def numbers(count: int, output: Path) -> list[int]:
+    def begun(count: int, output: Path) -> int:
         changed = config.model_copy(update={"output": output, "nightly": Nightly(seeds=count)})
         nights = HandWritten(changed, Kept(place_of(config), lambda _: None), Silence())
         with nights.held:
-            return [nights.begin("night").sequence]
+            return nights.begin("night").sequence
 
-    def killed() -> None:
+    def broken_off() -> None:
         nights = HandWritten(config, Kept(place_of(config), lambda _: None), Silence())
-        nights.begin("night")
-        os.kill(os.getpid(), signal.SIGKILL)
+        with suppress(KeyboardInterrupt), nights.held:
+            nights.begin("night")
+            os.kill(os.getpid(), number)
 
-    process = multiprocessing.get_context("fork").Process(target=killed)
+    process = multiprocessing.get_context("fork").Process(target=broken_off)
     process.start()
     process.join()
     assert [(one.status, one.place) for one in stored(config)] == [("begun", "")]
-    assert numbers(1, config.output.with_name("other")) == [2]
-    assert numbers(2, config.output) == [3]
-    assert numbers(1, config.output) == [1]
+    assert begun(1, config.output.with_name("other")) == 2
+    assert begun(2, config.output) == 3
+    assert begun(1, config.output) == 1
+
+
+def test_a_run_of_the_same_name_on_another_machine_is_not_ours(nights: HandWritten, config: Config) -> None:
+    """Two runners on one history may have the same folders, and begin in the same second."""
+    nights.failures = [KeyboardInterrupt()]
+    run, _, _ = nights.tonight()
+    nights.held.close()
+    (begun,) = stored(config)
+    documents.write_night(run, replace(begun, id="000009-abcdef"))
+    assert nights.begin("night").sequence == 2
+    documents.write_night(run, begun)
+    assert nights.begin("night").id == begun.id
 
 
 def test_a_night_that_somebody_works_on_is_nobody_elses(nights: HandWritten, config: Config) -> None:
