@@ -19,6 +19,7 @@ from harness.config import Config
 from harness.criteria import overall
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
 from harness.files import Folder, storing
+from harness.history.documents import is_of_a_night
 from harness.parameters import Criterion
 from harness.publishing import (
     OF_THE_PAST,
@@ -37,7 +38,7 @@ from harness.publishing import (
 )
 from harness.records import Verdict
 from harness.rows import identify, own_verdict
-from harness.sealing import lies_in_data
+from harness.sealing import HISTORY, lies_in_data
 from harness.staging import Staged
 from harness.state import clean as clean_state
 from harness.text import clean
@@ -116,13 +117,15 @@ def judge(
             values["criteria"] = verdicts
             values["duration_s"] = values["duration_s"] | {"judging": time.perf_counter() - start}
             published = Folder(scratch / "published")
-            if beside is None:
-                verdicts += past_rows(earlier)
-                values |= {key: earlier[key] for key in OF_THE_PAST if earlier and key in earlier}
-            else:
-                if not values["failure"]:
-                    values["verdict"] = overall(verdicts)
+            if not values["failure"]:
+                values["verdict"] = overall(verdicts)
+            if beside is not None:
                 beside(run, values, published)
+            elif earlier and OF_THE_PAST[0] in earlier:
+                verdicts += past_rows(earlier)
+                values |= {key: earlier[key] for key in OF_THE_PAST if key in earlier}
+            elif is_of_a_night(run.path):
+                _ask_the_past(run, values, published)
             if not values["failure"]:
                 values["verdict"] = overall(verdicts)
             broken = publish(run, values, judged.cases, published, page)
@@ -133,6 +136,25 @@ def judge(
     if broken is not None:
         raise broken
     return values
+
+
+def _ask_the_past(run: RunDirectory, values: Values, into: Folder) -> None:
+    """Let `history.json` say of a night what the nights before do; without it, that they were not asked."""
+    from harness.history.comparison import unavailable
+    from harness.history.documents import night_of_run
+    from harness.history.past import Past
+    from harness.history.rows import enter
+
+    night = night_of_run(run, values)
+    if night.kind != "night":
+        return
+    try:
+        past = run.read_record(HISTORY, Past)
+        if past.night != night.id:
+            raise RunError(f"{HISTORY} is of night {past.night}")
+    except RunError as error:
+        past = unavailable(night, f"not compared: judged without the nights before it ({error})")
+    enter(past, night, values, into)
 
 
 def _named_latest(run: RunDirectory) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,13 +26,12 @@ from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, family_of, seeds_of
 from harness.history.past import Past
 from harness.history.records import Human, Night, NightKind
-from harness.history.rows import rows_of
+from harness.history.rows import enter
 from harness.history.series import Series, series_of
 from harness.history.store import History
 from harness.latest import run_directories
 from harness.pipeline.started import Progress
 from harness.publishing import Page, Values
-from harness.sealing import HISTORY
 from harness.staging import Staged, leftovers, locked
 
 
@@ -222,14 +221,7 @@ class Nights:
         if night.canary is not None and pin is not None:
             night = replace(night, canary=pins.compared(run, night.canary, pin, self._margins(night)))
         self.kept.record(night)
-        past = self._past(night, run)
-        into.write_json(HISTORY, asdict(past))
-        values["past"] = {
-            name: getattr(past, name)
-            for name in ("night", "status", "why", "nights", "charts", "limit", "expected")
-        }
-        values["regressions"] = [asdict(one) for one in past.alarms if one.state == "open"]
-        values["criteria"] += rows_of(past, night)
+        enter(self._past(night, run), night, values, into)
 
     def _margins(self, night: Night) -> dict[str, float]:
         return {one.measurement: one.min_change for one in family_of(self.config, [night])}

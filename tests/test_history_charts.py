@@ -165,6 +165,20 @@ def test_below_the_smallest_change_it_is_a_notice_until_it_grows() -> None:
     assert found.red
 
 
+def test_the_farthest_number_of_a_small_change_makes_it_no_red_one() -> None:
+    """What is said to be red when it is found is as large as it is said to be."""
+    found = []
+    for seed in range(20):
+        monitor = Monitor(True, H, 2.0)
+        numbers = np.random.default_rng(seed).normal(size=80) - np.repeat([0.0, 1.2], 40)
+        for number in numbers.tolist():
+            known = len(monitor.spells)
+            monitor.add(number, 0.0)
+            found += [(one.red, one.size <= -2) for one in monitor.spells[known:] if one.harmful]
+    assert len(found) > 10
+    assert {red == large for red, large in found} == {True}
+
+
 def test_a_constant_that_trifles_is_none() -> None:
     """Said once, learned when it came back by itself; a change that is worth a night's sleep never is."""
     jitter = [*[1.0] * 30, 0.995, 1.0, 1.0, 0.995, 1.0, 0.995]

@@ -18,6 +18,7 @@ import pytest
 from harness import criteria, judging, nightly, suite
 from harness.artifacts import RunDirectory
 from harness.config import Config
+from harness.diagnosis import sentence
 from harness.errors import ConfigurationError, RunError
 from harness.history import documents
 from harness.history.acting import pinning
@@ -28,6 +29,7 @@ from harness.history.store import History
 from harness.nightly import Nights
 from harness.parameters import Nightly
 from harness.pipeline.started import Silence
+from harness.publishing import failure_of, unjudged
 from harness.rows import PAST, Case
 from tests.written import GOOD, a_run, an_estimate
 
@@ -341,3 +343,26 @@ def test_the_last_green_night_is_found_by_its_run(nights: HandWritten, config: C
     shutil.rmtree(green.path)
     with pytest.raises(RunError, match="is not there any more; name one by --against"):
         nightly.last_green(history, RunDirectory.open(last.path))
+
+
+@pytest.mark.parametrize("kind", ["gone", "damaged", "interrupted"])
+def test_a_verdict_that_is_lost_takes_no_regression_with_it(nights: HandWritten, kind: str) -> None:
+    """Who judges again finds it in `history.json`; without that, that nothing was compared."""
+    nights.warm_up(20)
+    good = nights.numbers
+    nights.numbers = lambda night: good(night) | {"accuracy": 0.8 + night.seeds[0] / 2**42}
+    run, values, _ = nights.tonight()
+    if kind == "damaged":
+        (run / "verdict.json").write_text("{")
+    else:
+        (run / "verdict.json").unlink()
+    if kind == "interrupted":
+        unjudged(run, failure_of("judging", KeyboardInterrupt()))
+    again = judging.judge(run)
+    assert (again["verdict"], again["past"]) == ("fail", values["past"])
+    assert again["regressions"] == values["regressions"]
+    for name in ("verdict.json", "history.json"):
+        (run / name).unlink()
+    again = judging.judge(run)
+    assert (again["verdict"], again["past"]["status"]) == ("pass", "unavailable")
+    assert "judged without the nights before it" in sentence(again)

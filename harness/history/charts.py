@@ -6,6 +6,7 @@ It knows numbers in their order and nothing of nights; `alarms` gives it those o
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log, sqrt
 from statistics import median
@@ -95,10 +96,10 @@ class Spell:
             score = max(score, distance) if below else min(score, distance)
         return self.side * score
 
-    def add(self, value: float, min_change: float) -> None:
-        """One more number of the new level."""
-        self._inside.append(value)
-        self._deviates.append(self._deviate(value))
+    def add(self, values: Sequence[float], min_change: float) -> None:
+        """More numbers of the new level, of which none is red alone: the first may be the farthest out."""
+        self._inside += values
+        self._deviates += map(self._deviate, values)
         self.size = median(self._inside[-LATEST:]) - self.level
         self.red = self.red or (self.harmful and self.side * self.size >= min_change)
 
@@ -122,8 +123,7 @@ class Spell:
         elif self._likelihood > 0:
             self._perhaps_back.append(value)
         else:
-            for one in (*self._perhaps_back, value):
-                self.add(one, min_change)
+            self.add((*self._perhaps_back, value), min_change)
             self._perhaps_back.clear()
 
 
@@ -266,6 +266,5 @@ class Monitor:
             sd=monitoring.sd_within(before, after),
             p=p,
         )
-        for one in after:
-            spell.add(one, self.min_change)
+        spell.add(after, self.min_change)
         return spell

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from harness.criteria import show
+from harness.files import Folder
 from harness.history.past import Past, number_of
 from harness.history.records import Alarm, Change, Night
 from harness.records import Outcome, Verdict
 from harness.rows import CANARY, PAST, own_verdict
+from harness.sealing import HISTORY
 
 CHANGES = 4
 """How many changes a sentence names."""
@@ -26,6 +29,15 @@ def rows_of(past: Past, night: Night) -> list[Verdict]:
         night: Tonight.
     """
     return [*_alarms(past, night), *_canary(past), *_missing(past, night)]
+
+
+def enter(past: Past, night: Night, values: dict[str, Any], into: Folder) -> None:
+    """Let a verdict say what the past says of tonight: its rows, and `history.json` to be published with it."""
+    into.write_json(HISTORY, asdict(past))
+    told = ("night", "status", "why", "nights", "charts", "limit", "expected")
+    values["past"] = {name: getattr(past, name) for name in told}
+    values["regressions"] = [asdict(one) for one in past.alarms if one.state == "open"]
+    values["criteria"] += rows_of(past, night)
 
 
 def sentence_of(alarm: Alarm) -> str:
