@@ -6,7 +6,6 @@ the run directories of the same output folder; a night that was killed is gone o
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -128,18 +127,26 @@ class Nights:
         return make(f"{1 + max(here, default=0):06d}-{secrets.token_hex(3)}")
 
     def _hold(self, name: str) -> None:
-        self.held.enter_context(Staged(self.config.output, f"night-{name}"))
+        """Let others see that the night is worked on; who is interrupted leaves what tells where."""
+        staged = Staged(self.config.output, f"night-{name}")
+
+        def leave(kind: type[BaseException] | None, *_: object) -> None:
+            ended = kind is None or issubclass(kind, Exception)
+            (staged.close if ended else staged.abandon)()
+
+        self.held.push(leave)
 
     def _is_dead(self, night: Night) -> bool:
         """Whether a night that has not ended is of this folder and series, and nobody works on it."""
-        place = Path(night.place or os.devnull)
-        if place.parent != (self.config.output / "runs").absolute() or night.identity != self.identity:
-            return False
-        # another runner's folder may have the same name
-        if night.id not in {written.id for run, written in self._runs() if run.path.name == place.name}:
-            return False
-        nobodys = set(leftovers(self.config.output))
-        return nobodys.issuperset(self.config.output.glob(f".night-{night.id}~*"))
+        held = set(self.config.output.glob(f".night-{night.id}~*"))
+        if night.place:
+            # of several machines on one history, another may have a folder of the same name
+            run = Path(night.place)
+            ours = run.parent == (self.config.output / "runs").absolute() and _bears(run, night.id)
+            ours = ours and night.identity == self.identity
+        else:  # it was broken off before it had a run, and what it held tells where
+            ours = bool(held) and len(night.seeds) == self.config.nightly.seeds
+        return ours and held.issubset(leftovers(self.config.output))
 
     def compute(self, night: Night) -> tuple[RunDirectory, BaseException | None]:
         """A night's run directory, and what ended it early.
@@ -247,6 +254,13 @@ class Nights:
         judging.judge(run, checks=self.config.checks, beside=self._recorded)
         if isinstance(failure, KeyboardInterrupt):
             raise failure
+
+
+def _bears(run: Path, night: str) -> bool:
+    """Whether a run directory is there, and is that night's."""
+    with suppress(HarnessError):
+        return RunDirectory.open(run).read_record(NIGHT, Written).id == night
+    return False
 
 
 def last_green(history: History, run: RunDirectory) -> RunDirectory:

@@ -104,6 +104,10 @@ class Staged:
                 hold(handle)
         self.close = weakref.finalize(self, _leave, self.path, handle, os.getpid())
 
+    def abandon(self) -> None:
+        """Let it lie, as one lies whose owner was killed: nobody's when this process ends."""
+        self.close.detach()
+
     def __enter__(self) -> Path:
         return self.path
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.history.alarms import Watched
+from harness.history.comparison import past_of
 from harness.history.records import Human, Night, Value
 from harness.history.series import Series, series_of
 from harness.statistics.monitoring import limit
@@ -160,3 +161,17 @@ def test_an_alarm_keeps_its_id_from_night_to_night() -> None:
                 later.began,
                 later.changes,
             )
+
+
+def test_another_series_says_what_its_numbers_mean_otherwise() -> None:
+    """While it is young: since which night, and which settings; a first series follows none."""
+    known = nights_of(LEVEL[:3])
+    other = nights_of(LEVEL[3:5], start=4, identity={"data": "d", "seeds": "1", "model.k": "48"})
+    mixed = [*known, *other, *nights_of(LEVEL[5:6], start=6)]
+    again = series_of(mixed, [], other[0].identity, [ACCURACY])
+    assert again.follows == known[-1]
+    why = past_of(again, other[-1]).why
+    assert why.endswith(f"without a past; another series than night {known[-1].id}: model.k – → 48")
+    first = series_of(mixed, [], known[0].identity, [ACCURACY])
+    assert first.follows is None
+    assert "another series" not in past_of(first, known[-1]).why

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
 from harness.history.store import History
 from harness.nightly import Nights
+from harness.parameters import Nightly
 from harness.pipeline.started import Silence
 from harness.publishing import failure_of, unjudged
 from harness.rows import PAST, Case
@@ -77,18 +82,18 @@ class HandWritten(Nights):
         return RunDirectory.open(run.path), None
 
 
+def judged_here(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
+    """The criteria without their process, of which each would be a second."""
+    directory = RunDirectory.open(run)
+    known = {one.name: one for one in reversed(directory.read_estimates())}
+    asked = directory.read_config().criteria
+    rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
+    return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")
+
+
 @pytest.fixture(autouse=True)
 def _judged_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The criteria without their process, of which each would be a second."""
-
-    def judged(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
-        directory = RunDirectory.open(run)
-        known = {one.name: one for one in reversed(directory.read_estimates())}
-        asked = directory.read_config().criteria
-        rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
-        return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")
-
-    monkeypatch.setattr(suite, "run", judged)
+    monkeypatch.setattr(suite, "run", judged_here)
 
 
 @pytest.fixture
@@ -199,6 +204,44 @@ def test_a_night_that_was_broken_off_is_gone_on_with(nights: HandWritten, config
     nights.tonight()
     assert nights.asked[0].seeds == nights.asked[1].seeds
     assert [(one.sequence, one.status) for one in stored(config)] == [(1, "ended")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_night_that_was_broken_off_before_it_had_a_run_is_gone_on_with(config: Config, number: int) -> None:
+    """What its process held is nobody's; in another folder, or for more seeds, it is not ours."""
+    config.output.mkdir()
+
+    def begun(count: int, output: Path) -> int:
+        changed = config.model_copy(update={"output": output, "nightly": Nightly(seeds=count)})
+        nights = HandWritten(changed, Kept(place_of(config), lambda _: None), Silence())
+        with nights.held:
+            return nights.begin("night").sequence
+
+    def broken_off() -> None:
+        nights = HandWritten(config, Kept(place_of(config), lambda _: None), Silence())
+        with suppress(KeyboardInterrupt), nights.held:
+            nights.begin("night")
+            os.kill(os.getpid(), number)
+
+    process = multiprocessing.get_context("fork").Process(target=broken_off)
+    process.start()
+    process.join()
+    assert [(one.status, one.place) for one in stored(config)] == [("begun", "")]
+    assert begun(1, config.output.with_name("other")) == 2
+    assert begun(2, config.output) == 3
+    assert begun(1, config.output) == 1
+
+
+def test_a_run_of_the_same_name_on_another_machine_is_not_ours(nights: HandWritten, config: Config) -> None:
+    """Two runners on one history may have the same folders, and begin in the same second."""
+    nights.failures = [KeyboardInterrupt()]
+    run, _, _ = nights.tonight()
+    nights.held.close()
+    (begun,) = stored(config)
+    documents.write_night(run, replace(begun, id="000009-abcdef"))
+    assert nights.begin("night").sequence == 2
+    documents.write_night(run, begun)
+    assert nights.begin("night").id == begun.id
 
 
 def test_a_night_that_somebody_works_on_is_nobody_elses(nights: HandWritten, config: Config) -> None:

@@ -125,3 +125,16 @@ def test_a_hidden_name_is_one_whatever_it_is_for(tmp_path: Path, name: str) -> N
     path = tmp_path / hidden_name(name)
     path.write_text("")
     assert staging._HIDDEN.match(path.name)
+
+
+def test_what_is_abandoned_lies_until_its_owner_is_gone(tmp_path: Path) -> None:
+    """Then it is a leftover like that of one who was killed."""
+    lines = (
+        "from pathlib import Path",
+        "from harness.staging import Staged",
+        "Staged(Path({0!r})).abandon()",
+    )
+    code = "; ".join(lines).format(str(tmp_path))
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (left,) = tmp_path.iterdir()
+    assert list(leftovers(tmp_path)) == [left]

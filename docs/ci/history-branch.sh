@@ -49,14 +49,14 @@ ask() {
 pause() { sleep "$((RANDOM % 3)).$((RANDOM % 10))"; }
 
 fetch() {
-  for _ in 1 2 3 4 5; do
+  for _ in $(seq "$attempts"); do
     if check_out; then
       ask import "$tree/nights"
       return
     fi
     pause
   done
-  echo "history-branch: the remote cannot be reached" >&2
+  echo "history-branch: the remote could not be reached in $attempts attempts" >&2
   # a runner that keeps its folder goes on with the nights it knows; another one would count from 1 again
   harness history --max-age 36500d
 }

@@ -9,7 +9,8 @@ from typing import Literal
 from harness.history.alarms import Watched, changes_between
 from harness.history.charts import SILENT
 from harness.history.past import Mark, Past, Point, Standing, Strip, Told
-from harness.history.records import Human, Night
+from harness.history.records import Change, Human, Night
+from harness.history.rows import in_words
 from harness.history.series import Series
 
 OF_NO_IMAGES = ("weights", "predictions")
@@ -110,13 +111,24 @@ def _why(series: Series, night: Night, nights: int, *, young: bool) -> str:
     alarms = [one for one in series.alarms if one.state == "open"]
     measured = f"{len(series.family)} measurement{'s' if len(series.family) != 1 else ''}"
     if young:
-        return f"not compared: {nights} of {SILENT} nights, {measured} so far without a past"
+        told = f"not compared: {nights} of {SILENT} nights, {measured} so far without a past"
+        if series.follows is None:
+            return told
+        return f"{told}; another series than night {series.follows.id}: {in_words(_other(series))}"
     red = sum(one.red for one in alarms)
     notices = len(alarms) - red
     told = f"compared with {nights} nights: {measured}, {red} regression{'s' if red != 1 else ''}"
     told += f", {notices} below the smallest change that is red" if notices else ""
     silent = [one for one, numbers in series.held_against.items() if numbers < SILENT]
     return told + (f"; with fewer than {SILENT}, and so silent: {', '.join(silent)}" if silent else "")
+
+
+def _other(series: Series) -> tuple[Change, ...]:
+    """What the numbers mean that they did not mean in the series before."""
+    before = {} if series.follows is None else series.follows.identity
+    names = [name for name in {**before, **series.identity} if before.get(name) != series.identity.get(name)]
+    told = [(name, before.get(name, ""), series.identity.get(name, "")) for name in sorted(names)]
+    return tuple(Change("setting", *one) for one in told)
 
 
 def _red(series: Series) -> set[str]:

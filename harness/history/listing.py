@@ -58,7 +58,7 @@ def every_series(nights: Sequence[Night], acts: Sequence[Human], config: Config)
             key = tuple(sorted(night.identity.items()))
             groups[key] = [*groups.pop(key, []), night]  # so that the newest comes last
     found = [
-        series_of(group, acts, group[-1].identity, family_of(config, group)) for group in groups.values()
+        series_of(nights, acts, group[-1].identity, family_of(config, group)) for group in groups.values()
     ]
     return [one for one in found if one.nights]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,7 @@ class Series:
         uncounted: Why a night counts for nothing, by its id.
         confirmations: By the id of a night, the second measurement of it that counts.
         acts: What persons did, oldest first, to these nights and others.
+        follows: The latest night of another series before the first of this one; None where there is none.
     """
 
     identity: Mapping[str, str]
@@ -33,6 +34,7 @@ class Series:
     uncounted: Mapping[str, str]
     confirmations: Mapping[str, Night]
     acts: tuple[Human, ...]
+    follows: Night | None = None
 
     @cached_property
     def counted(self) -> tuple[Night, ...]:
@@ -87,7 +89,7 @@ class Series:
 
 
 def series_of(
-    nights: Iterable[Night],
+    nights: Collection[Night],
     acts: Iterable[Human],
     identity: Mapping[str, str],
     family: Sequence[Watched],
@@ -121,7 +123,14 @@ def series_of(
             confirmations.setdefault(str(night.of), night)
         if not why:
             used.update(dict.fromkeys(night.seeds, night.id))
-    return Series(dict(identity), tuple(family), tuple(listed), uncounted, confirmations, tuple(acts))
+    others = (
+        one for one in nights if one.identity and one.identity != identity and one.kind != "confirmation"
+    )
+    before = [one for one in others if ours and in_order(one.id) < in_order(ours[0].id)]
+    follows = max(before, key=lambda one: in_order(one.id), default=None)
+    return Series(
+        dict(identity), tuple(family), tuple(listed), uncounted, confirmations, tuple(acts), follows
+    )
 
 
 def _why_not(night: Night, excluded: Mapping[str, str], used: Mapping[int, str]) -> str:

@@ -28,8 +28,37 @@ def _gate_quality(run: Run) -> Context | str:
         "curves": _operating_curves(quality["operating_curves"]),
         "coverage": _coverage(coverage),
         "exceptions": exceptions,
+        "nights": _nights(quality.get("nightly")),
         "same_code": quality["code"] == run.provenance.gate,
     }
+
+
+def _nights(nightly: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """False alarms of simulated series by noise, beside the naive rule; how soon 2 sd are found."""
+    heads = (
+        "noise",
+        "false alarms a year",
+        "at most (95 %)",
+        "red",
+        "last night ± 2 sd",
+        "2 sd found in",
+    )
+    rows = []
+    for kind, part in nightly["kinds"].items() if nightly else ():
+        false = part["false_alarms"]
+        found = next((row for row in part["found"] if row["what"] == "step of 2 sd"), None)
+        median = None if found is None else found["median"]
+        rows.append(
+            (
+                kind,
+                f"{false['a_year']:.2f}",
+                f"{false['upper_bound']:.2f}",
+                f"{false['red_a_year']:.2f}",
+                f"{part['naive']['a_year']:.0f}",
+                "–" if median is None else f"{median:.0f}",
+            )
+        )
+    return {"columns": heads, "rows": rows}
 
 
 def _operating_curves(curves: Mapping[str, Any]) -> Chart:
