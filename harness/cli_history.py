@@ -26,6 +26,10 @@ HistoryPlace = Annotated[
         "[default: as configured here; else history.db in the output folder]",
     ),
 ]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="the TOML file of the nights, as of `harness nightly`"),
+]
 Reason = Annotated[str, typer.Option("--reason", help="why; it is kept, and shown", show_default=False)]
 FolderPath = Annotated[str, typer.Argument(metavar="FOLDER", show_default=False)]
 
@@ -45,23 +49,30 @@ def add_to(app: typer.Typer) -> None:
     app.command()(prune)
 
 
-def _opened(place: str | None, *, new: bool = False) -> tuple[Config, History]:
-    """The configuration of the working folder, and the history that is asked for, or configured there."""
+def _opened(place: str | None, config: str | None, *, new: bool = False) -> tuple[Config, History]:
+    """The configuration, and the history that is asked for, or configured there."""
     from harness import config as configuration
     from harness.history.kept import place_of
     from harness.history.store import History
 
-    settings = configuration.load()
+    settings = configuration.load(config)
     asked = place_of(settings, place)
     if new and asked == settings.output / "history.db":
         settings.output.mkdir(parents=True, exist_ok=True)
     return settings, History.open(asked, new=new)
 
 
+def _asked(context: typer.Context, place: str | None, *, new: bool = False) -> tuple[Config, History]:
+    """The same for a command of `harness history`, whose flags count where it has none of its own."""
+    before, config = context.obj
+    return _opened(place or before, config, new=new)
+
+
 @history.callback(invoke_without_command=True)
 def listed(
     context: typer.Context,
     history: HistoryPlace = None,
+    config: ConfigFile = None,
     csv: Annotated[bool, typer.Option("--csv", help="every number of every night, as CSV")] = False,
     max_age: Annotated[
         str | None,
@@ -74,28 +85,28 @@ def listed(
     if context.invoked_subcommand is not None:
         if csv or max_age is not None:
             raise ConfigurationError(f"--csv and --max-age say nothing to {context.invoked_subcommand!r}")
-        context.obj = history
+        context.obj = history, config
         return
     from harness.history import listing
 
     if max_age is not None:
-        _tell_age(history, max_age)
+        _tell_age(history, config, max_age)
         return
-    settings, found = _opened(history)
+    settings, found = _opened(history, config)
     if csv:
         sys.stdout.write(listing.as_csv(found.nights()))
     else:
         _show_list(found, settings)
 
 
-def _tell_age(place: str | None, max_age: str) -> None:
+def _tell_age(place: str | None, config: str | None, max_age: str) -> None:
     from harness.console import Shown
     from harness.history import listing
     from harness.history.store import NoHistory
 
     longest = listing.age_of(max_age)
     try:
-        beat = listing.heartbeat(_opened(place)[1].nights(), longest)
+        beat = listing.heartbeat(_opened(place, config)[1].nights(), longest)
     except NoHistory as error:  # as where the job never ran
         beat = listing.Heartbeat(False, str(error))
     shown = Shown()
@@ -143,7 +154,7 @@ def exported(context: typer.Context, folder: FolderPath, history: HistoryPlace =
     from harness.history import exchange
     from harness.values import named_place
 
-    _, found = _opened(history or context.obj)
+    _, found = _asked(context, history)
     _show_exchanged(exchange.export(found, named_place("FOLDER", folder)), "written")
 
 
@@ -157,7 +168,7 @@ def imported(context: typer.Context, folder: FolderPath, history: HistoryPlace =
     from harness.values import named_place
 
     place = named_place("FOLDER", folder)
-    _, found = _opened(history or context.obj, new=True)
+    _, found = _asked(context, history, new=True)
     _show_exchanged(exchange.import_from(found, place), "recorded")
 
 
@@ -192,7 +203,7 @@ def drawn(
     from harness.report import trends
     from harness.values import named_place
 
-    settings, found = _opened(history or context.obj)
+    settings, found = _asked(context, history)
     series = every_series(found.nights(), found.acts(), settings)
     if not series:
         raise ConfigurationError(f"{found.name}: no night has begun to compute yet; there is nothing to draw")
@@ -204,13 +215,14 @@ def accept(
     alarm: Annotated[str, typer.Argument(metavar="ID", help="such as accuracy@41", show_default=False)],
     reason: Reason = "",
     history: HistoryPlace = None,
+    config: ConfigFile = None,
 ) -> None:
     """Accept an open alarm: what it found is the new normal, and its series starts again."""
     from harness.console import Shown
     from harness.history import acting
     from harness.history.listing import every_series
 
-    settings, found = _opened(history)
+    settings, found = _opened(history, config)
     nights, acts = found.nights(), found.acts()
     act = acting.acceptance(alarm, reason, nights, every_series(nights, acts, settings))
     found.act(act)
@@ -223,12 +235,13 @@ def exclude(
     ],
     reason: Reason = "",
     history: HistoryPlace = None,
+    config: ConfigFile = None,
 ) -> None:
     """Exclude a night that was broken: it stays in the history, and counts for nothing."""
     from harness.console import Shown
     from harness.history import acting
 
-    _, found = _opened(history)
+    _, found = _opened(history, config)
     nights = found.nights()
     act = acting.exclusion(acting.night_called(night, nights), reason, nights, found.acts())
     found.act(act)
@@ -244,6 +257,7 @@ def prune(
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show it, remove nothing")] = False,
     history: HistoryPlace = None,
+    config: ConfigFile = None,
 ) -> None:
     """Make room: of older nights' runs, numbers, verdict and page stay; arrays, weights and figures go.
 
@@ -253,7 +267,7 @@ def prune(
     from harness.history import pruning
     from harness.history.listing import every_series
 
-    settings, found = _opened(history)
+    settings, found = _opened(history, config)
     nights, acts, shown = found.nights(), found.acts(), Shown()
     stay = pruning.wanted(nights, acts, every_series(nights, acts, settings), keep)
     freed, failed = 0, 0

@@ -202,3 +202,19 @@ def test_a_history_out_of_reach_is_one_line(harness: Command, command: list[str]
     assert len(printed.strip().splitlines()) == 1
     assert "127.0.0.1:1/b: the history cannot be used now" in printed
     assert "secret" not in printed
+
+
+def test_a_configuration_by_name_is_that_of_the_alarms_too(harness: Command, tmp_path: Path) -> None:
+    """What only the nights' own file watches can be listed and accepted."""
+    place = str(tmp_path / "history.db")
+    nights = [replace(one, values=[replace(one.values[0], name="own")]) for one in BROKEN]
+    kept(nights, place)
+    settings = tmp_path / "night.toml"
+    settings.write_text('[[nightly.watch]]\nmeasurement = "own"\nmin_change = 0.01\n')
+    told = ("--history", place, "--config", str(settings))
+    assert harness("accept", "own@31", "--reason", "known", "--history", place)[0] == 2
+    code, printed = harness("history", *told)
+    assert (code, "own@31" in printed) == (0, True), printed
+    code, printed = harness("accept", "own@31", "--reason", "known", *told)
+    assert code == 0, printed
+    assert harness("history", *told, "export", str(tmp_path / "out"))[0] == 0
