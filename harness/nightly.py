@@ -21,7 +21,7 @@ from harness.config import Config
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
 from harness.files import Folder
 from harness.history import documents, pins
-from harness.history.comparison import past_of, unavailable
+from harness.history.comparison import DRAWN, past_of, unavailable
 from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, family_of, seeds_of
 from harness.history.past import Past
@@ -234,7 +234,7 @@ class Nights:
             asked = self._asked(night) or asked
         if asked is None or self.kept.trouble:
             return unavailable(night, f"comparison unavailable: {self.kept.trouble}")
-        return past_of(asked, night)
+        return past_of(asked, night, DRAWN)
 
     def _asked(self, night: Night) -> Series | None:
         nights, acts = self.kept.ask(History.nights), self.kept.ask(History.acts)

@@ -89,3 +89,10 @@ def test_a_newer_schema_is_refused_by_name() -> None:
 def test_error_nights_count_for_nothing(status: Any, verdict: Any, counts: bool) -> None:
     """Nor does one that has not ended."""
     assert a_night(status=status, verdict=verdict).counts is counts
+
+
+def test_a_pin_that_holds_too_little_is_damaged() -> None:
+    """Told by name where it is read, not in each night after."""
+    act = Human("pin-12345678", "pin", "now", WHOLE.id, "", night=WHOLE.id, pinned={"seed": 0, "images": []})
+    with pytest.raises(RunError, match=r"a: damaged \(a pin without arrays, canary, estimates, night\)"):
+        act_of(as_text(act), "a")

@@ -203,3 +203,12 @@ def test_a_second_measurement_is_no_gap_and_a_lost_number_is() -> None:
     series = series_of([*nights, again], (), nights[0].identity, (ACCURACY,))
     gaps = [(one.night, one.text) for one in past_of(series, nights[-1]).marks if one.kind == "gap"]
     assert gaps == [(nights[-1].id, "2 of the sequence before it are of no night here")]
+
+
+def test_a_run_holds_the_latest_nights_and_is_compared_with_all() -> None:
+    """So that a run directory of the tenth year is no larger than one of the second."""
+    nights = nights_of(30)
+    series = series_of(nights, (), nights[-1].identity, (ACCURACY,))
+    found = past_of(series, nights[-1], 5)
+    assert (found.nights, len(found.told), len(found.strips[0].points)) == (29, 5, 5)
+    assert {one.night for one in found.marks} <= {one.id for one in nights[-5:]}

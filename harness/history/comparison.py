@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -44,13 +44,19 @@ def unavailable(night: Night, why: str) -> Past:
     )
 
 
-def past_of(series: Series, night: Night) -> Past:
+DRAWN = 400
+"""Nights that a run's own `history.json` holds; the history has all of them."""
+
+
+def past_of(series: Series, night: Night, latest: int | None = None) -> Past:
     """A series as tonight's readers need it.
 
     Args:
         series: Its nights up to tonight.
         night: Tonight, the newest of them.
+        latest: How many nights are listed and drawn; all of them by default, and all are compared with.
     """
+    listed = series.nights if latest is None else series.nights[-latest:]
     earlier = [one for one in series.nights if one.id < night.id]
     counted = [one for one in series.counted if one.id < night.id]
     before = next((one for one in reversed(counted) if one.kind == "night"), None)
@@ -69,15 +75,15 @@ def past_of(series: Series, night: Night) -> Past:
         charts=series.charts,
         limit=series.limit,
         expected=series.expected,
-        strips=[_strip(series, one, night, pin_of(pin, one.measurement), green) for one in series.family],
+        strips=[_strip(series, one, listed, pin_of(pin, one.measurement), green) for one in series.family],
         alarms=series.alarms,
         improvements=series.improvements,
         standings=_standings(earlier, night),
         changes=[] if before is None else list(changes_between(before, night)),
         canary=[] if night.canary is None else night.canary.differences,
         canary_event=canary_event(earlier, night),
-        marks=list(_marks(series, night)),
-        told=[_told(one, red=one.id in red, excluded=one.id in excluded) for one in series.nights],
+        marks=[one for one in _marks(series, night) if one.night >= listed[0].id],
+        told=[_told(one, red=one.id in red, excluded=one.id in excluded) for one in listed],
         pin="" if pin is None else pin.night,
         green="" if green is None else green.id,
         identity=night.identity,
@@ -175,9 +181,9 @@ def _moved(series: Series, counted: list[Night], night: Night) -> tuple[list[str
 
 
 def _strip(
-    series: Series, watched: Watched, night: Night, pinned: float | None, green: Night | None
+    series: Series, watched: Watched, nights: Sequence[Night], pinned: float | None, green: Night | None
 ) -> Strip:
-    judged = next((one for one in night.criteria if one.measurement == watched.measurement), None)
+    judged = next((one for one in nights[-1].criteria if one.measurement == watched.measurement), None)
     good = None if green is None else green.value(watched.measurement)
     return Strip(
         measurement=watched.measurement,
@@ -190,7 +196,7 @@ def _strip(
         min_change=watched.min_change,
         pinned=pinned,
         green=None if good is None else good.estimate,
-        points=[_point(series, one, watched.measurement) for one in series.nights],
+        points=[_point(series, one, watched.measurement) for one in nights],
     )
 
 

@@ -326,6 +326,10 @@ class NewerSchema(ConfigurationError):
     """A document, or a store, that a newer harness wrote: refused, and no damage."""
 
 
+PINNED = frozenset({"seed", "images", "canary", "estimates", "night", "arrays"})
+"""What every pin holds; `pins.pinned_of` says what they are."""
+
+
 class _Schemed(pydantic.BaseModel):
     schema_: int = pydantic.Field(alias="schema")
 
@@ -344,6 +348,9 @@ def _read(text: str, name: str, shape: type[T]) -> T:
         raise RunError(f"{name}: damaged ({what_is_wrong(error)})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{name}: damaged ({error})") from None
+    if isinstance(found, Human) and found.kind == "pin" and not found.pinned.keys() >= PINNED:
+        lacking = ", ".join(sorted(PINNED - found.pinned.keys()))
+        raise RunError(f"{name}: damaged (a pin without {lacking})")
     if not _IDS[shape].fullmatch(found.id):  # files bear it as their name
         raise RunError(f"{name}: damaged (id: {found.id!r:.80} is none)")
     return found
