@@ -285,6 +285,7 @@ def prune(
                 failed += 1
                 shown.warn(str(error))
     done = "would be free" if dry_run else "are free"
-    shown.last(f"{settings.output}: {len(runs)} runs of nights; {freed / 1e6:.1f} MB {done}")
+    told = f"{settings.output}: {len(runs)} runs of nights; {freed / 1e6:.1f} MB {done}"
+    shown.last(f"{told}; what the cache holds of them too, `harness clean` frees")
     if failed:
         raise typer.Exit(UNKNOWN)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,12 @@ from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.diagnosis import sentence
 from harness.errors import ConfigurationError, RunError
-from harness.history import documents
+from harness.history import documents, kept
 from harness.history.acting import pinning
 from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
-from harness.history.store import History
+from harness.history.store import History, Unreachable
 from harness.nightly import Nights
 from harness.parameters import Nightly
 from harness.pipeline.started import Silence
@@ -315,6 +316,47 @@ def test_a_damaged_history_is_set_aside(nights: HandWritten, config: Config) -> 
     assert place.with_name("history.db.damaged-1").read_bytes() == content
     assert "history.db.damaged-1" in said[0]
     assert [one.sequence for one in stored(config)] == [1, 2]
+
+
+def test_a_document_that_is_damaged_costs_no_number(nights: HandWritten, config: Config) -> None:
+    """The file is whole, a row is not: the new history has what the runs tell before tonight."""
+    for _ in range(2):
+        nights.tonight()
+    before, place = stored(config), Path(place_of(config))
+    with sqlite3.connect(place) as connection:
+        connection.execute("UPDATE harness_night SET document = substr(document, 1, 99)")
+    connection.close()
+    again = HandWritten(config, Kept(place, lambda _: None), Silence())
+    assert again.catch_up() == [one.id for one in before]
+    with again.held:
+        _, values, _ = again.tonight()
+    assert [one.sequence for one in stored(config)] == [1, 2, 3]
+    assert values["past"]["status"] == "unavailable"
+
+
+def test_a_damaged_history_that_cannot_be_moved_costs_no_night(
+    nights: HandWritten, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its folder cannot be written to: tonight is recorded later."""
+    nights.tonight()
+    place = Path(place_of(config))
+    whole = place.read_bytes()
+    place.write_bytes(b"no database" * 500)
+
+    def refused(*_: Any) -> None:
+        raise Unreachable("it cannot be set aside")
+
+    monkeypatch.setattr(kept, "set_aside", refused)
+    said: list[str] = []
+    away = HandWritten(config, Kept(place, said.append), Silence())
+    with away.held:
+        _, values, _ = away.tonight()
+    assert (values["verdict"], values["past"]["status"]) == ("pass", "unavailable")
+    assert "not a database" in said[0]
+    assert "cannot be set aside: tonight is recorded later" in said[0]
+    place.write_bytes(whole)
+    nights.kept = Kept(place, said.append)
+    assert len(nights.catch_up()) == 1
 
 
 def test_only_a_whole_night_of_the_history_can_be_pinned(nights: HandWritten, config: Config) -> None:

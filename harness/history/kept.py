@@ -50,10 +50,14 @@ class Kept:
         if error.path is None:
             self._amiss(f"{error}; mend it on its server: tonight is recorded later")
             return
-        moved = set_aside(self.place)
+        try:
+            moved = set_aside(self.place)
+            self._history = History.open(self.place)
+        except (Unreachable, DamagedStore) as other:
+            self._amiss(f"{error}, and {other}: tonight is recorded later")
+            return
         where = "another process set it aside" if moved is None else f"it lies untouched in {moved}"
         self._amiss(f"{error}; {where}, and a new history begins")
-        self._history = History.open(self.place)
 
     def _amiss(self, why: str) -> None:
         if not self.trouble:
@@ -61,15 +65,17 @@ class Kept:
         self.trouble = self.trouble or why
 
     def ask(self, question: Callable[[History], T]) -> T | None:
-        """What the history answers; None where it cannot be asked."""
-        if self._history is None:
-            return None
-        try:
-            return question(self._history)
-        except DamagedStore as error:
-            self._damaged(error)
-        except Unreachable as error:
-            self._amiss(f"{error}: tonight is recorded later, by a night that reaches it")
+        """What the history answers, or the new one after a damaged one; None where none can be asked."""
+        for _ in range(2):
+            if self._history is None:
+                return None
+            try:
+                return question(self._history)
+            except DamagedStore as error:
+                self._damaged(error)
+            except Unreachable as error:
+                self._amiss(f"{error}: tonight is recorded later, by a night that reaches it")
+                return None
         return None
 
     def record(self, night: Night) -> None:
