@@ -57,7 +57,10 @@ class Kept:
             self._amiss(f"{error}, and {other}: tonight is recorded later")
             return
         where = "another process set it aside" if moved is None else f"it lies untouched in {moved}"
-        self._amiss(f"{error}; {where}, and a new history begins")
+        self._amiss(
+            f"{error}; {where}, and a new history begins: nights come back from their runs, what persons did "
+            "(pins, acceptances) from an export"
+        )
 
     def _amiss(self, why: str) -> None:
         if not self.trouble:
@@ -74,13 +77,13 @@ class Kept:
             except DamagedStore as error:
                 self._damaged(error)
             except Unreachable as error:
+                self._history = None  # each question more would wait as long
                 self._amiss(f"{error}: tonight is recorded later, by a night that reaches it")
-                return None
         return None
 
     def record(self, night: Night) -> None:
-        """Store a night, if that can be; one that could not be opened before is tried once more."""
-        if self._history is None:
+        """Store a night, if that can be; for one that has ended, what could not be asked is tried again."""
+        if self._history is None and night.status == "ended":
             with suppress(HarnessError):
                 self._history = History.open(self.place)
         self.ask(lambda history: history.record(night))
