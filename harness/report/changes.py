@@ -7,7 +7,7 @@ from harness.history.past import Past
 from harness.report.differences import signed
 from harness.report.nights import against, alarm_of, night_name, open_alarms, sentence_of
 from harness.report.page import Context, section
-from harness.report.strips import anchors, axis_of, events_chart, key_chart, standing_chart, strip_chart
+from harness.report.strips import anchors, axis_of, events_chart, key_chart, strip_chart
 from harness.runs import Run
 
 _NO_HISTORY = "No history: this run was judged by itself; harness nightly keeps one"
@@ -59,7 +59,6 @@ def _trends(run: Run) -> Context | str:
     return {
         "past": past,
         "why": sentence_of(past.why),
-        "standing": standing_chart(past),
         "events": events_chart(past, axis),
         "key": key_chart(),
         "strips": [(one, strip_chart(one, past, axis, names[one.measurement])) for one in past.strips],
