@@ -20,7 +20,7 @@ from harness.history.documents import CANARY
 from harness.history.records import Canary
 from harness.pipeline.canary import canary
 from harness.pipeline.started import Progress
-from harness.records import Estimate
+from harness.records import joint
 from harness.staging import Staged
 
 
@@ -135,9 +135,8 @@ def _named(names: set[str]) -> str:
 
 
 def _numbers(run: RunDirectory) -> dict[str, float | None]:
-    # the first of a name is that of all seeds together
-    found: list[Estimate] = RunDirectory(run / CANARY).read_estimates()
-    return {one.name: one.estimate for one in reversed(found)}
+    found = joint(RunDirectory(run / CANARY).read_estimates())
+    return {name: one.estimate for name, one in found.items()}
 
 
 def _canary_of(run: RunDirectory) -> Canary:

@@ -18,7 +18,7 @@ import pytest
 from harness.artifacts import RunDirectory
 from harness.criteria import blame_dead_units, judge
 from harness.errors import HarnessError
-from harness.records import Estimate, Verdict
+from harness.records import Estimate, Verdict, joint
 from harness.rows import Case, changed, identify, own_verdict, properties
 from harness.sealing import is_data
 from harness.text import clean
@@ -49,8 +49,7 @@ class _Judged:
     def __init__(self, directory: RunDirectory, *, strict: bool) -> None:
         self.directory = directory
         self.settings = directory.read_config()
-        # the first of a name is that of all seeds together
-        self.estimates = {one.name: one for one in reversed(directory.read_estimates())}
+        self.estimates = joint(directory.read_estimates())
         broken = (directory / "failure.json").exists()
         self.failure = directory.read_json("failure.json")["message"] if broken else None
         self.strict = strict or self.settings.strict

@@ -16,6 +16,7 @@ import typer
 from harness import __version__, cli_history, cli_nightly, github, options
 from harness.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.errors import ConfigurationError, HarnessError
+from harness.options import ConfigFile
 from harness.streams import forgiving
 
 if TYPE_CHECKING:
@@ -59,14 +60,6 @@ def _whole(
         ) from None
 
 
-ConfigFile = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]",
-    ),
-]
 RunPath = Annotated[
     str, typer.Argument(metavar="RUN", help="run directory, such as artifacts/latest", show_default=False)
 ]

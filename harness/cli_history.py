@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import ConfigurationError, StorageError
+from harness.options import ConfigFile, HistoryPlace
 
 if TYPE_CHECKING:
     from harness.config import Config
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
 UNKNOWN = 3
 """What a command ends with that could not do, or tell, all that was asked."""
 
-HistoryPlace = Annotated[
-    str | None,
-    typer.Option(
-        "--history",
-        metavar="PLACE",
-        help="where the nights are kept: a file, or postgresql+psycopg://… "
-        "[default: as configured here; else history.db in the output folder]",
-    ),
-]
-ConfigFile = Annotated[
-    str | None,
-    typer.Option("--config", metavar="FILE", help="the TOML file of the nights, as of `harness nightly`"),
-]
 Reason = Annotated[str, typer.Option("--reason", help="why; it is kept, and shown", show_default=False)]
 FolderPath = Annotated[str, typer.Argument(metavar="FOLDER", show_default=False)]
 

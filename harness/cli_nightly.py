@@ -10,19 +10,7 @@ import typer
 from harness import options
 from harness.ending import code_of, importing, page, show
 from harness.errors import ConfigurationError
-
-HistoryPlace = Annotated[
-    str | None,
-    typer.Option(
-        "--history",
-        metavar="PLACE",
-        help="where the nights are kept: a file, or postgresql+psycopg://… "
-        "[default: as configured here; else history.db in the output folder]",
-    ),
-]
-ConfigFile = Annotated[
-    str | None, typer.Option("--config", metavar="FILE", help="TOML file, as of `harness validate`")
-]
+from harness.options import ConfigFile, HistoryPlace
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from harness.artifacts import RunDirectory
 from harness.criteria import acceptable, show, show_threshold
 from harness.errors import RunError
-from harness.records import Floats, Ints, Verdict
+from harness.records import Floats, Ints, Verdict, joint
 from harness.rows import CANARY, PAST
 from harness.samples import confidences
 from harness.text import clean, words_of_pair
@@ -169,8 +169,7 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
     if verdict.measurement not in _PARTS:
         return
     base, word, pick = _PARTS[verdict.measurement]
-    # the first of a name is that of all seeds together
-    known = {one.name: one.estimate for one in reversed(run.read_estimates())}
+    known = {name: one.estimate for name, one in joint(run.read_estimates()).items()}
     found = [
         (value, words_of_pair(name.removeprefix(f"{base}."), run.read_config().attribution.methods))
         for name, value in known.items()

@@ -25,7 +25,7 @@ from harness.history.comparison import DRAWN, past_of, unavailable
 from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, family_of, seeds_of
 from harness.history.past import Past
-from harness.history.records import Human, Night, NightKind
+from harness.history.records import Human, Night, NightKind, number_of
 from harness.history.rows import enter
 from harness.history.series import Series, series_of
 from harness.history.store import History
@@ -123,7 +123,7 @@ class Nights:
         reserved = self.kept.ask(lambda history: history.reserve(make))
         if reserved is not None:
             return reserved
-        here = [int(written.id.split("-")[0]) for _, written in self._runs()]
+        here = [number_of(written.id) for _, written in self._runs()]
         return make(f"{1 + max(here, default=0):06d}-{secrets.token_hex(3)}")
 
     def _hold(self, name: str) -> None:

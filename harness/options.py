@@ -18,6 +18,24 @@ _PANELS = {None: "Run", "data": "Data", "model": "Model", "training": "Training"
 }
 
 
+ConfigFile = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file [default: harness.toml, or [tool.harness] in pyproject.toml]",
+    ),
+]
+HistoryPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        metavar="PLACE",
+        help="where the nights are kept: a file, or postgresql+psycopg://… "
+        "[default: as configured here; else history.db in the output folder]",
+    ),
+]
+
 _CONFIGURED: dict[str, Callable[..., None]] = {}
 
 

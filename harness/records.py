@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -111,6 +111,11 @@ class Estimate:
                 values["reason"] = values["reason"] or f"{key} is not finite ({values[key]})"
                 values[key] = None
         return values
+
+
+def joint(estimates: Sequence[Estimate]) -> dict[str, Estimate]:
+    """By name the estimate of all seeds together, which stands before those of each seed."""
+    return {one.name: one for one in reversed(estimates)}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.records import Estimate, Measurement, Outcome, Provenance, Verdict
+from harness.records import Estimate, Measurement, Outcome, Provenance, Verdict, joint
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -181,3 +181,10 @@ def test_only_a_pass_holds_and_only_a_gate_can_be_refused(
     """A verdict holds if it is a pass, neither fail nor error; what is only watched is accepted anyway."""
     record = a_verdict(verdict=outcome, gate=gate)
     assert (record.holds, record.accepted) == (holds, accepted)
+
+
+def test_of_a_name_the_estimate_of_all_seeds_together_counts() -> None:
+    """It stands first; of one seed alone, that one's does."""
+    together, first, alone = (an_estimate(seed=seed) for seed in (None, 0, 1))
+    other = dataclasses.replace(alone, name="other")
+    assert joint([together, first, alone, other]) == {together.name: together, "other": other}

@@ -15,7 +15,7 @@ from harness.artifacts import RunDirectory
 from harness.config import Config
 from harness.criteria import overall, show_threshold
 from harness.history.records import Canary, Judged, Night, NightKind, Value
-from harness.records import Estimate, Ints, Provenance, Verdict
+from harness.records import Estimate, Ints, Provenance, Verdict, joint
 from harness.rows import PAST
 
 NIGHT = "night.json"
@@ -130,8 +130,6 @@ def _values(estimates: list[Estimate]) -> list[Value]:
     for one in estimates:
         if one.seed is not None and several:
             by_seed.setdefault(one.name, {})[str(one.seed)] = one.estimate
-    # the first of a name is that of all seeds together
-    first = {one.name: one for one in reversed(estimates)}
     known = ("name", "title", "unit", "higher_is_better", "estimate", "low", "high", "standard_error")
     return [
         Value(
@@ -142,7 +140,7 @@ def _values(estimates: list[Estimate]) -> list[Value]:
             by_seed=by_seed.get(name, {}),
             reason=one.reason,
         )
-        for name, one in sorted(first.items())
+        for name, one in sorted(joint(estimates).items())
     ]
 
 

@@ -8,11 +8,6 @@ from typing import Literal
 from harness.history.records import Alarm, Change, Difference
 
 
-def number_of(night: str) -> int:
-    """A night's number in its history, by its id."""
-    return int(night.split("-")[0])
-
-
 @dataclass(frozen=True)
 class Point:
     """A measurement in one night.

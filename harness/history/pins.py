@@ -15,7 +15,7 @@ from harness.errors import RunError
 from harness.files import Array
 from harness.history.documents import CANARY, frozen_images
 from harness.history.records import Canary, Difference, Human, Night
-from harness.records import Estimate
+from harness.records import Estimate, joint
 from harness.statistics.paired import paired, rule_of
 
 OWN_CHOICE = ("selection",)
@@ -44,7 +44,7 @@ def pinned_of(run: RunDirectory, night: Night, measurements: Iterable[str]) -> d
     if night.canary is None:
         raise RunError(f"{run.path}: has no canary; pin a night that `harness nightly` computed to its end")
     canary = RunDirectory(run / CANARY)
-    estimates = {one.name: one for one in canary.read_estimates()}
+    estimates = joint(canary.read_estimates())
     arrays: dict[str, Array] = {"right": _right(canary, night.canary.seed)}
     for name in measurements:
         values, by_class = _values(canary, name)
@@ -88,7 +88,7 @@ def compared(run: RunDirectory, canary: Canary, pin: Human, margins: Mapping[str
     with np.load(io.BytesIO(base64.b64decode(told["arrays"])), allow_pickle=False) as stored:
         arrays = dict(stored)
     labels = folder.read_arrays("samples.npz", only=("labels",))["labels"]
-    estimates = {one.name: one for one in folder.read_estimates()}
+    estimates = joint(folder.read_estimates())
     differences = [
         _difference(folder, name, margin, told["estimates"], arrays, estimates, labels)
         for name, margin in margins.items()

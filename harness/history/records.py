@@ -24,6 +24,11 @@ Kind = Literal["commit", "setting", "version", "machine", "threshold"]
 Act = Literal["pin", "accept", "exclude"]
 
 
+def number_of(night: str) -> int:
+    """A night's number in its history, by its id."""
+    return int(night.split("-")[0])
+
+
 @dataclass(frozen=True)
 class Value:
     """One measurement of a night.
@@ -171,7 +176,7 @@ class Night:
     @property
     def sequence(self) -> int:
         """The night's number in its history."""
-        return int(self.id.split("-")[0])
+        return number_of(self.id)
 
     @property
     def counts(self) -> bool:

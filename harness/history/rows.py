@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.criteria import show
 from harness.files import Folder
-from harness.history.past import Past, number_of
-from harness.history.records import Alarm, Change, Night
+from harness.history.past import Past
+from harness.history.records import Alarm, Change, Night, number_of
 from harness.records import Outcome, Verdict
 from harness.rows import CANARY, PAST, own_verdict
 from harness.sealing import HISTORY

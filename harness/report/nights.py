@@ -13,8 +13,8 @@ import numpy as np
 from harness import figures
 from harness.criteria import show
 from harness.errors import RunError
-from harness.history.past import Past, Point, Strip, Told, number_of
-from harness.history.records import Alarm
+from harness.history.past import Past, Point, Strip, Told
+from harness.history.records import Alarm, number_of
 from harness.records import Floats
 from harness.report.differences import signed
 from harness.runs import Run

@@ -17,7 +17,7 @@ from harness.artifacts import RunDirectory
 from harness.diagnosis import sentence
 from harness.errors import HarnessError
 from harness.files import Array
-from harness.records import Estimate, Ints
+from harness.records import Estimate, Ints, joint
 from harness.text import clean
 
 T = TypeVar("T")
@@ -79,8 +79,7 @@ class Side:
             if not (self.directory / "estimates.json").is_file():
                 self.gaps.append("nothing was measured, it broke off before")
                 return {}
-            # the first of a name is that of all seeds together
-            return {one.name: one for one in reversed(self.directory.read_estimates())}
+            return joint(self.directory.read_estimates())
 
         return self._read("estimates", read, {})
 

@@ -10,8 +10,8 @@ import numpy as np
 from harness import figures
 from harness.criteria import show, show_threshold
 from harness.figures import Axis, Levels, Span, Tonight
-from harness.history.past import Past, Point, Strip, Told, number_of
-from harness.history.records import Alarm
+from harness.history.past import Past, Point, Strip, Told
+from harness.history.records import Alarm, number_of
 from harness.report.nights import counts, days, night_name, numbers_before, numbers_of, tonight_of
 from harness.report.page import Chart, interval
 from harness.statistics.segments import change_points

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from harness.criteria import show
 from harness.files import Folder
-from harness.history.past import Past, Told, number_of
+from harness.history.past import Past, Told
+from harness.history.records import number_of
 from harness.report.nights import alarm_of, day_of, night_name, open_alarms, sentence_of
 from harness.report.page import templates
 from harness.report.strips import (
