@@ -183,7 +183,7 @@ class Nights:
 
         Seeds are exchangeable, so that they need not be of different nights.
         """
-        while (there := self.points()) < points:
+        while points and (there := self.points()) < points:
             self.progress.say(f"warm-up: point {there + 1} of {points}")
             night = self.begin("warm-up")
             run, failure = self.compute(night)

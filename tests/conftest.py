@@ -12,6 +12,8 @@ import pytest
 
 # tiny networks gain nothing from threads, and lose much where the cores are shared; before torch loads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# with a GPU, many runs share this process, and an older torch keeps the workspace of its first product
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
 from harness import config, datasets, judging, pipeline

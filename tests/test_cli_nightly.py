@@ -78,14 +78,18 @@ def test_what_cannot_be_meant_is_refused(folder: Path, arguments: tuple[str, ...
     assert len(History.open(folder / "artifacts/history.db").nights()) == 2
 
 
-def test_a_night_that_is_refused_is_recorded_as_an_error(tmp_path: Path) -> None:
-    """Data that is not there: exit code 2, and the history knows of the night."""
+def test_a_night_that_is_refused_is_recorded_as_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that is not there: exit code 2, no latest run, and the history tells why."""
     (tmp_path / "harness.toml").write_text(TOML)
-    done = call(
-        tmp_path, "nightly", "--dataset", "fashion-mnist", "--data-dir", "nowhere", "--device", "cuda"
-    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = call(tmp_path, "nightly", "--device", "cuda")
     assert done.returncode == 2, done.stdout
     assert not (tmp_path / "artifacts/latest").exists()
+    (night,) = History.open(tmp_path / "artifacts/history.db").nights()
+    assert (night.status, night.verdict) == ("ended", "error")
+    assert "--device cuda" in night.sentence
 
 
 def test_the_place_of_a_history_is_asked_configured_or_beside_the_runs(tmp_path: Path) -> None:

@@ -23,8 +23,13 @@ from harness.errors import DeviceError, Refused
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without a usable CUDA device."""
+    """A machine without a CUDA device, and without a driver for one."""
+
+    def init() -> None:
+        raise RuntimeError("Found no NVIDIA driver on your system")
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
 
 
 class Product:
