@@ -169,9 +169,19 @@ def test_another_series_says_what_its_numbers_mean_otherwise() -> None:
     other = nights_of(LEVEL[3:5], start=4, identity={"data": "d", "seeds": "1", "model.k": "48"})
     mixed = [*known, *other, *nights_of(LEVEL[5:6], start=6)]
     again = series_of(mixed, [], other[0].identity, [ACCURACY])
-    assert again.follows == known[-1]
+    assert again.follows is not None
+    assert list(again.follows.nights) == known
     why = past_of(again, other[-1]).why
     assert why.endswith(f"without a past; another series than night {known[-1].id}: model.k – → 48")
     first = series_of(mixed, [], known[0].identity, [ACCURACY])
     assert first.follows is None
     assert "another series" not in past_of(first, known[-1]).why
+
+
+def test_what_is_open_in_the_series_before_is_not_lost_with_it() -> None:
+    """Another setting makes a young, silent series: it names the alarms that it leaves behind."""
+    known = nights_of([*LEVEL, *(one - 0.02 for one in LEVEL[:3])])
+    (left,) = [one for one in series(known).alarms if one.state == "open"]
+    other = nights_of(LEVEL[3:5], start=len(known) + 1, identity={"data": "d", "seeds": "1", "model.k": "48"})
+    young = series_of([*known, *other], [], other[0].identity, [ACCURACY])
+    assert past_of(young, other[-1]).why.endswith(f"; still open in that series: {left.id}")

@@ -120,7 +120,9 @@ def _why(series: Series, night: Night, nights: int, *, young: bool) -> str:
         told = f"not compared: {nights} of {SILENT} nights, {measured} so far without a past"
         if series.follows is None:
             return told
-        return f"{told}; another series than night {series.follows.id}: {in_words(_other(series))}"
+        told += f"; another series than night {series.follows.nights[-1].id}: {in_words(_other(series))}"
+        left = [one for one in series.follows.alarms if one.state == "open"]
+        return told + (f"; still open in that series: {', '.join(one.id for one in left)}" if left else "")
     red = sum(one.red for one in alarms)
     notices = len(alarms) - red
     told = f"compared with {nights} nights: {measured}, {red} regression{'s' if red != 1 else ''}"

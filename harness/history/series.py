@@ -25,7 +25,8 @@ class Series:
         uncounted: Why a night counts for nothing, by its id.
         confirmations: By the id of a night, the second measurement of it that counts.
         acts: What persons did, oldest first, to these nights and others.
-        follows: The latest night of another series before the first of this one; None where there is none.
+        follows: The series of the latest night before the first of this one, up to that night; None where
+            there is none.
     """
 
     identity: Mapping[str, str]
@@ -34,7 +35,7 @@ class Series:
     uncounted: Mapping[str, str]
     confirmations: Mapping[str, Night]
     acts: tuple[Human, ...]
-    follows: Night | None = None
+    follows: Series | None = None
 
     @cached_property
     def counted(self) -> tuple[Night, ...]:
@@ -127,7 +128,11 @@ def series_of(
         one for one in nights if one.identity and one.identity != identity and one.kind != "confirmation"
     )
     before = [one for one in others if ours and in_order(one.id) < in_order(ours[0].id)]
-    follows = max(before, key=lambda one: in_order(one.id), default=None)
+    latest = max(before, key=lambda one: in_order(one.id), default=None)
+    follows = None
+    if latest is not None:
+        earlier = [one for one in nights if in_order(one.id) < in_order(ours[0].id)]
+        follows = series_of(earlier, acts, latest.identity, family)
     return Series(
         dict(identity), tuple(family), tuple(listed), uncounted, confirmations, tuple(acts), follows
     )
