@@ -78,6 +78,8 @@ def main() -> None:
     if "coverage" in result:
         asked.output.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         print(f"written: {asked.output}")
+    else:
+        print(f"not written: {asked.output} holds no whole measurement that this part could stand in")
     for sentence in wrong:
         print(f"PROBLEM: {sentence}")
     sys.exit(bool(wrong))
