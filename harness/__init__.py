@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from harness.attributions import attribute as attribute
     from harness.attributions import explain as explain
     from harness.config import Config as Config
-    from harness.judging import judge as judge
-    from harness.models import Classifier as Classifier
-    from harness.models import KSparseAutoencoder as KSparseAutoencoder
-    from harness.models import PixelClassifier as PixelClassifier
+    from harness.judging.verdicts import judge as judge
     from harness.pipeline import run as run
     from harness.report import render as render
     from harness.runs import Run as Run
-    from harness.training import train_autoencoder as train_autoencoder
-    from harness.training import train_classifier as train_classifier
+    from harness.subjects.models import Classifier as Classifier
+    from harness.subjects.models import KSparseAutoencoder as KSparseAutoencoder
+    from harness.subjects.models import PixelClassifier as PixelClassifier
+    from harness.subjects.training import train_autoencoder as train_autoencoder
+    from harness.subjects.training import train_classifier as train_classifier
 
     load_config = config.load
     load_dataset = datasets.load
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Classifier": "models",
+    "Classifier": "subjects.models",
     "Config": "config",
-    "KSparseAutoencoder": "models",
-    "PixelClassifier": "models",
+    "KSparseAutoencoder": "subjects.models",
+    "PixelClassifier": "subjects.models",
     "Run": "runs",
     "attribute": "attributions",
-    "draw_explanation": "figures.explanation",
+    "draw_explanation": "figures:explanation",
     "explain": "attributions",
-    "judge": "judging",
-    "load_config": "config.load",
-    "load_dataset": "datasets.load",
-    "open_run": "runs.Run.open",
+    "judge": "judging.verdicts",
+    "load_config": "config:load",
+    "load_dataset": "datasets:load",
+    "open_run": "runs:Run.open",
     "render": "report",
     "run": "pipeline",
-    "train_autoencoder": "training",
-    "train_classifier": "training",
+    "train_autoencoder": "subjects.training",
+    "train_classifier": "subjects.training",
 }
 """The module of each public name, and the path inside it where it bears another name there."""
 
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module, _, inside = _HOMES[name].partition(".")
+    module, _, inside = _HOMES[name].partition(":")
     found: Any = import_module(f"{__name__}.{module}")
     for part in (inside or name).split("."):
         found = getattr(found, part)

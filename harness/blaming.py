@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from harness import pipeline
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.staging import Staged
 from harness.criteria import show
 from harness.errors import RunError
 from harness.history import documents
@@ -21,7 +22,6 @@ from harness.history.records import Canary
 from harness.pipeline.canary import canary
 from harness.pipeline.started import Progress
 from harness.records import joint
-from harness.staging import Staged
 
 
 @dataclass(frozen=True)

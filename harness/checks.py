@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.sealing import is_data
 from harness.criteria import blame_dead_units, judge
+from harness.criteria.rows import Case, changed, identify, own_verdict, properties
 from harness.errors import HarnessError
 from harness.records import Estimate, Verdict, joint
-from harness.rows import Case, changed, identify, own_verdict, properties
-from harness.sealing import is_data
 from harness.text import clean
 
 if TYPE_CHECKING:

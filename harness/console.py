@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harness.criteria import show, show_threshold
-from harness.diagnosis import diagnosis, sentence
+from harness.criteria.diagnosis import diagnosis, sentence
 from harness.text import clean
 
 if TYPE_CHECKING:
-    from harness.artifacts import RunDirectory
+    from harness.artifacts.directories import RunDirectory
     from harness.pipeline.started import Epochs
     from harness.records import Verdict
 

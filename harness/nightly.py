@@ -15,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, judging, pipeline
-from harness.artifacts import RunDirectory
+from harness import environment, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
+from harness.artifacts.latest import run_directories
+from harness.artifacts.staging import Staged, leftovers, locked
 from harness.config import Config
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError
-from harness.files import Folder
 from harness.history import documents, pins
 from harness.history.comparison import DRAWN, past_of, unavailable
 from harness.history.documents import NIGHT, Written
@@ -29,10 +31,9 @@ from harness.history.records import Human, Night, NightKind, number_of
 from harness.history.rows import enter
 from harness.history.series import Series, series_of
 from harness.history.store import History
-from harness.latest import run_directories
+from harness.judging import verdicts
+from harness.judging.publishing import Page, Values
 from harness.pipeline.started import Progress
-from harness.publishing import Page, Values
-from harness.staging import Staged, leftovers, locked
 
 
 @dataclass
@@ -187,7 +188,7 @@ class Nights:
             self.progress.say(f"warm-up: point {there + 1} of {points}")
             night = self.begin("warm-up")
             run, failure = self.compute(night)
-            judging.judge(run, checks=self.config.checks, beside=self._recorded)
+            verdicts.judge(run, checks=self.config.checks, beside=self._recorded)
             if failure is not None:
                 return failure
             if not self.points() > there:
@@ -200,7 +201,7 @@ class Nights:
     def tonight(self) -> tuple[RunDirectory, Values, BaseException | None]:
         """A night, whole: computed, judged, recorded, compared and published."""
         run, failure = self.compute(self.begin("night"))
-        values = judging.judge(run, checks=self.config.checks, page=self.page, beside=self.beside)
+        values = verdicts.judge(run, checks=self.config.checks, page=self.page, beside=self.beside)
         return run, values, failure
 
     def _pin(self, night: Night) -> Human | None:
@@ -251,7 +252,7 @@ class Nights:
         self.progress.say(f"{', '.join(names)}: far from the nights before; measured again with new seeds")
         again = self.begin("confirmation", of=night.id)
         run, failure = self.compute(again)
-        judging.judge(run, checks=self.config.checks, beside=self._recorded)
+        verdicts.judge(run, checks=self.config.checks, beside=self._recorded)
         if isinstance(failure, KeyboardInterrupt):
             raise failure
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Array
+from harness.artifacts.sealing import HISTORY
 from harness.config import Config
 from harness.criteria import show, show_threshold
-from harness.files import Array
+from harness.environment.state import clean as clean_state
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.records import Estimate, Floats, Ints, Provenance
 from harness.samples import confidences
-from harness.sealing import HISTORY
-from harness.state import clean as clean_state
 from harness.text import clean, sure
 
 if TYPE_CHECKING:

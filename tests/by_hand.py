@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import cli, nightly, suite
-from harness.artifacts import RunDirectory
+from harness import cli, nightly
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.history.kept import Kept
 from harness.history.records import Night
+from harness.judging import suite
 from harness.pipeline.started import Progress
 from tests.test_nightly import HandWritten, judged_here, noisy
 

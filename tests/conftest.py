@@ -16,10 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
-from harness import config, datasets, judging, pipeline
-from harness.artifacts import RunDirectory
+from harness import config, datasets, pipeline
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.judging import verdicts
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests import gpu, postgresql
 
 SMALL: dict[str, Any] = dict(
@@ -64,7 +65,7 @@ def finished_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of one small run, computed and judged; to be read, not written."""
     output = tmp_path_factory.mktemp("finished") / "artifacts"
     settings = config.load(flags=SMALL | {"output": output}, folder=output.parent)
-    judging.judge(RunDirectory.open(pipeline.run(settings)))
+    verdicts.judge(RunDirectory.open(pipeline.run(settings)))
     return output
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.history.past import Mark, Past, Point, Standing, Strip, Told
 from harness.history.records import Alarm, Change, Difference
 from tests.hostile import HOSTILE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,92 +15,22 @@ from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("errors", "alone", "staging", "streams"),
-    ("files", "adam", "precision", "registry", "records", "text", "tables", "state", "values"),
-    ("parameters", "gpus", "data_checks", "repository", "sealing"),
-    ("config",),
-    (
-        "datasets",
-        "models",
-        "sparse",
-        "stacked",
-        "integrity",
-        "inputs",
-        "attributions",
-        "statistics",
-        "environment",
-        "criteria",
-        "rows",
-        "cache",
-        "latest",
-    ),
-    ("training", "sanity", "samples", "artifacts"),
-    ("measurements", "cleaning"),
-    ("figures",),
-    ("runs", "diagnosis", "summaries", "badges", "github", "junit", "suite"),
-    ("checks", "publishing", "history"),
-    ("judging",),
-    ("report",),
-    ("pipeline", "console", "options"),
-    ("ending", "nightly", "blaming"),
-    ("cli_nightly", "cli_history"),
+    ("errors", "records", "text"),
+    ("registry", "samples", "statistics"),
+    ("config", "environment"),
+    ("artifacts", "datasets", "measurements", "subjects"),
+    ("attributions", "criteria"),
+    ("ci", "console", "figures", "history"),
+    ("judging", "runs"),
+    ("checks", "pipeline", "report"),
+    ("blaming", "nightly"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-WITHOUT_TORCH = (
-    "records",
-    "config",
-    "datasets",
-    "environment",
-    "statistics",
-    "criteria",
-    "samples",
-    "measurements",
-    "artifacts",
-    "pipeline",
-)
-JUDGING = (
-    "figures",
-    "runs",
-    "diagnosis",
-    "summaries",
-    "badges",
-    "github",
-    "rows",
-    "junit",
-    "suite",
-    "alone",
-    "checks",
-    "files",
-    "staging",
-    "sealing",
-    "cache",
-    "latest",
-    "cleaning",
-    "publishing",
-    "judging",
-    "report",
-    "console",
-    "options",
-    "cli",
-)
+WITH_TORCH = ("attributions", "blaming", "pipeline", "subjects")
+"""What computes; all else is entered without torch, and so is the door of the pipeline."""
+
 ONLY_IMPORTER = {"matplotlib": {"figures"}, "PIL": {"figures"}, "jinja2": {"report"}, "seaborn": {"figures"}}
-SAME_FLOOR = {
-    ("sparse", "models"),
-    ("state", "precision"),
-    ("stacked", "models"),
-    ("stacked", "sparse"),
-    ("integrity", "models"),
-    ("integrity", "sparse"),
-    ("attributions", "environment"),
-    ("attributions", "inputs"),
-    ("attributions", "integrity"),
-    ("attributions", "models"),
-    ("attributions", "sparse"),
-    ("runs", "figures"),
-    ("summaries", "diagnosis"),
-    ("runs", "history"),  # the record of the past alone, when it is asked for
-}
 
 
 def module_of(path: Path) -> str:
@@ -140,14 +71,24 @@ def test_every_module_has_its_floor() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_downward(path: Path) -> None:
-    """A module imports only from floors below its own, or the few neighbours that are named."""
+    """A module imports only from its own room, and from rooms on floors below."""
     module = module_of(path)
     for name in imports(path):
         parts = name.split(".")
         if parts[0] != "harness" or len(parts) == 1 or parts[1] not in FLOOR:
             continue
-        below = FLOOR[parts[1]] < FLOOR[module] or parts[1] == module
-        assert below or (module, parts[1]) in SAME_FLOOR, f"{module} imports {parts[1]}"
+        assert FLOOR[parts[1]] < FLOOR[module] or parts[1] == module, f"{module} imports {parts[1]}"
+
+
+def test_no_module_needs_itself() -> None:
+    """Inside a room, too, imports go one way, those at a call among them."""
+    dotted = {path: ".".join(("harness", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in FILES}
+    names = {path: name.removesuffix(".__init__") for path, name in dotted.items()}
+    needs = {name: imports(path) & set(names.values()) - {name} for path, name in names.items()}
+    for name, needed in needs.items():
+        # `from harness.room import module` is the module, and not what stands in the room's own file
+        needs[name] = {one for one in needed if not any(other.startswith(f"{one}.") for other in needed)}
+    assert list(TopologicalSorter(needs).static_order())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -160,7 +101,9 @@ def test_one_module_draws_and_one_renders(path: Path) -> None:
 
 def test_judging_and_rendering_never_import_torch() -> None:
     """All that works on a run directory, or begins one, loads without torch, and without pandas and scipy."""
-    names = ", ".join(f"harness.{module}" for module in (*WITHOUT_TORCH, *JUDGING))
+    entered = [path for path in FILES if module_of(path) not in WITH_TORCH]
+    dotted = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in entered]
+    names = ", ".join(f"harness.{name.removesuffix('.__init__')}" for name in (*dotted, "pipeline"))
     heavy = ("torch", "torchvision", "pandas", "scipy", "seaborn")
     code = f"import sys, {names}; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -169,7 +112,7 @@ def test_judging_and_rendering_never_import_torch() -> None:
 def test_what_computes_imports_nothing_that_its_digest_leaves_out() -> None:
     """A module whose source has no part in the digest of what computes is not loaded by it."""
     stages = [f"harness.pipeline.{path.stem}" for path in (PACKAGE / "pipeline").glob("*.py")]
-    left_out = [f"harness.{name}" for name in environment.ONLY_SHOWING]
+    left_out = [f"harness.{name.replace('/', '.')}" for name in environment.ONLY_SHOWING]
     code = f"import sys, {', '.join(stages)}; print(*sys.modules)".replace(".__init__", "")
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
@@ -186,10 +129,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_module_has_tests() -> None:
-    """`harness/x.py` has its tests in `tests/test_x.py`."""
-    there = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert set(MODULES) - {"errors"} <= there
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_has_tests(path: Path) -> None:
+    """`harness/x.py` has its tests in `tests/test_x.py`; a room's, there or in `tests/test_room_x.py`."""
+    there = {one.stem.removeprefix("test_") for one in Path(__file__).parent.glob("test_*.py")}
+    parts = [part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"]
+    names = {"_".join(parts[: end + 1]) for end in range(len(parts))}
+    assert names & (there | {"errors"}) or path.stem == "__init__"
 
 
 def test_no_module_outgrows_its_screen() -> None:

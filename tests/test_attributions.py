@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from captum.attr import IntegratedGradients, Saliency
 from torch import Tensor, nn
 
-from harness import attributions, datasets, environment, training
+from harness import attributions, datasets, environment
 from harness.attributions import MapFunction, attribute, explain, midpoints, noise_images
 from harness.errors import ConfigurationError, InputError
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects import training
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 Doubles = npt.NDArray[np.float64]
 
@@ -398,7 +399,7 @@ def test_the_fast_path_gives_the_maps_of_autograd(
 ) -> None:
     """Maps from one product with the encoder are those of autograd point by point, but for ties."""
     fast = attribute(*real, name).own
-    monkeypatch.setattr("harness.sparse.gradients.structure_of", lambda _: None)
+    monkeypatch.setattr("harness.subjects.sparse.gradients.structure_of", lambda _: None)
     assert_same_but_for_ties(fast, attribute(*real, name).own, real.model, points_of(name, real.images, {}))
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import datasets, sanity
-from harness.attributions import attribute
+from harness import datasets
+from harness.attributions import attribute, sanity
 from harness.datasets import Dataset
 from harness.measurements.location import gini
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests.benchmarks import gpu, peers, ratios
 
 

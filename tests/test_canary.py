@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import blaming, judging, pipeline
-from harness.artifacts import RunDirectory
+from harness import blaming, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
 from harness.config import Config
+from harness.config.parameters import MIN_CHANGE
 from harness.errors import RunError
-from harness.files import Folder
 from harness.history import documents, pins
 from harness.history.documents import CANARY, Written
 from harness.history.records import Canary, Human, Night
-from harness.parameters import MIN_CHANGE
+from harness.judging import verdicts
 from harness.pipeline import canary as canaries
 from harness.pipeline.canary import canary
 from harness.pipeline.started import Silence
@@ -31,7 +32,7 @@ def a_night(config: Config, frozen: Ints | None = None, weights: Folder | None =
     work = pipeline.prepare(config, Silence())
     documents.write_night(work.run, documents.begun(NIGHT, config))
     pipeline.execute(work, (*pipeline.STAGES, ("canary", canary(0, frozen, weights))))
-    judging.judge(work.run)
+    verdicts.judge(work.run)
     return RunDirectory.open(work.run.path)
 
 

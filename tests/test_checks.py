@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import judging
-from harness.artifacts import RunDirectory, shipped
+from harness.artifacts.directories import RunDirectory, shipped
 from harness.checks import ended
+from harness.criteria.rows import own_verdict
+from harness.judging import verdicts
 from harness.records import Verdict
-from harness.rows import own_verdict
 from tests.written import a_run, judged_by_its_checks
 
 OUTCOMES = '''
@@ -316,7 +316,7 @@ def test_the_shipped_suite_is_whole_without_its_surroundings(tmp_path: Path) -> 
     """A copy of `validation/` anywhere judges as the shipped one does: all it needs is the plugin."""
     suite = Path(shutil.copytree(shipped("validation"), tmp_path / "suite"))
     run = a_run(tmp_path / "artifacts")
-    assert outcomes(judging.judge(run, suite=suite, checks=run.read_config().checks)) == outcomes(
+    assert outcomes(verdicts.judge(run, suite=suite, checks=run.read_config().checks)) == outcomes(
         judged_by_its_checks(run)
     )
 

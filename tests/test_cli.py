@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from harness import cli, config, datasets, parameters
-from harness.artifacts import RunDirectory
+from harness import cli, config, datasets
+from harness.artifacts.directories import RunDirectory
+from harness.config import parameters
 from tests import gpu
 from tests.written import a_run, sealed_anew
 
@@ -402,11 +403,11 @@ def test_a_judgement_that_is_terminated_ends_with_143(
     harness: Command, finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGTERM outside the computing stages ends with 143 too (fault 34)."""
-    from harness import judging
+    from harness.judging import verdicts
 
     handlers: list[Callable[[int, object], None]] = []
     monkeypatch.setattr(signal, "signal", lambda _, handler: handlers.append(handler))
-    monkeypatch.setattr(judging, "judge", lambda *_, **__: handlers[0](15, None))
+    monkeypatch.setattr(verdicts, "judge", lambda *_, **__: handlers[0](15, None))
     assert harness("judge", finished.path)[0] == 143
 
 
@@ -469,7 +470,7 @@ def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_p
     for arguments, code in ((["--version"], 0), (["validate"], 2), (["judge", str(finished.path)], 2)):
         (tmp_path / "gone").mkdir(exist_ok=True)
         command = ["sh", "-c", shell, str(tmp_path / "gone"), sys.executable, "-m", "harness", *arguments]
-        package = str(Path(cli.__file__).parent.parent)
+        package = str(Path(cli.__file__).parents[2])
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": package}
         )

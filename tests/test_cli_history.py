@@ -36,7 +36,7 @@ def kept(nights: list[Night], place: str | Path = "artifacts/history.db") -> His
 def test_nothing_heavy_is_imported_for_help() -> None:
     """Neither the database's library nor scipy."""
     code = (
-        "import sys, harness.cli; from harness.cli_history import history; "
+        "import sys, harness.cli; from harness.cli.history import history; "
         "sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'scipy', 'numpy', 'pandas', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

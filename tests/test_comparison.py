@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import judging, pipeline
-from harness.artifacts import RunDirectory
+from harness import pipeline
+from harness.artifacts.directories import RunDirectory
 from harness.cli import main
 from harness.config import Config
 from harness.errors import OutputError
+from harness.judging import verdicts
 from harness.measurements import correlations
 from harness.records import Floats
 from harness.report import comparison, differences
@@ -71,7 +72,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with two judged runs of the same samples, with other maps; to be read, not written."""
     output = tmp_path_factory.mktemp("judged") / "artifacts"
     for seed in (0, 1):
-        judging.judge(sealed_anew(with_maps(a_run(output, config=settings()), some_maps(seed))))
+        verdicts.judge(sealed_anew(with_maps(a_run(output, config=settings()), some_maps(seed))))
     return output
 
 
@@ -176,7 +177,7 @@ def test_a_changed_verdict_is_told_in_words(tmp_path: Path) -> None:
     """A gate that held and fails is told as such, in the headline and in its row."""
     a, b = a_run(tmp_path / "artifacts"), a_run(tmp_path / "artifacts", {"agreement": 0.5})
     for run in (a, b):
-        judging.judge(run)
+        verdicts.judge(run)
     path, told = comparison.compare(a, b)
     assert told.startswith("PASS became FAIL; Agreement of the attribution methods was pass, is fail; ")
     page = path.read_text(encoding="utf-8")
@@ -191,7 +192,7 @@ def test_a_changed_verdict_is_told_in_words(tmp_path: Path) -> None:
     ]
     c = a_run(tmp_path / "artifacts")
     c.write_config(settings.model_copy(update={"criteria": tuple(stricter)}))
-    judging.judge(sealed_anew(c))
+    verdicts.judge(sealed_anew(c))
     assert "was pass, is fail, and its threshold changed; " in comparison.compare(a, c)[1]
     back, told = comparison.compare(b, a)
     assert told.startswith("FAIL became PASS; Agreement of the attribution methods was fail, is pass; ")
@@ -449,7 +450,7 @@ def test_a_real_pair_is_compared(
 ) -> None:
     """Two computed runs, one with another k: both numbers, the change, and the setting that differs."""
     other = RunDirectory.open(pipeline.run(small_config(k=24)))
-    judging.judge(other)
+    verdicts.judge(other)
     page = page_of(finished, other)
     for run in (finished, other):
         agreement = Run(run).estimate("agreement")

@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 import torch
 
-from harness import attributions, config, datasets, environment, judging, measurements, pipeline, repository
-from harness.artifacts import RunDirectory
+from harness import attributions, config, datasets, environment, measurements, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.sealing import OWN
 from harness.attributions import Method
 from harness.config import Config
+from harness.environment import repository
 from harness.errors import HarnessError, Refused, TrainingDiverged
+from harness.judging import verdicts
 from harness.pipeline import computed
 from harness.pipeline.started import Silence
-from harness.sealing import OWN
 
 MakeConfig = Callable[..., Config]
 
@@ -100,7 +102,7 @@ def test_verdict_and_files_are_those_of_a_run_by_stages(small_config: MakeConfig
     assert any("--fresh trains anew" in line for line in notes.said)
     assert files(taken) == files(staged)
     assert staged.read_json("stages.json")["taken_from"] is None
-    first, second = judging.judge(taken), judging.judge(staged)
+    first, second = verdicts.judge(taken), verdicts.judge(staged)
     assert first["criteria"] == second["criteria"]
     assert set(first) == set(second)
 

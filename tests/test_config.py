@@ -14,10 +14,10 @@ import pytest
 import tomli_w
 import torch
 
-from harness import config, parameters
-from harness.config import Config
+from harness import config
+from harness.config import Config, parameters
+from harness.config.parameters import Criterion
 from harness.errors import ConfigurationError
-from harness.parameters import Criterion
 
 Load = Callable[..., Config]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.console import Shown, refuse, safe, show_verdict
 from harness.errors import ConfigurationError
-from harness.judging import judge
+from harness.judging.verdicts import judge
 from harness.pipeline.work import Epochs
 from harness.records import Epoch
 from tests.written import a_run

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness import statistics
 from harness.config import Config
+from harness.config.parameters import Criterion, Selection, shipped_criteria
 from harness.criteria import (
     acceptable,
     announcements,
@@ -26,7 +27,6 @@ from harness.criteria import (
     show_threshold,
 )
 from harness.measurements import measurements
-from harness.parameters import Criterion, Selection, shipped_criteria
 from harness.records import Estimate, Measurement, Outcome, Verdict
 
 quick = settings(derandomize=True, deadline=None, max_examples=100)

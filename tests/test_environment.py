@@ -432,23 +432,25 @@ def test_versions_name_python_and_each_package(monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the harness's source, whose digest is taken in place of the harness's own."""
-    original, folder = Path(environment.__file__).parent, tmp_path / "harness"
+    original, folder = environment.PACKAGE, tmp_path / "harness"
     for path in original.rglob("*.py"):
         copy = folder / path.relative_to(original)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-    monkeypatch.setattr(environment, "__file__", str(folder / "environment.py"))
+    monkeypatch.setattr(environment, "PACKAGE", folder)
     return folder
 
 
 def test_the_digest_changes_with_one_byte_of_the_source(source: Path) -> None:
     """A comment more in any module is another digest of the whole, and of that module alone."""
-    whole, models, training = (environment.code_digest(*names) for names in ((), ("models",), ("training",)))
-    with (source / "models.py").open("a") as stream:
+    whole, models, training = (
+        environment.code_digest(*names) for names in ((), ("subjects/models",), ("subjects/training",))
+    )
+    with (source / "subjects/models.py").open("a") as stream:
         stream.write("#")
     assert environment.code_digest() != whole
-    assert environment.code_digest("models") != models
-    assert environment.code_digest("training") == training
+    assert environment.code_digest("subjects/models") != models
+    assert environment.code_digest("subjects/training") == training
 
 
 def test_the_digest_covers_each_module(source: Path) -> None:
@@ -469,15 +471,16 @@ def test_what_only_shows_has_no_part_in_the_gates_digest(source: Path) -> None:
     for path in sorted(source.rglob("*.py")):
         text = path.read_bytes()
         path.write_bytes(text + b"#")
-        shows = path.relative_to(source).with_suffix("").parts[0] in environment.SHOWING
+        name = path.relative_to(source).with_suffix("").as_posix()
+        shows = environment.is_one_of(name, environment.SHOWING)
         assert (environment.gate_digest() == gate) is shows, path.relative_to(source)
         path.write_bytes(text)
 
 
 def test_what_shows_is_there(source: Path) -> None:
     """Every module that is left out of the gate's digest exists."""
-    there = {path.relative_to(source).with_suffix("").parts[0] for path in source.rglob("*.py")}
-    assert set(environment.SHOWING) <= there
+    for name in environment.SHOWING:
+        assert (source / name).is_dir() or (source / f"{name}.py").is_file(), name
 
 
 def test_a_module_inside_a_package_has_a_digest(source: Path) -> None:
@@ -494,13 +497,14 @@ def test_a_module_inside_a_package_has_a_digest(source: Path) -> None:
 
 def test_the_digest_depends_on_which_module_holds_what(source: Path) -> None:
     """Two modules that swap their contents give another digest."""
-    whole, both = environment.code_digest(), environment.code_digest("models", "training")
-    models, training = (source / "models.py"), (source / "training.py")
+    names = ("subjects/models", "subjects/training")
+    whole, both = environment.code_digest(), environment.code_digest(*names)
+    models, training = (source / f"{name}.py" for name in names)
     texts = models.read_bytes(), training.read_bytes()
     models.write_bytes(texts[1])
     training.write_bytes(texts[0])
     assert environment.code_digest() != whole
-    assert environment.code_digest("models", "training") != both
+    assert environment.code_digest(*names) != both
 
 
 def test_the_digest_is_that_of_the_source_not_of_the_place(
@@ -509,7 +513,7 @@ def test_the_digest_is_that_of_the_source_not_of_the_place(
     """The same source elsewhere has the same digest, so that a run can be compared with another machine's."""
     here = environment.code_digest()
     moved = source.rename(source.parent / "moved")
-    monkeypatch.setattr(environment, "__file__", str(moved / "environment.py"))
+    monkeypatch.setattr(environment, "PACKAGE", moved)
     assert environment.code_digest() == here
 
 

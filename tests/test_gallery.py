@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import diagnosis, figures, report
-from harness.artifacts import RunDirectory
+from harness import figures, report
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
+from harness.criteria import diagnosis
 from harness.figures import sprites
-from harness.files import Folder
 from harness.report import gallery, page
 from harness.runs import Run
 

@@ -85,7 +85,7 @@ def test_the_comparing_code_is_mutated_where_it_decides(mutants: list[Mutant]) -
         "criteria.judge: 'error' -> 'pass'",
         "criteria.acceptable: (threshold, math.inf) -> (math.inf, threshold)",
         "criteria.overall: 'error' in outcomes -> 'error' not in outcomes",
-        "judging._verdict: criterion.id in rows -> criterion.id not in rows",
+        "judging.verdicts._verdict: criterion.id in rows -> criterion.id not in rows",
         "statistics.stratified_mean: np.mean(means, axis=0) -> np.nanmean(means, axis=0)",
     } <= names
     assert any(name.startswith("statistics.estimate: left_out > MISSING_SHARE") for name in names)
@@ -100,13 +100,13 @@ def test_what_is_listed_as_equivalent_is_there(mutants: list[Mutant]) -> None:
 def test_a_function_that_is_gone_is_told() -> None:
     """A target that was renamed is an error, not a smaller number of mutants."""
     with pytest.raises(ValueError, match="must define the function 'judged'"):
-        mutants_of(Path("harness/criteria.py"), ["judged"], [], "criteria")
+        mutants_of(Path("harness/criteria/__init__.py"), ["judged"], [], "criteria")
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
     """A mutant that a test kills, and the file as it is, which none can."""
-    path, tests = Path("harness/criteria.py"), ("tests/test_criteria.py", "-k", "dash")
+    path, tests = Path("harness/criteria/__init__.py"), ("tests/test_criteria.py", "-k", "dash")
     text = (mutation.ROOT / path).read_text(encoding="utf-8")
     killed = text.replace('return "–" if value is None', 'return "–" if value is not None')
     assert killed != text

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import judging
 from harness.errors import ConfigurationError
 from harness.history import documents
 from harness.history.exchange import Exchanged, export, import_from
 from harness.history.records import SCHEMA, NewerSchema, Night, as_text
 from harness.history.store import History
+from harness.judging import verdicts
 from tests.test_history import WHOLE, a_night
 from tests.test_history_store import an_act, edited, swapped
 from tests.written import a_run, sealed_anew
@@ -153,7 +153,7 @@ def test_a_run_directory_is_one_night(history: History, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is the run of no night"):
         import_from(history, run.path)
     documents.write_night(run, Night("000008-abc123", "night", "begun"))
-    judging.judge(sealed_anew(run))
+    verdicts.judge(sealed_anew(run))
     assert import_from(history, run.path).written == ["night-000008-abc123.json"]
     assert import_from(history, run.path).same == ["night-000008-abc123.json"]
     assert history.nights()[-1].value("accuracy") is not None

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import cleaning, judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts import cleaning
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.errors import Pruned, RunError, StorageError
 from harness.history import documents, listing, pruning
 from harness.history.records import Human, Night
+from harness.judging import verdicts
 from harness.report import comparison
 from tests.test_history import a_night
 from tests.test_history_alarms import LEVEL, nights_of
@@ -80,7 +82,7 @@ def a_nights_run(output: Path, number: int = 1) -> RunDirectory:
     (run / "measurements").mkdir(exist_ok=True)
     (run / "measurements/accuracy.npz").write_text("x")
     sealed_anew(run)
-    judging.judge(run)
+    verdicts.judge(run)
     (run / "report.html").write_text("page")
     (run / "figures").mkdir(exist_ok=True)
     (run / "figures/a.svg").write_text("<svg/>")
@@ -142,7 +144,7 @@ def test_a_pruned_run_is_neither_judged_nor_drawn(tmp_path: Path) -> None:
     """It is refused in a sentence, and nothing of it changes."""
     run = pruned(tmp_path)
     before = {name: (run / name).read_bytes() for name in names(run.path)}
-    for refused in (judging.judge, report.render):
+    for refused in (verdicts.judge, report.render):
         with pytest.raises(Pruned, match=r"was pruned, \d+ files are gone") as told:
             refused(run)
         assert told.value.exit_code == 2
@@ -159,7 +161,7 @@ def test_a_pruned_file_says_so(tmp_path: Path) -> None:
 def test_a_comparison_says_so(tmp_path: Path) -> None:
     """The numbers are compared, and the gap is told."""
     run, other = pruned(tmp_path), a_run(tmp_path)
-    judging.judge(other)
+    verdicts.judge(other)
     path, _ = comparison.compare(run, RunDirectory.open(other.path), tmp_path / "page.html")
     assert "it was pruned:" in path.read_text()
 

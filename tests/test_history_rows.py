@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from harness.criteria.rows import PAST
 from harness.history.past import Past
 from harness.history.records import Alarm, Change, Difference
 from harness.history.rows import in_words, rows_of, sentence_of
-from harness.rows import PAST
 from tests.test_history import a_night
 
 ALARM = Alarm(

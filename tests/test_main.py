@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 
 OTHERS = ("jinja2", "matplotlib", "numpy", "pandas", "pydantic", "rich", "scipy", "text", "torch", "typer")
 

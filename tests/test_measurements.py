@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from harness import statistics
+from harness.config.parameters import shipped_criteria
 from harness.measurements import (
     CONTROL_METHOD,
     Evidence,
@@ -24,7 +25,6 @@ from harness.measurements import (
     measurements,
     top_pixels,
 )
-from harness.parameters import shipped_criteria
 from harness.records import Estimate, Floats, Measurement
 from tests.evidence import METHODS, an_evidence, probed, with_maps
 

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-from harness import criteria, judging, nightly, suite
-from harness.artifacts import RunDirectory
+from harness import criteria, nightly
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
-from harness.diagnosis import sentence
+from harness.config.parameters import Nightly
+from harness.criteria.diagnosis import sentence
+from harness.criteria.rows import PAST, Case
 from harness.errors import ConfigurationError, RunError
 from harness.history import documents, kept
 from harness.history.acting import pinning
@@ -27,11 +29,10 @@ from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
 from harness.history.store import History, Unreachable
+from harness.judging import suite, verdicts
+from harness.judging.publishing import failure_of, unjudged
 from harness.nightly import Nights
-from harness.parameters import Nightly
 from harness.pipeline.started import Silence
-from harness.publishing import failure_of, unjudged
-from harness.rows import PAST, Case
 from tests.written import GOOD, a_run, an_estimate
 
 IDENTITY = {"data.name": "blobs", "device": "cpu", "seeds a night": "1"}
@@ -156,7 +157,7 @@ def test_a_break_is_red_until_somebody_accepts_it(nights: HandWritten, config: C
     assert RunDirectory.open(run.path).read_verdict()["verdict"] == "fail"  # type: ignore[index]
     assert RunDirectory.open(config.output / "latest").path == run.path
     # judged again without a history, what it said stands
-    assert judging.judge(run)["verdict"] == "fail"
+    assert verdicts.judge(run)["verdict"] == "fail"
     _, values, _ = nights.tonight()
     assert [one["id"] for one in values["regressions"]] == ["accuracy@21"]
     assert values["regressions"][0]["found"].startswith("000021-")
@@ -400,12 +401,12 @@ def test_a_verdict_that_is_lost_takes_no_regression_with_it(nights: HandWritten,
         (run / "verdict.json").unlink()
     if kind == "interrupted":
         unjudged(run, failure_of("judging", KeyboardInterrupt()))
-    again = judging.judge(run)
+    again = verdicts.judge(run)
     assert (again["verdict"], again["past"]) == ("fail", values["past"])
     assert again["regressions"] == values["regressions"]
     for name in ("verdict.json", "history.json"):
         (run / name).unlink()
-    again = judging.judge(run)
+    again = verdicts.judge(run)
     assert (again["verdict"], again["past"]["status"]) == ("pass", "unavailable")
     assert "judged without the nights before it" in sentence(again)
 

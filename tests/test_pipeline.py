@@ -22,11 +22,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness import attributions, datasets, diagnosis, judging, measurements, pipeline, statistics
-from harness.artifacts import RunDirectory
+from harness import attributions, datasets, measurements, pipeline, statistics
+from harness.artifacts.cache import Cache
+from harness.artifacts.directories import RunDirectory
 from harness.attributions import Method
-from harness.cache import Cache
 from harness.config import Config
+from harness.criteria import diagnosis
 from harness.datasets import Dataset
 from harness.errors import (
     ConfigurationError,
@@ -36,12 +37,13 @@ from harness.errors import (
     SeedsAlike,
     TrainingDiverged,
 )
+from harness.judging.verdicts import judge
 from harness.measurements import correlations
-from harness.models import KSparseAutoencoder, PixelClassifier
 from harness.pipeline.networks import engine
 from harness.pipeline.work import Epochs, Silence, Work, stream, within_memory
 from harness.records import Estimate, Measurement
 from harness.runs import Run
+from harness.subjects.models import KSparseAutoencoder, PixelClassifier
 
 MakeConfig = Callable[..., Config]
 
@@ -79,7 +81,7 @@ def before(name: str, planted: Callable[[Work], None]) -> tuple[pipeline.Stage, 
 
 
 def verdicts(work: Work) -> dict[str, str]:
-    return {one.id: one.verdict for one in judging.judge(work.run)["criteria"]}
+    return {one.id: one.verdict for one in judge(work.run)["criteria"]}
 
 
 def metrics(run: RunDirectory) -> str:
@@ -128,8 +130,8 @@ def test_agreement_is_what_the_maps_on_disk_say(finished: RunDirectory) -> None:
 
 def test_the_maps_on_disk_are_those_of_the_weights_on_disk(finished: RunDirectory) -> None:
     """Networks rebuilt from the weight files give the stored logits and maps."""
-    from harness.models import Classifier
-    from harness.training import load_weights
+    from harness.subjects.models import Classifier
+    from harness.subjects.training import load_weights
 
     run = Run(finished)
     autoencoder, classifier = KSparseAutoencoder(32, 784, 256), Classifier(256)
@@ -243,7 +245,7 @@ def test_chunk_size_changes_no_metric(small_config: MakeConfig) -> None:
 def test_an_untrained_network_is_red_and_says_why(small_config: MakeConfig) -> None:
     """Without training accuracy and reconstruction fail, and agreement cannot be judged."""
     work, _ = compute(small_config(epochs=0, classifier_epochs=0, confidence=0.8))
-    verdict = judging.judge(work.run)
+    verdict = judge(work.run)
     outcome = {one.id: one.verdict for one in verdict["criteria"]}
     assert outcome["accuracy"] == outcome["fraction_unexplained"] == "fail"
     assert outcome["agreement"] == outcome["selection"] == "error"
@@ -262,7 +264,7 @@ def test_permuted_atoms_are_red_by_agreement(small_config: MakeConfig) -> None:
                 network.autoencoder.decoder.weight.copy_(network.autoencoder.decoder.weight[:, order])
 
     work, _ = compute(small_config(), before("inspection", permute))
-    verdict = judging.judge(work.run)
+    verdict = judge(work.run)
     outcome = {one.id: one.verdict for one in verdict["criteria"]}
     assert outcome["agreement"] == "fail"
     assert outcome["accuracy"] == outcome["selection"] == "pass"
@@ -314,7 +316,7 @@ def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> 
     work = pipeline.prepare(config, notes)
     with pytest.raises(TrainingDiverged, match="epoch 1, step"):
         pipeline.execute(work)
-    verdict = judging.judge(work.run)
+    verdict = judge(work.run)
     assert verdict["verdict"] == "error"
     assert "broke off in stage training: autoencoder: the loss is" in diagnosis.sentence(verdict)
     assert {one.verdict for one in verdict["criteria"]} == {"error"}
@@ -521,7 +523,7 @@ def test_hostile_names_pass_through_inert(small_config: MakeConfig, monkeypatch:
 
     monkeypatch.setitem(datasets.datasets._entries, "hostile", hostile)
     work, _ = compute(small_config(dataset="hostile", confidence=0.8))
-    judging.judge(work.run)
+    judge(work.run)
     page = report.render(work.run).read_text(encoding="utf-8")
     assert "<img src=x" not in page
     assert "&lt;/script&gt;&lt;img" in page
@@ -690,7 +692,7 @@ def test_memory_that_is_exhausted_again_is_an_error(
     with pytest.raises(MemoryExhausted, match="lower --chunk-size"):
         compute(config)
     (run,) = (config.output / "runs").iterdir()
-    assert judging.judge(RunDirectory.open(run))["verdict"] == "error"
+    assert judge(RunDirectory.open(run))["verdict"] == "error"
 
 
 def test_another_error_of_torch_is_not_taken_for_exhausted_memory(
@@ -816,7 +818,7 @@ def test_what_nobody_can_seed_is_named(small_config: MakeConfig, monkeypatch: py
     named = []
     for name in ("fashion-mnist-mini", "shaken"):
         run = pipeline.run(small_config(dataset=name, **flags))
-        verdict = judging.judge(run)
+        verdict = judge(run)
         named.append(verdict["unrepeatable"])
         assert "not repeatable: " + ", ".join(named[-1]) in diagnosis.sentence(verdict)
     assert named == [

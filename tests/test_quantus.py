@@ -16,11 +16,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import datasets, environment, sanity, training
-from harness.attributions import attribute, explain
+from harness import datasets, environment
+from harness.attributions import attribute, explain, sanity
 from harness.measurements import correlations
 from harness.measurements.location import gini
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects import training
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 with warnings.catch_warnings():  # on import it warns of its own syntax and of its dependencies' age
     warnings.simplefilter("ignore")

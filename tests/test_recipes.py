@@ -366,7 +366,7 @@ def test_the_readme_and_the_documentation_quote_what_there_is() -> None:
 
 
 def _toml(text: str) -> dict[str, Any]:
-    from harness.tables import parse
+    from harness.config.tables import parse
 
     return dict(parse(text.encode(), "the documentation"))
 

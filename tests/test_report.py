@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from harness import judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts.directories import RunDirectory
 from harness.criteria import show
 from harness.errors import RunError
+from harness.judging import verdicts
 from harness.report import Section
 from harness.runs import Run
 from tests.written import sealed_anew
@@ -167,7 +168,7 @@ def test_a_broken_off_run_is_reported(finished: RunDirectory) -> None:
     finished.write_json("failure.json", failure)
     for name in ("estimates.json", "samples.json"):
         (finished / name).unlink()
-    judging.judge(sealed_anew(finished))
+    verdicts.judge(sealed_anew(finished))
     page = page_of(finished)
     assert "broke off in stage training" in page.split("</header>")[0]
     assert "<img src=x" not in page
@@ -202,7 +203,7 @@ def test_a_section_of_a_damaged_file_says_so_and_the_verdict_stands(
     page = page_of(finished)
     assert "It cannot be shown: " in page
     assert "predictions.npz: missing; take it from a copy of the run" in page
-    with_page = judging.judge(finished, page=report.draw)
+    with_page = verdicts.judge(finished, page=report.draw)
     assert with_page["verdict"] == "pass"
     assert with_page["remarks"] == ["not as it was computed: seed-0/predictions.npz: missing"]
 
@@ -229,7 +230,7 @@ def test_a_page_is_of_the_verdict_that_stands(
 
     def meanwhile(run: Run) -> Any:
         if not judged:
-            judged.append(judging.judge(finished, strict=True))
+            judged.append(verdicts.judge(finished, strict=True))
         return fill(run)
 
     changed = Section("provenance", "P", meanwhile)
@@ -272,7 +273,7 @@ def test_red_is_said_in_words(finished: RunDirectory, only: Only) -> None:
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     (finished / "estimates.json").write_text(json.dumps(values))
-    judging.judge(sealed_anew(finished))
+    verdicts.judge(sealed_anew(finished))
     page = page_of(finished)
     assert "FAIL" in page.split("</h1>")[0]
     assert "0.5 [0.4, 0.55] is under 0.6" in page.split("</h1>")[0]
@@ -291,7 +292,7 @@ def test_a_red_run_renders_to_the_same_bytes_elsewhere(
     """What a page says of how to repeat the run does not depend on where the folder lies."""
     only("failures", "provenance")
     finished.write_json("failure.json", {"stage": "training", "kind": "OSError", "message": "x", "trace": ""})
-    judging.judge(sealed_anew(finished))
+    verdicts.judge(sealed_anew(finished))
     shutil.copytree(finished.path, tmp_path / "elsewhere" / "copy")
     assert page_of(finished) == page_of(RunDirectory.open(tmp_path / "elsewhere" / "copy"))
     assert str(tmp_path / "elsewhere") not in (tmp_path / "elsewhere/copy/report.html").read_text()

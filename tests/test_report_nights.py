@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.sealing import HISTORY
 from harness.errors import RunError
 from harness.history.past import Past
+from harness.judging import verdicts
 from harness.report.nights import judgement, night_name, numbers_before, open_alarms, sparks
 from harness.report.strips import axis_of, standing_chart, strip_chart
 from harness.runs import Run
-from harness.sealing import HISTORY
 from tests import pasts
 from tests.pasts import night_id, with_past
 from tests.written import a_run
@@ -33,7 +34,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
     kept = {name: one for name, one in report.sections.items() if name in ("changes", "trends")}
     monkeypatch.setattr(report.sections, "_entries", kept)
     run = a_run(tmp_path)
-    judging.judge(run)
+    verdicts.judge(run)
 
     def draw(past: Past | None) -> str:
         if past is not None:
@@ -81,7 +82,8 @@ def test_a_run_without_a_history_says_so_and_loads_no_seaborn(page: Page, tmp_pa
     (run,) = (tmp_path / "runs").iterdir()
     code = (
         "import sys; from harness import report; from harness.runs import Run; "
-        f"from harness.artifacts import RunDirectory; run = Run(RunDirectory.open({str(run)!r})); "
+        "from harness.artifacts.directories import RunDirectory; "
+        f"run = Run(RunDirectory.open({str(run)!r})); "
         "[report.sections[name].fill(run) for name in ('changes', 'trends')]; "
         "sys.exit('seaborn' in sys.modules)"
     )
@@ -199,7 +201,7 @@ def test_a_damaged_past_leaves_the_page(tmp_path: Path, monkeypatch: pytest.Monk
     kept = {name: one for name, one in report.sections.items() if name in ("changes", "provenance")}
     monkeypatch.setattr(report.sections, "_entries", kept)
     run = a_run(tmp_path)
-    judging.judge(run)
+    verdicts.judge(run)
     (run / HISTORY).write_text("{")
     with pytest.raises(RunError, match=r"history\.json: damaged"):
         report.render(RunDirectory.open(run.path))
@@ -220,7 +222,7 @@ def test_a_past_that_is_published_with_the_verdict_is_drawn(
         with_past(parts[2], pasts.red())  # type: ignore[arg-type]
         return report.draw(*parts)  # type: ignore[arg-type]
 
-    judging.judge(run, page=draw)
+    verdicts.judge(run, page=draw)
     assert "agreement@33" in (run / "report.html").read_text(encoding="utf-8")
     assert Run(RunDirectory.open(run.path)).past == pasts.red()
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
 from harness.figures import Margin
-from harness.files import Folder
+from harness.judging import verdicts
 from harness.records import Verdict
 from harness.report import Chart
 from harness.report.forest import margin
@@ -36,7 +37,7 @@ def context(run: RunDirectory | Run, name: str) -> Mapping[str, Any]:
 def judged(output: Path, **changed: Any) -> RunDirectory:
     """A run of good estimates, some of them changed, with its verdict."""
     run = a_run(output, **changed)
-    judging.judge(run)
+    verdicts.judge(run)
     return run
 
 
@@ -486,6 +487,6 @@ def test_sections_of_a_run_that_broke_off_are_a_line(tmp_path: Path) -> None:
     """A run without estimates has a line in each section of numbers."""
     run = a_run(tmp_path)
     (run / "estimates.json").unlink()
-    judging.judge(sealed_anew(run))
+    verdicts.judge(sealed_anew(run))
     for name in ("forest", "agreement", "model", "sparse-code", "validity"):
         assert isinstance(report.sections[name].fill(Run(run)), str), name

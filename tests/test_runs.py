@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.errors import ConfigurationError, RunError
 from harness.runs import Run
 from tests.written import sealed_anew

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import harness
-from harness import environment, sanity
-from harness.attributions import explain
+from harness import environment
+from harness.attributions import explain, sanity
 from harness.errors import InputError, TrainingDiverged
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
-from harness.sparse import gradients
-from harness.sparse.structure import (
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.sparse import gradients
+from harness.subjects.sparse.structure import (
     FastPathRefused,
     Structure,
     few,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import judging
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
+from harness.judging import verdicts
 from harness.records import Estimate, Provenance, Verdict
 
 GOOD = {
@@ -98,7 +98,7 @@ def a_run(
 
 def judged_by_its_checks(run: RunDirectory) -> dict[str, Any]:
     """The verdict on a run, by the tests of one's own that its configuration names, as `validate` judges."""
-    return judging.judge(run, checks=run.read_config().checks)
+    return verdicts.judge(run, checks=run.read_config().checks)
 
 
 def sealed_anew(run: RunDirectory) -> RunDirectory:

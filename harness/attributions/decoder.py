@@ -7,13 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harness import integrity, state
+from harness.attributions import integrity
 from harness.attributions.method import CHUNK_SIZE, register
 from harness.attributions.points import chunks_of
+from harness.environment import state
+from harness.environment.state import clean
 from harness.errors import InputError
-from harness.models import PixelClassifier
-from harness.sparse.structure import slope, some_of
-from harness.state import clean
+from harness.subjects.models import PixelClassifier
+from harness.subjects.sparse.structure import slope, some_of
 
 
 def decoder_sensitivity(

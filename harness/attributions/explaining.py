@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import environment, inputs, integrity, state
+from harness import environment
+from harness.attributions import integrity
 from harness.attributions.method import (
     CHUNK_SIZE,
     MapFunction,
@@ -19,8 +20,10 @@ from harness.attributions.method import (
     refuse_unknown_settings,
 )
 from harness.attributions.method import methods as registered
-from harness.parameters import ATTRIBUTION_METHODS
-from harness.state import clean
+from harness.config.parameters import ATTRIBUTION_METHODS
+from harness.environment import state
+from harness.environment.state import clean
+from harness.subjects import inputs
 
 
 @dataclass(frozen=True, eq=False)

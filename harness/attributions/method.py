@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from harness import config
+from harness.config.parameters import Attribution
 from harness.errors import ConfigurationError
-from harness.parameters import Attribution
 from harness.registry import Registry, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.integrity import Identity
+    from harness.attributions.integrity import Identity
 
 Space = Literal["sensitivity", "contribution"]
 MapFunction: TypeAlias = "Callable[..., Tensor]"

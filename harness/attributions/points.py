@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from harness import integrity, state
+from harness.attributions import integrity
 from harness.attributions.method import CHUNK_SIZE, register
-from harness.sparse import gradients as sparse
-from harness.sparse.structure import slope
-from harness.state import clean
+from harness.environment import state
+from harness.environment.state import clean
+from harness.subjects.sparse import gradients as sparse
+from harness.subjects.sparse.structure import slope
 
 
 def midpoints(steps: int) -> tuple[Tensor, Tensor]:

@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.environment.state import clean
 from harness.errors import InputError
 from harness.figures.charts import matrix
 from harness.figures.sprites import GREYS
 from harness.figures.theme import themed
 from harness.measurements import correlations
 from harness.records import Floats
-from harness.state import clean
 from harness.text import words
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from getpass import getuser
 from typing import Any
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.errors import ConfigurationError, HarnessError, RunError
 from harness.history.documents import NIGHT, Written, night_of_run
 from harness.history.pins import pinned_of

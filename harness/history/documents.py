@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.criteria import overall, show_threshold
+from harness.criteria.rows import PAST
 from harness.history.records import Canary, Judged, Night, NightKind, Value
 from harness.records import Estimate, Ints, Provenance, Verdict, joint
-from harness.rows import PAST
 
 NIGHT = "night.json"
 CANARY = "canary"
@@ -98,7 +98,9 @@ def night_of_run(run: RunDirectory, values: Mapping[str, Any] | None = None) -> 
     Raises:
         RunError: it is no night's, or a file is missing or damaged.
     """
-    from harness.diagnosis import sentence  # a night that computes has none yet, and needs nothing that shows
+    from harness.criteria.diagnosis import (
+        sentence,  # a night that computes has none yet, and needs nothing that shows
+    )
 
     written = run.read_record(NIGHT, Written)
     config, provenance = run.read_config(), run.read_provenance()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import write
 from harness.errors import ConfigurationError, RunError
-from harness.files import write
 from harness.history.documents import is_of_a_night, night_of_run
 from harness.history.records import Human, Night, act_of, as_text, night_of
 from harness.history.store import History

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Array
 from harness.errors import RunError
-from harness.files import Array
 from harness.history.documents import CANARY, frozen_images
 from harness.history.records import Canary, Difference, Human, Night
 from harness.records import Estimate, joint

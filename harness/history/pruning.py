@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import storing
+from harness.artifacts.latest import run_directories
+from harness.artifacts.sealing import PRUNED
 from harness.errors import HarnessError
-from harness.files import storing
 from harness.history.comparison import past_of
 from harness.history.documents import NIGHT, Written, is_of_a_night
 from harness.history.records import Human, Night
 from harness.history.series import Series
-from harness.latest import run_directories
-from harness.sealing import PRUNED
 
 TEXT = frozenset({".json", ".csv", ".toml", ".xml", ".md"})
 """The kinds of files that stay wherever they lie: the numbers, the verdict, the settings."""

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import pydantic
 
+from harness.artifacts.files import adapter, plain_json, what_is_wrong
 from harness.errors import ConfigurationError, RunError
-from harness.files import adapter, plain_json, what_is_wrong
 
 SCHEMA = 1
 """The schema that documents bear; an older one is upgraded on reading, a newer one refused by name."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
+from harness.artifacts.files import Folder
+from harness.artifacts.sealing import HISTORY
 from harness.criteria import show
-from harness.files import Folder
+from harness.criteria.rows import CANARY, PAST, own_verdict
 from harness.history.past import Past
 from harness.history.records import Alarm, Change, Night, number_of
 from harness.records import Outcome, Verdict
-from harness.rows import CANARY, PAST, own_verdict
-from harness.sealing import HISTORY
 
 CHANGES = 4
 """How many changes a sentence names."""

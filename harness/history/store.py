@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from harness.artifacts.staging import locked
 from harness.errors import ConfigurationError, HarnessError, RunError
 from harness.history.records import Human, NewerSchema, Night, act_of, as_text, night_of
-from harness.staging import locked
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Table

@@ -18,17 +18,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness import datasets, environment, measurements, repository
-from harness.artifacts import RunDirectory
-from harness.cache import Cache
+from harness import datasets, environment, measurements
+from harness.artifacts.cache import Cache
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.latest import left_by_killed, next_sequence
+from harness.artifacts.staging import remove
 from harness.config import Config, refuse_absent
+from harness.environment import repository
+from harness.environment.state import clean
 from harness.errors import HarnessError, OutputError, RunError, StorageError
-from harness.latest import left_by_killed, next_sequence
 from harness.pipeline import computed
 from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
-from harness.staging import remove
-from harness.state import clean
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ def _late(module: str, name: str) -> Callable[[Work], None]:
 
 def _publishing() -> Any:
     """What tells of a run; no number depends on it, and what computes is loaded without."""
-    return import_module("harness.publishing")
+    return import_module("harness.judging.publishing")
 
 
 STAGES: tuple[Stage, ...] = (

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.artifacts import RunDirectory
-from harness.cache import Cache
+from harness.artifacts.cache import Cache
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder, digest_of_values
+from harness.artifacts.staging import Staged
 from harness.errors import RunError
-from harness.files import Folder, digest_of_values
 from harness.history.documents import CANARY
 from harness.pipeline import networks, probes
 from harness.pipeline.explanations import attribute, freeze, select
 from harness.pipeline.numbers import measure
 from harness.pipeline.work import Work, weights_digest
 from harness.records import Ints
-from harness.staging import Staged
 
 
 def canary(seed: int, frozen: Ints | None = None, weights: Folder | None = None) -> Callable[[Work], None]:

@@ -18,14 +18,14 @@ from typing import Any
 import pydantic
 
 from harness import datasets, environment, measurements
-from harness.artifacts import RunDirectory
-from harness.cache import Cache, share
+from harness.artifacts.cache import Cache, share
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder, key_of
 from harness.config import Config
+from harness.config.parameters import ATTRIBUTION_METHODS
 from harness.datasets import Dataset
 from harness.errors import StorageError
-from harness.files import Folder, key_of
 from harness.measurements import CONTROL_METHOD
-from harness.parameters import ATTRIBUTION_METHODS
 from harness.pipeline.started import Epochs, Progress, Started
 from harness.records import Provenance
 
@@ -126,7 +126,7 @@ def is_certain(config: Config) -> bool:
 
 def _is_untouched() -> bool:
     """Whether nobody changed in this process what networks compute; of what is not loaded nobody has."""
-    loaded = sys.modules.get("harness.sparse.structure")
+    loaded = sys.modules.get("harness.subjects.sparse.structure")
     return loaded is None or bool(loaded.is_untouched())
 
 

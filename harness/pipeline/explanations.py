@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from harness import attributions, environment, samples, statistics
-from harness.cache import share
-from harness.files import Folder, key_of
+from harness.artifacts.cache import share
+from harness.artifacts.files import Folder, key_of
 from harness.measurements import CONTROL_METHOD
-from harness.models import PixelClassifier
 from harness.pipeline.work import (
     Work,
     attribution_settings,
@@ -28,6 +27,7 @@ from harness.pipeline.work import (
 )
 from harness.records import Floats, Ints
 from harness.samples import Selection
+from harness.subjects.models import PixelClassifier
 
 
 def select(work: Work) -> None:
@@ -181,7 +181,7 @@ def _maps(
             "targets": targets.tolist(),
             "indices": selection.indices.tolist(),
             "code": environment.code_digest(
-                "models", "attributions", "inputs", "environment", "sparse", "pipeline/explanations"
+                "subjects", "attributions", "environment", "pipeline/explanations"
             ),
             "space": method.space,
             "functions": [

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from harness import environment, stacked, training
-from harness.cache import share
+from harness import environment
+from harness.artifacts.cache import share
+from harness.artifacts.files import Folder, key_of, write
 from harness.config import Config
 from harness.errors import ConfigurationError, SeedsAlike
-from harness.files import Folder, key_of, write
-from harness.models import PixelClassifier
 from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained, weights_digest
 from harness.records import Epoch, Training
+from harness.subjects import stacked, training
+from harness.subjects.models import PixelClassifier
 
 Networks = Mapping[int, PixelClassifier]
 Files = dict[str, torch.nn.Module]
@@ -95,15 +96,8 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
         "data": work.dataset.digest,
         "code": environment.code_digest(
-            "models",
-            "adam",
-            "inputs",
-            "sparse",
-            "stacked",
-            "training",
+            "subjects",
             "environment",
-            "gpus",
-            "precision",
             "pipeline/work",
             "pipeline/networks",
         ),
@@ -215,7 +209,7 @@ def inspect(work: Work) -> None:
             {
                 "network": network_digest(network),
                 "data": work.dataset.digest,
-                "code": environment.code_digest("models", "pipeline/networks"),
+                "code": environment.code_digest("subjects", "pipeline/networks"),
                 "torch": torch.__version__,
                 "device": environment.device_key(work.device),
             }

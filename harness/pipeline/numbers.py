@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness import environment, measurements, statistics
-from harness.artifacts import UNREPEATABLE, RunDirectory
-from harness.cache import share
+from harness.artifacts.cache import share
+from harness.artifacts.directories import UNREPEATABLE, RunDirectory
+from harness.artifacts.files import Folder, digest_of, key_of
 from harness.errors import RunError
-from harness.files import Folder, digest_of, key_of
 from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work, stream
 from harness.records import Estimate, Measurement

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import attributions, environment, integrity, samples, sanity, training
-from harness.cache import share
-from harness.files import Folder, digest_of, key_of
+from harness import attributions, environment, samples
+from harness.artifacts.cache import share
+from harness.artifacts.files import Folder, digest_of, key_of
+from harness.attributions import integrity, sanity
 from harness.measurements import correlations
-from harness.models import PixelClassifier
 from harness.pipeline.work import (
     Work,
     attribution_settings,
@@ -28,6 +28,8 @@ from harness.pipeline.work import (
     untrained,
     within_memory,
 )
+from harness.subjects import training
+from harness.subjects.models import PixelClassifier
 
 Arrays = dict[str, Any]
 
@@ -100,7 +102,7 @@ def _found_or_asked(
             "model": work.config.model.model_dump(),
             "data": work.dataset.digest,
             "code": environment.code_digest(
-                "models", "attributions", "inputs", "environment", "sparse", "pipeline/probes", *modules
+                "subjects", "attributions", "environment", "pipeline/probes", *modules
             ),
             "functions": [
                 [
@@ -227,10 +229,10 @@ def _others(asked: Asked) -> Arrays:
 
 
 PROBES: dict[str, tuple[Callable[[Asked], Arrays], tuple[str, ...]]] = {
-    "integrity": (_integrity, ("integrity",)),
-    "curves": (_curves, ("sanity",)),
-    "randomisation": (_randomisation, ("sanity", "measurements/agreement")),
-    "stability": (_stability, ("sanity",)),
+    "integrity": (_integrity, ()),
+    "curves": (_curves, ()),
+    "randomisation": (_randomisation, ("measurements/agreement",)),
+    "stability": (_stability, ()),
     "others": (_others, ("samples",)),
 }
 """By subject: what is asked, and the modules beside those of attribution that the answer depends on."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.artifacts import RunDirectory
-from harness.cache import Cache
+from harness.artifacts.cache import Cache
+from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.records import Epoch

@@ -15,13 +15,13 @@ from torch import Tensor
 from harness import environment
 from harness.config import Config
 from harness.errors import MemoryExhausted
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.pipeline.started import Epochs as Epochs
 from harness.pipeline.started import Progress as Progress
 from harness.pipeline.started import Silence as Silence
 from harness.pipeline.started import Started
 from harness.samples import Selection
-from harness.sparse.structure import is_as_written, is_untouched
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.sparse.structure import is_as_written, is_untouched
 
 T = TypeVar("T")
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from harness import figures
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
+from harness.config.values import named_place
+from harness.environment.state import clean as clean_state
 from harness.errors import OutputError, StorageError
-from harness.files import Folder
 from harness.measurements import CONTROL_METHOD, correlations
 from harness.records import Floats
 from harness.report.differences import criteria, method_pairs, moved, provenance, signed
 from harness.report.page import templates
 from harness.report.sides import Common, Side, common_samples
-from harness.state import clean as clean_state
 from harness.text import clean, words
-from harness.values import named_place
 
 MOST = 60
 """Images whose maps are shown."""

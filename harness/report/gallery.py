@@ -11,7 +11,7 @@ import numpy as np
 
 from harness import figures
 from harness.criteria import show
-from harness.diagnosis import lowest_agreement
+from harness.criteria.diagnosis import lowest_agreement
 from harness.measurements import correlations
 from harness.measurements.agreement import by_pair, pairs
 from harness.records import Floats, Ints

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from harness.diagnosis import Lowest, details, lowest_agreement
+from harness.criteria.diagnosis import Lowest, details, lowest_agreement
 from harness.errors import RunError
 from harness.records import Verdict
 from harness.runs import Run

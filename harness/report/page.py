@@ -20,21 +20,21 @@ import jinja2
 from markupsafe import Markup
 
 from harness import figures
-from harness.artifacts import RunDirectory, shipped
+from harness.artifacts.directories import RunDirectory, shipped
+from harness.artifacts.files import Folder, storing
+from harness.artifacts.sealing import HISTORY
+from harness.artifacts.staging import Staged, locked
 from harness.criteria import show, show_threshold
-from harness.diagnosis import sentence
+from harness.criteria.diagnosis import sentence
+from harness.environment.state import clean as clean_state
 from harness.errors import DamageError, HarnessError, RunError
-from harness.files import Folder, storing
 from harness.history.past import Past
+from harness.judging.publishing import Amend, move
 from harness.measurements import CONTROL_METHOD
-from harness.publishing import Amend, move
 from harness.registry import Registry
 from harness.report.head import head
 from harness.report.nights import Spark, sparks
 from harness.runs import Run
-from harness.sealing import HISTORY
-from harness.staging import Staged, locked
-from harness.state import clean as clean_state
 from harness.text import clean, sure, words
 
 if TYPE_CHECKING:

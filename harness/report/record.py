@@ -6,11 +6,11 @@ import shlex
 from typing import Any
 
 from harness.criteria import show
-from harness.diagnosis import by_how_much, worst
+from harness.criteria.diagnosis import by_how_much, worst
+from harness.criteria.rows import PAST
 from harness.records import Verdict
 from harness.report.head import by_urgency
 from harness.report.page import Context, section
-from harness.rows import PAST
 from harness.runs import Run
 
 _OF_DATA = ("test_overlap",)

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness import tables
-from harness.artifacts import RunDirectory
-from harness.diagnosis import sentence
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Array
+from harness.config import tables
+from harness.criteria.diagnosis import sentence
 from harness.errors import HarnessError
-from harness.files import Array
 from harness.records import Estimate, Ints, joint
 from harness.text import clean
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from harness import figures
+from harness.artifacts.files import Array
 from harness.criteria import show
-from harness.files import Array
 from harness.records import Floats, Verdict
 from harness.report.page import Chart, Context, section
 from harness.runs import Run

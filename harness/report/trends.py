@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from harness.artifacts.files import Folder
 from harness.criteria import show
-from harness.files import Folder
+from harness.environment.state import clean as clean_state
 from harness.history.past import Past, Told
 from harness.history.records import number_of
 from harness.report.nights import alarm_of, day_of, night_name, open_alarms, sentence_of
@@ -24,7 +25,6 @@ from harness.report.strips import (
     standing_chart,
     strip_chart,
 )
-from harness.state import clean as clean_state
 
 DRAWN = 400
 """The latest nights that are drawn: more cannot be told apart on a screen. The list of nights has all."""

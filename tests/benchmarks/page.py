@@ -18,8 +18,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness import config, judging, pipeline
-from harness.artifacts import RunDirectory
+from harness import config, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.judging import verdicts
 from tests.browser import visits
 
 RECIPE: dict[str, Any] = dict(epochs=3, classifier_epochs=10, confidence=0.5, quiet=True)
@@ -91,7 +92,7 @@ def make(output: Path, samples: int, dataset: str) -> Path:
     """A judged run of so many samples."""
     flags = RECIPE | dict(dataset=dataset, samples_per_class=samples // 10, output=output)
     run = RunDirectory.open(pipeline.run(config.load(flags=flags, folder=output.parent)))
-    judging.judge(run)
+    verdicts.judge(run)
     return run.path
 
 

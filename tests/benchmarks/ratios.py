@@ -24,10 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import attributions, datasets, environment, sanity, training
+from harness import attributions, datasets, environment
+from harness.attributions import sanity
 from harness.measurements import correlations
 from harness.measurements.location import gini
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects import training
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests.benchmarks import peers
 
 RECIPE: dict[str, Any] = dict(batch_size=peers.BATCH, learning_rate=peers.RATE)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness import attributions, statistics, training
-from harness.models import Classifier, KSparseAutoencoder, PixelClassifier
-from harness.parameters import ATTRIBUTION_METHODS
+from harness import attributions, statistics
+from harness.config.parameters import ATTRIBUTION_METHODS
 from harness.records import Epoch
+from harness.subjects import training
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 
 Benchmark = Callable[..., Any]
 

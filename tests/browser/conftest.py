@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
-from harness import judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts.directories import RunDirectory
+from harness.judging import verdicts
 from harness.report import comparison
 from tests.browser import visits
 from tests.browser.visits import Visit
@@ -112,7 +113,7 @@ def hostile_run(finished_output: Path, tmp_path_factory: pytest.TempPathFactory)
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     (run / "estimates.json").write_text(json.dumps(estimates), encoding="utf-8")
-    judging.judge(sealed_anew(run))
+    verdicts.judge(sealed_anew(run))
     report.render(run)
     return run
 
@@ -138,6 +139,6 @@ def compared_file(finished_run: RunDirectory, tmp_path_factory: pytest.TempPathF
         if row["name"] == "agreement":
             row |= {"estimate": 0.5, "low": 0.4, "high": 0.55}
     moved.write_json("estimates.json", estimates)
-    judging.judge(sealed_anew(moved))
+    verdicts.judge(sealed_anew(moved))
     comparison.compare(finished_run, moved, folder / "compared.html")
     return folder / "compared.html"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from harness.report import comparison
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from harness import judging, report
-from harness.artifacts import RunDirectory
+from harness import report
+from harness.artifacts.directories import RunDirectory
 from harness.history.past import Past
+from harness.judging import verdicts
 from harness.report import trends
 from tests import pasts
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
@@ -43,7 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 made[name] = trends.render(past, folder / "trends.html")
             else:
                 run = with_past(a_run(folder), past)
-                judging.judge(run)
+                verdicts.judge(run)
                 made[name] = _sections(run)
         return made[name]
 
@@ -167,7 +168,7 @@ def test_a_night_leads_to_its_report(visit: Open, tmp_path: Path) -> None:
     """The page's link opens that night's report."""
     runs = tmp_path / "artifacts/runs"
     run = with_past(a_run(tmp_path / "artifacts"), pasts.red())
-    judging.judge(run)
+    verdicts.judge(run)
     _sections(run)
     assert run.path.parent == runs
     past = pasts.a_past(2, told=[pasts.told(1, place=""), pasts.told(2, place=str(run.path))])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from tests.browser import visits
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser
 
-from harness.artifacts import RunDirectory
+from harness.artifacts.directories import RunDirectory
 from tests.benchmarks import page
 
 

@@ -26,8 +26,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads; the cores are shared 
 import numpy as np
 from scipy import stats
 
-from harness import environment, repository
-from harness.files import key_of
+from harness import environment
+from harness.artifacts.files import key_of
+from harness.environment import repository
 from tests.gate_quality import coverage, curves, mutation, nights, runs
 from tests.gate_quality.components import Components
 from tests.gate_quality.faults import FAULTS, LADDERS

@@ -16,7 +16,7 @@ import numpy as np
 
 import harness.statistics
 from harness import criteria
-from harness.files import key_of
+from harness.artifacts.files import key_of
 from harness.records import Floats, Ints
 from harness.statistics import stratified_mean
 

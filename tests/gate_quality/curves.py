@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from harness import criteria
-from harness.parameters import Criterion
+from harness.config.parameters import Criterion
 from harness.records import Estimate
 from harness.statistics import INTERVAL, Reduced, mean_intervals, two_way
 from tests.gate_quality.components import (

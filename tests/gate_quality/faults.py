@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import artifacts, attributions, pipeline, samples, training
+from harness import attributions, pipeline, samples
+from harness.artifacts import directories
 from harness.config import Config
-from harness.models import KSparseAutoencoder, PixelClassifier
 from harness.pipeline.networks import train
 from harness.pipeline.work import Silence, Work, attribution_settings, stream, untrained
-from harness.sparse.structure import slope
+from harness.subjects import training
+from harness.subjects.models import KSparseAutoencoder, PixelClassifier
+from harness.subjects.sparse.structure import slope
 
 Act = Callable[[Work], None]
 Plant = Callable[[], AbstractContextManager[object]]
@@ -138,7 +140,7 @@ def _of_another_seed(work: Work, seed: int) -> PixelClassifier:
     """The network of the next seed, trained or from the cache."""
     config = work.config.model_copy(update={"seeds": (seed + 1,)})
     with tempfile.TemporaryDirectory() as folder:
-        run = artifacts.RunDirectory(Path(folder))
+        run = directories.RunDirectory(Path(folder))
         other = dataclasses.replace(work, config=config, run=run, networks={}, progress=Silence())
         train(other)
     return other.networks[seed + 1]
@@ -240,8 +242,8 @@ def _dropout_on() -> Iterator[None]:
 
     with (
         _between("attribution", act),
-        mock.patch("harness.state.evaluation", return_value=nullcontext()),
-        mock.patch("harness.sparse.gradients.structure_of", return_value=None),
+        mock.patch("harness.environment.state.evaluation", return_value=nullcontext()),
+        mock.patch("harness.subjects.sparse.gradients.structure_of", return_value=None),
         mock.patch("harness.attributions.decoder._refuse_unless_of_codes"),
     ):
         yield
@@ -393,7 +395,7 @@ def _unbalanced(_logits: Any, _labels: Any, classes: int, count: int, clean: Any
 @contextmanager
 def _skipped() -> Iterator[None]:
     """The criterion `agreement` is skipped."""
-    true = artifacts.shipped
+    true = directories.shipped
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(shutil.copytree(true("validation"), Path(folder) / "validation"))
         test = suite / "test_agreement.py"
@@ -402,7 +404,7 @@ def _skipped() -> Iterator[None]:
         def shipped(name: str) -> Path:
             return suite if name == "validation" else true(name)
 
-        with mock.patch("harness.judging.shipped", shipped):
+        with mock.patch("harness.judging.verdicts.shipped", shipped):
             yield
 
 

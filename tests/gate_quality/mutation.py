@@ -68,12 +68,12 @@ TARGETS = (
     ),
     Target(
         (
-            *(f"harness.judging.{name}" for name in ("_verdict", "_gone", "_lost")),
-            "harness.publishing.own_rows",
-            "harness.diagnosis._sentence",
+            *(f"harness.judging.verdicts.{name}" for name in ("_verdict", "_gone", "_lost")),
+            "harness.judging.publishing.own_rows",
+            "harness.criteria.diagnosis._sentence",
         ),
         (
-            "tests/test_judging.py",
+            "tests/test_judging_verdicts.py",
             "-k",
             "the_sentence_ or no_test_judged or suites_verdict or earlier_judgement",
         ),
@@ -84,9 +84,10 @@ TARGETS = (
     ),
     Target(
         tuple(
-            f"harness.rows.{name}" for name in ("identify", "settled", "_told_apart", "_single", "_suffixed")
+            f"harness.criteria.rows.{name}"
+            for name in ("identify", "settled", "_told_apart", "_single", "_suffixed")
         ),
-        ("tests/test_rows.py",),
+        ("tests/test_criteria_rows.py",),
     ),
     Target(
         ("harness.statistics.estimate",),

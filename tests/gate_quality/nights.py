@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from harness.files import key_of
+from harness.artifacts.files import key_of
+from harness.config.parameters import Criterion, Nightly, shipped_criteria
 from harness.history import charts
 from harness.history.charts import SILENT, Monitor, Spell
-from harness.parameters import Criterion, Nightly, shipped_criteria
 from harness.records import Floats
 from harness.statistics import monitoring
 from tests.gate_quality.components import Say

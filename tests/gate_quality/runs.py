@@ -17,9 +17,11 @@ from unittest import mock
 import torch
 
 from harness import config as configuration
-from harness import diagnosis, judging, measurements, pipeline
-from harness.artifacts import RunDirectory
+from harness import measurements, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.criteria import diagnosis
 from harness.errors import HarnessError
+from harness.judging import verdicts
 from harness.pipeline import probes
 from harness.pipeline.work import Silence
 from harness.runs import Run
@@ -91,7 +93,7 @@ def judged(
         # a run that broke off is judged too
         with only_what_is_gated(settings), suppress(HarnessError):
             pipeline.execute(work)
-        verdict = judging.judge(work.run)
+        verdict = verdicts.judge(work.run)
     return _result(work.run, verdict, breaks=breaks)
 
 
@@ -171,7 +173,7 @@ def through_the_command(shared: Path, name: str, seed: int, flags: Mapping[str, 
         run = RunDirectory.open(runs[0].parent)
         result = _result(run, run.read_verdict() or {}, breaks=fault.breaks)
     del result["run"]
-    expected = judging.EXIT_CODES[result["verdict"]]
+    expected = verdicts.EXIT_CODES[result["verdict"]]
     if done.returncode != expected:
         raise RuntimeError(f"{name}: exit code {done.returncode} where the verdict asks for {expected}")
     return result | {"exit_code": done.returncode}

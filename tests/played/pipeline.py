@@ -13,8 +13,11 @@ from unittest import mock
 
 import torch
 
-from harness import config, environment, integrity, judging, pipeline, stacked
-from harness.artifacts import RunDirectory
+from harness import config, environment, pipeline
+from harness.artifacts.directories import RunDirectory
+from harness.attributions import integrity
+from harness.judging import verdicts
+from harness.subjects import stacked
 from tests.gpu import numbers_of
 from tests.played import device as played
 from tests.played.tape import CUDA
@@ -64,7 +67,7 @@ def main(folder: Path) -> dict[str, Any]:
             except RuntimeError as error:
                 found["blocked"] = str(error)
     found["digests"] = [numbers_of(one.path) for one in runs]
-    judging.judge(runs[0])
+    verdicts.judge(runs[0])
     found["criteria"] = {
         one["id"]: one["estimate"]
         for one in json.loads((runs[0].path / "verdict.json").read_text())["criteria"]

@@ -14,9 +14,10 @@ from unittest import mock
 import torch
 from torch import nn
 
-from harness import environment, stacked
+from harness import environment
 from harness.errors import TrainingDiverged
-from harness.models import Classifier, KSparseAutoencoder
+from harness.subjects import stacked
+from harness.subjects.models import Classifier, KSparseAutoencoder
 from tests.played import device as played
 from tests.played.tape import CUDA
 

@@ -1,0 +1,236 @@
+"""Ask each map for its own definition, by other means: forward passes alone, in float64.
+
+Agreement is blind to what all methods share, and better when one copies another. A map m of a gradient
+method is a linear function of gradients, so its inner product with a direction v equals a directional
+derivative, which central differences give without a gradient: for simple gradients
+
+    <v, m> = [f_y(x + e v) - f_y(x - e v)] / 2e
+
+and likewise along the path, at the noisy copies, and in code space. The networks are piecewise linear, so
+the differences are exact but where a kink or a switch of the top-k lies between the two points. What a
+method is supposed to be is written here a second time, and shares no code with `attributions`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.environment.state import clean
+from harness.subjects.models import PixelClassifier, largest
+from harness.subjects.sparse.structure import some_of, structure_of
+
+STEP = 1e-7
+"""The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
+steps meet a kink, large enough that float64's rounding stays under 1e-7 of a map's norm."""
+
+DIRECTIONS = 3
+"""Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
+
+CHUNK = 512
+"""Images whose points are in memory at once."""
+
+Logit = Callable[[Tensor], Tensor]
+Identity = Callable[..., Tensor]
+"""`(model, images, targets, directions, **settings) -> inner products`: what the inner product of a
+method's own map with each direction must be (float64 [n, directions])."""
+
+
+@clean()
+def errors(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    maps: Tensor,
+    identity: Identity,
+    *,
+    seed: int,
+    chunk_size: int = CHUNK,
+    **settings: Any,
+) -> Tensor:
+    """How far each map is from its own definition, relative to its norm: float64 [n], 0 at best.
+
+    The median over random directions v of |<v, m> - q| / max(|m|, |q|), with q from forward passes.
+
+    Args:
+        model: Images to logits; a float64 copy of it is asked.
+        images: float32 [n, pixels], in [0, 1].
+        targets: int64 [n], the classes that are to be explained.
+        maps: float32 [n, pixels], in the method's own space.
+        identity: The method's.
+        seed: Draws the directions.
+        chunk_size: Images whose points are in memory at once.
+        settings: The method's declared settings.
+    """
+    exact = copy.deepcopy(model).double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(DIRECTIONS, images.shape[1], generator=generator, dtype=torch.float64)
+    directions = directions.to(images.device)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(images), chunk_size):
+            part = slice(start, start + chunk_size)
+            asked = identity(exact, images[part].double(), targets[part], directions, **settings)
+            parts.append(_relative(maps[part].double(), directions, asked))
+    return torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)
+
+
+def _relative(maps: Tensor, directions: Tensor, asked: Tensor) -> Tensor:
+    scale = torch.maximum(maps.norm(dim=1, keepdim=True), asked.abs())
+    # where both are 0 they are equal; NaN stays NaN
+    error = (maps @ directions.T - asked).abs() / torch.where(scale == 0, 1.0, scale)
+    return _median(error)
+
+
+def _median(values: Tensor) -> Tensor:
+    """The lower median of each row [n, count]; NaN where the row holds one.
+
+    Torch's own gives the place with it, and has no deterministic way to on a GPU.
+    """
+    middle = values.sort(dim=1).values[:, (values.shape[1] - 1) // 2]  # NaN is sorted to the end
+    return torch.where(values.isnan().any(dim=1), torch.nan, middle)
+
+
+@clean()
+def prediction_errors(model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
+    """How far stored logits are from what the model gives, relative to their largest: float64 [n].
+
+    Whatever changed between prediction and explanation - a stale checkpoint, another k, dropout left on -
+    shows here.
+    """
+    exact = copy.deepcopy(model).double().eval()
+    with torch.no_grad():
+        given = torch.cat([exact(part.double()) for part in images.split(CHUNK)])
+    stored = logits.to(given)
+    return (stored - given).abs().amax(dim=1) / given.abs().amax(dim=1).clamp_min(STEP)
+
+
+class _Split:
+    """A model as a linear map of pixels and what follows it, so that points on a line share one product.
+
+    f(x) = rest(L x + offset). Of a k-sparse network as it is written, L is the encoder; of any other model
+    it is the identity. The function is the same.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        """It is believed to be a k-sparse network where it gives the model's own logits of a few images."""
+        self.model: Any = model
+        self.linear = structure_of(model) is not None
+        if self.linear and len(images):
+            some = some_of(images)
+            ours, true = self._rest(self.of(some) + self.offset), model(some)
+            self.linear = torch.allclose(ours, true, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+    def of(self, points: Tensor) -> Tensor:
+        """L applied to points [..., pixels]."""
+        return F.linear(points, self.model.autoencoder.encoder.weight) if self.linear else points
+
+    @property
+    def offset(self) -> Tensor:
+        """What is added to L x."""
+        bias: Tensor = self.model.autoencoder.encoder.bias if self.linear else torch.zeros(())
+        return bias
+
+    def logit(self, targets: Tensor) -> Logit:
+        """`rest`, as the explained class's logit."""
+        return _logit(self._rest if self.linear else self.model, targets)
+
+    def _rest(self, h: Tensor) -> Tensor:
+        codes = largest(h, self.model.autoencoder.k).mul_(h.relu())
+        active = codes.any(dim=0).nonzero()[:, 0]  # the others add nothing
+        first, *others = self.model.classifier
+        hidden = F.linear(codes[:, active], first.weight[:, active], first.bias)
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden
+
+
+def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
+    """The derivative of the logit at each point along each of its steps, by central differences.
+
+    Args:
+        logit: Points [n, width] to the explained class's logit [n]; it may be asked for several copies of
+            the points, one after another.
+        points: float64 [n, width].
+        steps: float64 [directions, n, width].
+
+    Returns:
+        float64 [n, directions].
+    """
+    both = torch.cat([points + STEP * steps, points - STEP * steps])  # [2 directions, n, width]
+    ahead, behind = logit(both.flatten(0, 1)).unflatten(0, both.shape[:2]).chunk(2)
+    slopes: Tensor = (ahead - behind) / (2 * STEP)
+    return slopes.T
+
+
+def _logit(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
+    def logit(points: Tensor) -> Tensor:
+        every = targets.repeat(len(points) // len(targets))
+        return function(points).gather(1, every[:, None])[:, 0]
+
+    return logit
+
+
+def of_gradients(model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor) -> Tensor:
+    """Of df_y/dx: the slope at the image along the direction."""
+    return _mean_slope(model, images, targets, directions[:, None], [(1.0, None)])
+
+
+def of_integrated_gradients(
+    model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor, *, attribution_steps: int = 50
+) -> Tensor:
+    """Of x times the mean gradient over the path's midpoints: the mean slope along x times the direction."""
+    path = [((number + 0.5) / attribution_steps, None) for number in range(attribution_steps)]
+    return _mean_slope(model, images, targets, directions[:, None] * images, path)
+
+
+def of_smoothgrad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    directions: Tensor,
+    *,
+    smoothgrad_samples: int = 25,
+    smoothgrad_sigma: float = 0.1,
+    noise_seed: int = 0,
+) -> Tensor:
+    """Of the mean gradient over noisy copies: the mean slope at the copies that the seed declares."""
+    generator = torch.Generator().manual_seed(noise_seed)
+    noise = torch.randn(smoothgrad_samples, images.shape[1], generator=generator).to(images)
+    copies = [(1.0, smoothgrad_sigma * one) for one in noise]
+    return _mean_slope(model, images, targets, directions[:, None], copies)
+
+
+def _mean_slope(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    steps: Tensor,
+    points: Sequence[tuple[float, Tensor | None]],
+) -> Tensor:
+    """The mean over points (a, e) of the slope at a x + e along each step: float64 [n, directions].
+
+    Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
+    """
+    split = _Split(model, images)
+    logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
+    ahead = ahead.expand(-1, len(images), -1)
+    total = images.new_zeros(len(images), len(steps))
+    for scale, shift in points:
+        place = scale * along + split.offset
+        total += _slopes(logit, place if shift is None else place + split.of(shift), ahead)
+    return total / len(points)
+
+
+def of_decoder_weighted(
+    model: PixelClassifier, images: Tensor, targets: Tensor, directions: Tensor
+) -> Tensor:
+    """Of the sum of z_j (dg_y/dz_j) d_j: the slope in code space, along z_j <d_j, direction>."""
+    codes = model.autoencoder.encode(images)
+    along = directions @ model.autoencoder.decoder.weight  # [directions, units]
+    return _slopes(_logit(model.classifier, targets), codes, along[:, None] * codes)

@@ -1,0 +1,1 @@
+"""What a CI shows of a verdict: summary, annotations, badge, JUnit."""

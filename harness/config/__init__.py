@@ -1,0 +1,272 @@
+"""The run's frozen configuration, of the tables in `parameters`, from files and flags.
+
+A file (`harness.toml`, `[tool.harness]` in pyproject.toml, or the one named by `--config`) sets keys in
+tables; each key outside `[[criteria]]` is also a flag of the same name, and flags win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_origin
+
+import pydantic
+from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
+
+from harness.config.parameters import (
+    Attribution,
+    Criterion,
+    Data,
+    Model,
+    Nightly,
+    Report,
+    Selection,
+    Statistics,
+    Training,
+    shipped_criteria,
+)
+from harness.config.tables import read, table_of
+from harness.config.values import Folders, Place, Seeds, Table, named_place, plain
+from harness.errors import ConfigurationError
+from harness.registry import suggestion
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def _asked_k(model: object) -> int:
+    """The k of the raw table `model`: a flag's is text. One that is no number is refused with its table."""
+    asked = model.get("k") if isinstance(model, Mapping) else getattr(model, "k", None)
+    try:
+        return Model.model_validate({} if asked is None else {"k": asked}).k
+    except pydantic.ValidationError:
+        return Model().k
+
+
+def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[str, Any]]:
+    """The criteria's rows by id, those that the tables name with the tables' keys; new ones come last.
+
+    Raises:
+        ValueError: something else in the tables' place, a table without an id, an id twice.
+    """
+    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping | Criterion) for t in tables):
+        raise ValueError(f"criteria must be tables, each headed [[criteria]] (got {tables!r})")
+    merged = dict(rows)
+    seen: set[str] = set()
+    for table in tables:
+        row = table.model_dump() if isinstance(table, Criterion) else dict(table)
+        name = row.get("id")
+        if not isinstance(name, str):
+            raise ValueError(f"criteria: each table needs an id, a text (got {row!r})")  # noqa: TRY004 - pydantic
+        if name in seen:
+            raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
+        seen.add(name)
+        merged[name] = merged.get(name, {"measurement": name}) | row
+    return merged
+
+
+class Config(Table):
+    """Everything a run depends on, apart from the data itself and the code."""
+
+    recipe: Literal["reference"] = Field("reference", description="training recipe, by name")
+    output: Place = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
+    seeds: Seeds = Field((0,), description="one network is trained for each")
+    strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
+    fresh: bool = Field(False, description="compute everything anew, whatever the cache holds")
+    quiet: bool = Field(False, description="print the verdict alone")
+    checks: Folders = Field(
+        (), description="folders of tests of your own, judged beside the shipped criteria"
+    )
+    data: Data = Data()
+    model: Model = Model()
+    training: Training = Training()
+    attribution: Attribution = Attribution()
+    selection: Selection = Selection()
+    statistics: Statistics = Statistics()
+    report: Report = Report()
+    nightly: Nightly = Nightly()
+    criteria: tuple[Criterion, ...] = ()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _merge_criteria(cls, values: Any) -> Any:
+        """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
+        if not isinstance(values := plain(values), Mapping):
+            return values
+        shipped = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
+        return dict(values) | {"criteria": list(_merged(shipped, values.get("criteria", ())).values())}
+
+    @pydantic.model_validator(mode="after")
+    def _k_fits_code(self) -> Config:
+        if self.model.k > self.model.code_width:
+            raise ValueError(
+                f"model.k must be in 1..{self.model.code_width}, the code's width (got {self.model.k})"
+            )
+        if self.strict and len(self.seeds) == 2:
+            raise ValueError(
+                "strict needs intervals, and two seeds give none for the recipe: "
+                f"name one seed, or three or more (got {', '.join(map(str, self.seeds))})"
+            )
+        if self.selection.minimum_per_class > self.selection.samples_per_class:
+            raise ValueError(
+                f"selection.samples_per_class must be at least selection.minimum_per_class = "
+                f"{self.selection.minimum_per_class} (got {self.selection.samples_per_class})"
+            )
+        return self
+
+    def as_toml_values(self) -> dict[str, Any]:
+        """The configuration as TOML can hold it: every default spelled out, nothing that is None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
+    """Every key that is also a flag: (key, its table or None at top level, the field)."""
+    for name, field in Config.model_fields.items():
+        if name in ("criteria", "nightly"):  # by file alone
+            continue
+        if (
+            # Python 3.10 takes tuple[int, ...] for a class
+            get_origin(field.annotation) is None
+            and isinstance(field.annotation, type)
+            and issubclass(field.annotation, Table)
+        ):
+            yield from ((key, name, inner) for key, inner in field.annotation.model_fields.items())
+        else:
+            yield name, None, field
+
+
+def load(
+    path: str | Path | None = None, flags: Mapping[str, Any] | None = None, folder: str | Path = Path()
+) -> Config:
+    """The configuration from a file and flags.
+
+    Args:
+        path: A TOML file; None looks for `harness.toml`, then `[tool.harness]`, in `folder`.
+        flags: Values by flat key (`k`, `data_dir`, `criteria`); those that are None were not given. Tables of
+            criteria come on top of the file's, as those do on top of the shipped ones.
+        folder: Where to look for the files that nobody named.
+
+    Raises:
+        ConfigurationError: a file that cannot be read, an unknown key or flag, or a value out of its bounds.
+    """
+    if path is not None and not isinstance(path, str | PathLike):
+        raise ConfigurationError(
+            f"the configuration's file must be a path (got {path!r:.80}); "
+            "values go by name: load_config(flags={'epochs': 5})"
+        )
+    values, origin = read(None if path is None else named_place("--config", path), Path(folder))
+    for key, (table, value) in _flat(flags).items():
+        if key == "criteria":
+            try:
+                of_file = _merged({}, values.get(key, ()))
+                values[key] = list(_merged(of_file, plain(value)).values())
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from None
+        elif table is None:
+            values[key] = value
+        else:
+            values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
+    return of(values, origin)
+
+
+def of(values: Mapping[str, Any], origin: str) -> Config:
+    """The configuration of raw values.
+
+    Raises:
+        ConfigurationError: an unknown key, or a value out of its bounds.
+    """
+    return _validated(values, origin, Config)
+
+
+def _validated(values: Mapping[str, Any], origin: str, kind: type[T]) -> T:
+    try:
+        return kind.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = {_key(row): _explain(row, origin) for row in reversed(error.errors())}
+        raise ConfigurationError("; ".join(reversed(lines.values()))) from None
+
+
+def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
+    """By key: its table, and its value; a flag may be written as on the command line, `samples-per-class`.
+
+    Raises:
+        ConfigurationError: an unknown flag, or one twice.
+    """
+    if flags is not None and not isinstance(flags, Mapping):
+        raise ConfigurationError(f"flags must be a mapping such as {{'epochs': 5}} (got {flags!r:.80})")
+    tables = {key: table for key, table, _ in settings()} | {"criteria": None}
+    found: dict[str, tuple[str | None, Any]] = {}
+    for flag, value in (flags or {}).items():
+        key = str(flag).removeprefix("--").replace("-", "_")
+        if key not in tables or not isinstance(flag, str):
+            inside = [name for name, table in tables.items() if table == key]
+            near = f"name its keys: {', '.join(inside)}" if inside else suggestion(key.split(".")[-1], tables)
+            raise ConfigurationError(f"unknown flag {flag!r}: {near}")
+        if key in found:
+            raise ConfigurationError(f"flag {key!r} stands twice, written in two ways; leave one out")
+        if value is not None:
+            found[key] = tables[key], value
+    return found
+
+
+def refuse_unfit(table: str, values: Mapping[str, Any]) -> None:
+    """Refuse values that a table of the configuration would; keys that it does not have are somebody else's.
+
+    Raises:
+        ConfigurationError: a value out of its bounds.
+    """
+    kind: Any = Config.model_fields[table].annotation
+    known = {key: value for key, value in values.items() if key in kind.model_fields}
+    if known:
+        _validated(known, "the call", kind)
+
+
+def refuse_absent(folders: Sequence[Path]) -> None:
+    """Refuse folders of tests that are not there. A stored run is read without its folders, and judged red.
+
+    Raises:
+        ConfigurationError: one is missing.
+    """
+    for folder in folders:
+        try:
+            there = folder.is_dir()
+        except OSError:  # a name that is too long, a place that is not ours
+            there = False
+        if not there:
+            raise ConfigurationError(f"checks: {folder}: there is no such folder; name one that holds tests")
+
+
+def _key(row: Any) -> str:
+    """The dotted key of one of pydantic's errors, without the branches of a union."""
+    branches = ("float", "tuple", "function-before")
+    return ".".join(str(part) for part in row["loc"] if str(part).split("[")[0] not in branches)
+
+
+def _explain(row: Any, origin: str) -> str:
+    """One line for one of pydantic's errors: the key, what was expected, what was got."""
+    key = _key(row)
+    place = key.split(".")
+    if row["type"] == "extra_forbidden":
+        siblings = _keys_beside(place[:-1])
+        elsewhere = [f"{table}.{name}" for name, table, _ in settings() if name == place[-1] and table]
+        if len(place) > 1 and any(name == place[-1] and table is None for name, table, _ in settings()):
+            hint = "it belongs to the top, before the first [table]"
+        else:
+            hint = f"it belongs to {elsewhere[0]}" if elsewhere else suggestion(place[-1], siblings)
+        return f"unknown key {key!r} in {origin}: {hint}"
+    if row["type"] == "value_error":
+        message = row["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    got = row["input"]
+    return f"{key}: {row['msg'][:1].lower()}{row['msg'][1:]} (got {got!r:.120})"
+
+
+def _keys_beside(place: list[str]) -> list[str]:
+    if not place:
+        return list(Config.model_fields)
+    if place[0] == "criteria":
+        return list(Criterion.model_fields)
+    field = Config.model_fields[place[0]]
+    return list(getattr(field.annotation, "model_fields", {}))

@@ -1,0 +1,177 @@
+"""The tables of the configuration: every parameter, its default, its bounds and what it means, once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from harness.config.values import Count, MaybePlace, Names, Natural, Real, Seed, Table
+
+ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
+
+
+class Data(Table):
+    """`[data]`: what is learned from and judged on."""
+
+    dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
+    data_dir: MaybePlace = Field(None, description="first place to look for the data's files")
+
+
+class Model(Table):
+    """`[model]`: the k-sparse autoencoder."""
+
+    k: Natural = Field(50, description="active units of the code")
+    code_width: Natural = Field(1024, description="units of the code")
+
+
+class Training(Table):
+    """`[training]`: the recipe's parameters; the defaults are the recipe `reference`."""
+
+    epochs: Count = Field(30, description="epochs of the autoencoder")
+    classifier_epochs: Count = Field(50, description="epochs of the classifier")
+    batch_size: Natural = Field(256, description="images a training step")
+    learning_rate: Real = Field(1e-3, gt=0, description="Adam's learning rate")
+    engine: Literal["auto", "sparse", "stacked"] = Field(
+        "auto",
+        description="sparse: seed by seed, on the active units; stacked: all seeds as one batched model; "
+        "auto: stacked on a GPU, sparse on a CPU",
+    )
+    encoder_precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the sparse engine's encoder product; bfloat16 changes the numbers"
+    )
+
+
+class Attribution(Table):
+    """`[attribution]`: the methods and their settings."""
+
+    methods: Names = Field(ATTRIBUTION_METHODS, description="attribution methods, by name")
+    attribution_steps: Natural = Field(50, description="path steps of integrated gradients")
+    smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
+    smoothgrad_sigma: Real = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
+    chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
+
+
+class Selection(Table):
+    """`[selection]`: which images are explained."""
+
+    samples_per_class: Natural = Field(20, description="explained images of each class")
+    confidence: Real = Field(0.8, ge=0, lt=1, description="explained images are surer than this")
+    minimum_per_class: int = Field(3, ge=2, description="fewer in any class cannot be judged: an error")
+
+
+class Statistics(Table):
+    """`[statistics]`: intervals."""
+
+    interval_confidence: Real = Field(0.95, gt=0.5, lt=1, description="nominal confidence of the intervals")
+    resamples: int = Field(10_000, ge=100, description="bootstrap resamples")
+    interval: Literal["percentile", "bca"] = Field(
+        "percentile", description="bootstrap interval of means and ratios; bca corrects for bias and skew"
+    )
+    until_decided: bool = Field(
+        False, description="explain more samples until no gate's interval straddles its threshold"
+    )
+
+
+class Report(Table):
+    """`[report]`: what is drawn."""
+
+    title: str = Field("Interpretability report", description="the report's title")
+    figure_samples: Natural = Field(1, description="three-row figures of each class")
+
+
+MIN_CHANGE = {
+    "accuracy": 0.005,
+    "sparsity": 0.5,
+    "agreement": 0.02,
+    "reconstruction": 0.002,
+    "fraction_unexplained": 0.01,
+    "selection": 0.01,
+    "attribution_integrity": 0.01,
+    "attribution_copies": 0.01,
+    "attribution_faithfulness": 0.02,
+    "test_overlap": 0.001,
+}
+"""The smallest change from the past that is worth a night's sleep, by measurement, in its own unit."""
+
+
+class Watch(Table):
+    """One `[[nightly.watch]]` table: a measurement that is held against its past.
+
+    The gated ones are so without; a table of one of them changes its smallest change.
+    """
+
+    measurement: str
+    min_change: Real = Field(ge=0, description="the smallest change that is red, in its own unit")
+
+
+class Nightly(Table):
+    """`[nightly]`: how a night is set up, and what of it is held against the nights before."""
+
+    seeds: Natural = Field(3, le=100, description="fresh networks a night")
+    canary_seed: Seed = Field(0, description="of the one network that is trained every night")
+    history: str = Field("", description="where the nights are kept: a file, or a database's URL")
+    watch: tuple[Watch, ...] = Field((), description="what alarms beside the gated measurements")
+
+    def smallest_change(self, measurement: str) -> float:
+        """The smallest change of a measurement that is red, in its own unit; 0 where none was declared."""
+        return (MIN_CHANGE | {one.measurement: one.min_change for one in self.watch}).get(measurement, 0.0)
+
+
+class Criterion(Table):
+    """One `[[criteria]]` table: a measurement against a threshold.
+
+    A table with the id of a shipped criterion changes only the keys it names. `gate = false` is watched:
+    judged and reported, without a say in the verdict.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9_.\-]+$")
+    title: str = ""
+    measurement: str
+    relation: Literal[">=", "<=", "within"]
+    threshold: Real | tuple[Real, Real]
+    gate: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _threshold_fits_relation(self) -> Criterion:
+        if (self.relation == "within") != isinstance(self.threshold, tuple):
+            raise ValueError("threshold must be [low, high] for 'within', and one number for '>=' and '<='")
+        if isinstance(self.threshold, tuple) and not self.threshold[0] <= self.threshold[1]:
+            raise ValueError(f"threshold [low, high] must be in order (got {list(self.threshold)})")
+        return self
+
+
+def shipped_criteria(k: int) -> tuple[Criterion, ...]:
+    """The criteria that judge every run unless its configuration says otherwise.
+
+    The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
+    image, the selection's own promise, the four that ask what agreement cannot see (maps that are not what
+    they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
+    agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
+    taken otherwise.
+    """
+
+    def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
+        return Criterion.model_validate(
+            dict(id=name, title=title, measurement=name, relation=relation, threshold=threshold, gate=gate)
+        )
+
+    return (
+        criterion("accuracy", "Test accuracy", ">=", 0.75),
+        criterion("sparsity", "Active units a test image (L0)", "within", (0.9 * k, round(1.1 * k, 9))),
+        criterion("agreement", "Agreement of the attribution methods", ">=", 0.6),
+        criterion("reconstruction", "Test reconstruction error (MSE)", "<=", 0.1),
+        criterion("fraction_unexplained", "Fraction of variance unexplained", "<=", 0.25),
+        criterion("selection", "Wanted samples that are right and sure", ">=", 1.0),
+        criterion("attribution_integrity", "Samples whose maps satisfy their definitions", ">=", 0.95),
+        criterion("attribution_copies", "Largest correlation of two methods", "<=", 0.999),
+        criterion("attribution_faithfulness", "Smallest advantage over ordering pixels by |x|", ">=", 1e-6),
+        criterion("test_overlap", "Test images that stand in the training set", "<=", 0.01),
+        criterion("agreement_above_controls", "Agreement above its largest control", ">=", 0.0, gate=False),
+        criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),
+        criterion("agreement_sensitivity", "Agreement in sensitivity space", ">=", 0.6, gate=False),
+        criterion("agreement_absolute", "Agreement of absolute contributions", ">=", 0.6, gate=False),
+        criterion("agreement_foreground", "Agreement on foreground pixels", ">=", 0.6, gate=False),
+        criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
+    )

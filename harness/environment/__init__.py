@@ -1,0 +1,351 @@
+"""Where a run takes place: device, seeds, determinism, and what is written down of them.
+
+Torch takes seconds to import, so each function that needs it imports it: what is written down of a place
+is found without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import platform
+import random
+import runpy
+import sys
+import uuid
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.environment import gpus
+from harness.environment.precision import full_precision
+from harness.errors import DeviceError
+from harness.text import clean, without_password
+
+try:
+    import resource
+except ImportError:  # a system that does not tell
+    resource = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import torch
+
+VARIABLES = ("CI", "GITHUB_ACTIONS", "GITHUB_RUN_ID", "GITHUB_SHA", "GITLAB_CI", "HARNESS_DATA_DIR")
+"""The environment variables that are recorded: an allowlist, for the others may hold secrets."""
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "interpretability-harness")
+
+
+def choose_device(name: str, tell: Callable[[str], object] = warnings.warn) -> torch.device:
+    """The device of that name; `auto` is the GPU where there is one.
+
+    A GPU is believed to be usable once it has multiplied, under the settings of a run.
+
+    Args:
+        name: `auto`, `cpu` or `cuda`.
+        tell: Whom to tell what must not be overlooked: why `auto` became the CPU where there may well be a
+            GPU, and what torch says against the GPU that is taken.
+
+    Raises:
+        DeviceError: `cuda` was asked for and there is none, or there is a GPU and it does not compute. The
+            CPU never steps in for it in silence.
+    """
+    import torch
+
+    if name == "cpu":
+        return torch.device("cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        absent = gpus.why_absent()
+        broken = "" if absent else _why_broken(torch.device("cuda"))
+    reason = absent or broken
+    said = [gpus.in_one_line(one.message) for one in caught]
+    said = [one for one in dict.fromkeys(said) if not reason or reason not in one]
+    build = f"torch {torch.__version__}, built for CUDA {torch.version.cuda}"
+    if torch.version.cuda is None:
+        build = f"torch {torch.__version__}, built without CUDA"
+    found = f"({build}): {'; '.join([reason, *said])}"
+    if broken or (absent and name == "cuda"):
+        raise DeviceError(
+            f"--device {name}: no CUDA device is usable {found}; use --device cpu, free the GPU, "
+            "or install a torch build that fits it and its driver (see the README)"
+        )
+    if absent:
+        if not any(words in absent for words in gpus.NOTHING_THERE):
+            tell(f"--device auto: the CPU computes, as no CUDA device is usable {found}")
+        return torch.device("cpu")
+    for one in said:
+        tell(f"--device {name}: the GPU is taken, and torch says: {one}")
+    return torch.device("cuda")
+
+
+def _why_broken(device: torch.device) -> str:
+    """Why the device does not multiply under the settings of a run, in torch's words; empty where it does."""
+    import torch
+
+    size = 64
+    try:
+        with deterministic():
+            ones = torch.ones(size, size, device=device)
+            total = float((ones @ ones).sum())  # waits for it
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
+        return gpus.in_one_line(error)
+    return "" if total == size**3 else f"a product of ones summed to {total:g}, not {size**3}"
+
+
+def _nobody(text: str) -> None:
+    """Where the run itself will tell it."""
+
+
+GPUS = ("dev/nvidia*", "dev/nvhost*", "dev/nvmap", "dev/nvgpu*", "dev/dxg", "dev/kfd", "proc/driver/nvidia")
+"""What the drivers of GPUs leave under `/`: NVIDIA's, also on a Tegra board and in WSL, and AMD's."""
+
+
+def is_cpu(name: str, root: Path = Path("/")) -> bool:
+    """Whether the device of that name is certainly the CPU; found out without torch where it is not loaded.
+
+    False says only that torch must be asked: a GPU was named, or there is a sign of one.
+    """
+    if name == "cuda":
+        return False
+    if "torch" in sys.modules:
+        return choose_device(name, tell=_nobody).type == "cpu"
+    if name == "cpu":
+        return True
+    build = torch_build()
+    if build.get("cuda") is None and build.get("hip") is None:
+        return True
+    return sys.platform.startswith("linux") and not any(any(root.glob(sign)) for sign in GPUS)
+
+
+@contextmanager
+def deterministic() -> Iterator[dict[str, Any]]:
+    """Deterministic algorithms and full float32 precision inside; what was set is given back after.
+
+    Yields the settings, to be written down. Memory is not filled before it is used: nothing is read that was
+    not written, and on a GPU the filling is a kernel for each new tensor.
+    """
+    import torch
+
+    filling: Any = torch.utils.deterministic
+    before = torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
+    with gpus.workspace(), full_precision():
+        try:
+            # the debug mode sets the same switch as use_deterministic_algorithms, which imports the compiler
+            torch.set_deterministic_debug_mode("error")
+            filling.fill_uninitialized_memory = False
+            yield {"deterministic_algorithms": True, "float32_matmul_precision": "highest"}
+        finally:
+            torch.set_deterministic_debug_mode(before[0])
+            filling.fill_uninitialized_memory = before[1]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """The global generators of torch, numpy and `random` start from `seed` inside, and are given back after.
+
+    Those of GPUs where torch has begun to use them: no GPU is woken, and no seed left for one, where it is
+    not computed on.
+    """
+    import numpy as np
+    import torch
+
+    on_gpus = torch.cuda.is_initialized()
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    of_gpus = torch.cuda.get_rng_state_all() if on_gpus else []
+    try:
+        torch.default_generator.manual_seed(seed)
+        if on_gpus:
+            torch.cuda.manual_seed_all(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+        if on_gpus:
+            torch.cuda.set_rng_state_all(of_gpus)
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """`kind`, `name` and `threads` of what computes."""
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"kind": device.type, "name": name, "threads": torch.get_num_threads()}
+
+
+def device_key(device: torch.device) -> dict[str, Any]:
+    """What numbers depend on of what computes: the threads that share a sum count on a CPU alone."""
+    described = describe_device(device)
+    return described if device.type == "cpu" else {key: described[key] for key in ("kind", "name")}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed as a package"
+    # the build is part of torch's own version, not of its package's
+    return found | {"torch": str(torch_build()["__version__"])}
+
+
+def torch_build() -> Mapping[str, Any]:
+    """What torch says of its own build, in `torch/version.py`: `__version__`, `cuda` and `hip` among it.
+
+    It is what torch itself reads its version from; the file imports nothing of torch.
+    """
+    if "torch" in sys.modules:
+        return dict(vars(sys.modules["torch"].version))
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    return runpy.run_path(str(Path(spec.origin).with_name("version.py")))
+
+
+def machine() -> str:
+    """The operating system and processor in words."""
+    return platform.platform()
+
+
+def processor() -> dict[str, str]:
+    """What the system says of the first CPU, by its own keys; its kind alone where it says no more."""
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    except OSError:
+        return {"model name": platform.processor()}
+    rows = [[part.strip() for part in line.split(":", 1)] for line in first.splitlines()]
+    return {row[0]: row[-1] for row in rows}
+
+
+def hardware(device: torch.device) -> dict[str, str]:
+    """What last digits may rest on beside versions: the CPU and its instruction set; of a GPU its software.
+
+    `cpu`, `instructions` (the widest that torch uses); on a GPU `driver`, `cuda` and `cudnn`.
+    """
+    import torch
+
+    told = processor()
+    found = {
+        "cpu": clean(told.get("model name") or told.get("CPU part") or platform.machine()),
+        "instructions": str(torch.backends.cpu.get_cpu_capability()),
+    }
+    if device.type == "cuda":
+        found |= {
+            "driver": gpus.driver(),
+            "cuda": str(torch.version.cuda or torch.version.hip),
+            "cudnn": str(torch.backends.cudnn.version()),
+        }
+    return found
+
+
+def memory() -> dict[str, float]:
+    """The largest memory of this process so far, in MB (10^6 bytes): `resident`, and on a `gpu` in use."""
+    found = {}
+    if resource is not None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        found["resident"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    loaded = sys.modules.get("torch")
+    if loaded is not None and loaded.cuda.is_initialized():
+        found["gpu"] = loaded.cuda.max_memory_allocated() / 1e6
+    return found
+
+
+def command() -> str:
+    """The command line of this process, with the program's name but not its folder, and no URL's password."""
+    return clean(without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])), longest=2000)
+
+
+def variables() -> dict[str, str]:
+    """The recorded environment variables that are set."""
+    return {name: clean(os.environ[name]) for name in VARIABLES if name in os.environ}
+
+
+def ships(function: object) -> bool:
+    """Whether a function stands in a module of the harness, whatever it says of itself."""
+    return str(getattr(function, "__globals__", {}).get("__name__", "")).startswith("harness.")
+
+
+def source_digest(function: object) -> str:
+    """SHA-256 over the file of a function that ships; of any other a fresh random text.
+
+    What a function of somebody's own does rests on more than its file: on what it calls, on values that it
+    sees, on the version that is loaded while the file goes on. So what it gave is never taken for what it
+    gives.
+    """
+    if not ships(function):
+        return uuid.uuid4().hex
+    return hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()  # type: ignore[arg-type]
+
+
+SHOWING = (
+    "artifacts/cleaning",
+    "blaming",
+    "ci",
+    "cli",
+    "console",
+    "criteria/diagnosis",
+    "figures",
+    "report",
+    "runs",
+    "text",
+)
+"""Modules and packages that show a verdict, and have no part in it."""
+
+PACKAGE = Path(__file__).parents[1]
+"""Where the harness's own source lies."""
+
+
+def gate_digest() -> str:
+    """SHA-256 over the source of all modules but those that only show what the others found."""
+    return _digest_without(SHOWING)
+
+
+ONLY_SHOWING = tuple(name for name in SHOWING if name not in ("runs", "text"))
+"""Those of them that nothing imports which computes: it reads what it made through `runs`."""
+
+
+def computing_digest() -> str:
+    """SHA-256 over the source of all modules that can have a part in what is computed."""
+    return _digest_without(ONLY_SHOWING)
+
+
+def _digest_without(left_out: Collection[str]) -> str:
+    folder = PACKAGE
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in sorted(folder.rglob("*.py"))]
+    return code_digest(*(name for name in names if not is_one_of(name, left_out)))
+
+
+def is_one_of(module: str, names: Collection[str]) -> bool:
+    """Whether a module (`package/module`) is named, or a package that it is in."""
+    return any(f"{module}/".startswith(f"{name}/") for name in names)
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the source of these modules of the harness (`package/module` where they are in one).
+
+    A package is all its modules; all modules count if none is named.
+    """
+    folder = PACKAGE
+    paths = [
+        path
+        for module in modules or ("",)
+        for path in (
+            sorted((folder / module).rglob("*.py"))
+            if (folder / module).is_dir()
+            else [folder / f"{module}.py"]
+        )
+    ]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

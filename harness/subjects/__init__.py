@@ -1,0 +1,1 @@
+"""What is explained, and how it comes to be."""

@@ -1,0 +1,244 @@
+"""A map is asked for its own definition by forward passes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness import attributions
+from harness.attributions import integrity
+from harness.config.parameters import ATTRIBUTION_METHODS
+from harness.measurements.integrity import TOLERANCE
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+
+SETTINGS: dict[str, Any] = dict(
+    attribution_steps=20, smoothgrad_samples=8, smoothgrad_sigma=0.1, noise_seed=7, chunk_size=16
+)
+N = 60
+
+
+@pytest.fixture(scope="module")
+def network() -> PixelClassifier:
+    """A network of 64 pixels, 40 units of which 10 are active, and 5 classes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return PixelClassifier(
+            KSparseAutoencoder(10, 64, 40), Classifier(40, hidden=(16, 12), classes=5)
+        ).eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    """Images with a dark background."""
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.rand(N, 64, generator=generator)
+    return pixels * (torch.rand(N, 64, generator=generator) < 0.6)
+
+
+@pytest.fixture(scope="module")
+def targets(network: PixelClassifier, images: Tensor) -> Tensor:
+    """The classes that the network names."""
+    with torch.no_grad():
+        named: Tensor = network(images).argmax(dim=1)
+    return named
+
+
+def share(
+    network: nn.Module, images: Tensor, targets: Tensor, name: str, maps: Tensor, **changed: Any
+) -> float:
+    """The share of maps that satisfy their definition."""
+    errors = attributions.identity_errors(network, images, targets, maps, name, SETTINGS | changed, seed=3)
+    assert errors is not None
+    assert errors.shape == (len(images),)
+    assert errors.dtype == torch.float64
+    return float((errors <= TOLERANCE).double().mean())
+
+
+def own(network: nn.Module, images: Tensor, targets: Tensor, name: str, **changed: Any) -> Tensor:
+    return attributions.attribute(network, images, targets, name, SETTINGS | changed).own
+
+
+@pytest.mark.parametrize("name", ATTRIBUTION_METHODS)
+def test_maps_of_each_method_satisfy_their_definition(
+    network: PixelClassifier, images: Tensor, targets: Tensor, name: str
+) -> None:
+    """What the harness computes passes the check that shares no code with it."""
+    assert share(network, images, targets, name, own(network, images, targets, name)) >= 0.95
+
+
+@pytest.mark.parametrize("name", ATTRIBUTION_METHODS)
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda maps: -maps,
+        lambda maps: 0.98 * maps,
+        lambda maps: maps.roll(1, dims=0),
+        lambda maps: maps.roll(1, dims=1),
+        lambda maps: torch.randn(maps.shape, generator=torch.Generator().manual_seed(4)),
+        lambda maps: torch.full_like(maps, 0.1),
+        lambda maps: torch.zeros_like(maps),
+        lambda maps: torch.full_like(maps, float("nan")),
+    ],
+    ids=["sign", "weights of 0.98", "another sample", "a pixel off", "random", "constant", "zero", "NaN"],
+)
+def test_a_map_that_is_something_else_does_not(
+    network: PixelClassifier,
+    images: Tensor,
+    targets: Tensor,
+    name: str,
+    plant: Callable[[Tensor], Tensor],
+) -> None:
+    """Maps that keep every correlation between methods, or none, are found out."""
+    assert share(network, images, targets, name, plant(own(network, images, targets, name))) <= 0.1
+
+
+@pytest.mark.parametrize("name", ATTRIBUTION_METHODS)
+def test_maps_of_another_class_are_found_out(
+    network: PixelClassifier, images: Tensor, targets: Tensor, name: str
+) -> None:
+    """The class that is to be explained is the selection's, not the file's."""
+    wrong = (targets + 1) % 5
+    assert share(network, images, targets, name, own(network, images, wrong, name)) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("integrated_gradients", {"attribution_steps": 2}),
+        ("integrated_gradients", {"attribution_steps": 10}),
+        ("smoothgrad", {"smoothgrad_sigma": 1.0}),
+        ("smoothgrad", {"noise_seed": 8}),
+        ("smoothgrad", {"smoothgrad_samples": 4}),
+    ],
+)
+def test_other_settings_than_the_declared_are_found_out(
+    network: PixelClassifier, images: Tensor, targets: Tensor, name: str, changed: dict[str, Any]
+) -> None:
+    """The check asks for the declared steps, samples, noise and seed."""
+    assert share(network, images, targets, name, own(network, images, targets, name, **changed)) <= 0.1
+
+
+def test_maps_of_another_k_are_found_out(network: PixelClassifier, images: Tensor, targets: Tensor) -> None:
+    """A network that explains with another k than it is declared to have explains another function."""
+    other = PixelClassifier(KSparseAutoencoder(5, 64, 40), network.classifier).eval()
+    other.autoencoder.load_state_dict(network.autoencoder.state_dict())
+    assert share(network, images, targets, "gradients", own(other, images, targets, "gradients")) <= 0.1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_the_median_is_torchs(count: int) -> None:
+    """Of each row it is the same number as torch's, to the bit, ties, infinities and NaN among it."""
+    generator = torch.Generator().manual_seed(count)
+    values = torch.randn(400, count, generator=generator, dtype=torch.float64)
+    special = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, -0.0, 1.0], dtype=torch.float64)
+    drawn = special[torch.randint(len(special), values.shape, generator=generator)]
+    values = torch.where(torch.rand(values.shape, generator=generator) < 0.3, drawn, values)
+    expected = values.median(dim=1).values
+    assert expected.isnan().any()
+    torch.testing.assert_close(integrity._median(values), expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_linear_model_has_exact_identities() -> None:
+    """For f = A x the inner product of v with the map of class y is that with row y of A."""
+    weight = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]])
+    model = nn.Linear(3, 2, bias=False)
+    model.weight.data.copy_(weight)
+    images, targets = torch.rand(4, 3, dtype=torch.float64), torch.tensor([0, 1, 1, 0])
+    directions = torch.tensor([[1.0, 0.0, 2.0], [0.0, -1.0, 1.0]], dtype=torch.float64)
+    rows = weight.double()[targets]
+    exact = model.double()
+    asked = integrity.of_gradients(exact, images, targets, directions)
+    assert torch.allclose(asked, rows @ directions.T, atol=1e-7)
+    asked = integrity.of_integrated_gradients(exact, images, targets, directions, attribution_steps=3)
+    assert torch.allclose(asked, (images * rows) @ directions.T, atol=1e-7)
+    asked = integrity.of_smoothgrad(exact, images, targets, directions, smoothgrad_samples=2)
+    assert torch.allclose(asked, rows @ directions.T, atol=1e-7)
+
+
+def test_the_check_changes_neither_model_nor_maps(
+    network: PixelClassifier, images: Tensor, targets: Tensor
+) -> None:
+    """A float64 copy is asked; the model keeps its type and its weights."""
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    maps = own(network, images, targets, "gradients")
+    kept = maps.clone()
+    share(network, images, targets, "gradients", maps)
+    assert torch.equal(maps, kept)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_chunks_change_no_error(network: PixelClassifier, images: Tensor, targets: Tensor) -> None:
+    """How many images are asked at once is a matter of memory alone."""
+    maps = own(network, images, targets, "smoothgrad")
+
+    def errors(chunk_size: int) -> Any:
+        settings = SETTINGS | {"chunk_size": chunk_size}
+        found = attributions.identity_errors(network, images, targets, maps, "smoothgrad", settings, seed=3)
+        assert found is not None
+        return found.numpy()
+
+    assert np.mean(np.abs(errors(7) - errors(512)) < 1e-6) >= 0.95
+
+
+def test_a_method_without_identity_is_not_judged_by_one(
+    network: PixelClassifier, images: Tensor, targets: Tensor
+) -> None:
+    """A method that declares none has no errors, rather than errors of 0."""
+    maps = own(network, images, targets, "decoder_reconstruction")
+    found = attributions.identity_errors(network, images, targets, maps, "decoder_reconstruction", seed=3)
+    assert found is None
+
+
+@pytest.mark.parametrize("name", ["gradients", "integrated_gradients", "smoothgrad"])
+def test_a_hooked_network_is_asked_whole(
+    network: PixelClassifier, images: Tensor, targets: Tensor, name: str
+) -> None:
+    """The encoder's product is shared by points only where nothing is hooked; the errors are the same."""
+    maps = own(network, images, targets, name)
+
+    def errors() -> Tensor:
+        found = attributions.identity_errors(network, images, targets, maps, name, SETTINGS, seed=3)
+        assert found is not None
+        return found
+
+    split = errors()
+    asked: list[None] = []
+    hook = network.autoencoder.encoder.register_forward_hook(lambda *_: asked.append(None))
+    whole = errors()
+    hook.remove()
+    assert asked
+    assert float(((split - whole).abs() < 1e-6).double().mean()) >= 0.95
+
+
+def test_no_image_gives_no_error(network: PixelClassifier) -> None:
+    """An empty selection is not a crash."""
+    none = torch.empty(0, 64)
+    found = attributions.identity_errors(
+        network, none, torch.empty(0, dtype=torch.int64), none, "gradients", seed=3
+    )
+    assert found is not None
+    assert found.shape == (0,)
+
+
+@pytest.mark.parametrize("spoil", ["k", "weights", "logits"])
+def test_predictions_of_another_network_are_found_out(
+    network: PixelClassifier, images: Tensor, spoil: str
+) -> None:
+    """Stored logits must be those of the stored weights and the declared k."""
+    with torch.no_grad():
+        logits = network(images)
+    clean = integrity.prediction_errors(network, images, logits)
+    assert float((clean <= TOLERANCE).double().mean()) >= 0.95
+    other = PixelClassifier(
+        KSparseAutoencoder(7 if spoil == "k" else 10, 64, 40), Classifier(40, hidden=(16, 12), classes=5)
+    ).eval()
+    if spoil != "weights":
+        other.load_state_dict(network.state_dict())
+    if spoil == "logits":
+        logits = logits.roll(1, dims=0)
+    assert float((integrity.prediction_errors(other, images, logits) <= TOLERANCE).double().mean()) <= 0.1
