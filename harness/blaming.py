@@ -84,8 +84,11 @@ def blame(tonight: RunDirectory, good: RunDirectory, progress: Progress) -> Blam
         progress: Whom to tell.
 
     Raises:
+        Pruned: one has lost what it would be compared by.
         RunError: one has no canary, they are of other seeds or images, or a file is missing or damaged.
     """
+    for one in (tonight, good):
+        one.manifest.refuse_pruned()
     now, then = (_canary_of(one) for one in (tonight, good))
     if (now.seed, now.frozen) != (then.seed, then.frozen):
         raise RunError(

@@ -56,6 +56,11 @@ def clean(text: object, longest: int = LONGEST) -> str:
     return f"{kept[:half]} … {kept[-half:]}"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many things, in the singular where it is one."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def without_password(text: str) -> str:
     """`text` with the passwords of the URLs in it hidden: for whatever is written down, or shown."""
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))

@@ -70,7 +70,7 @@ def test_a_history_is_where_the_configuration_says(harness: Command) -> None:
     kept([a_night(1)], "configured.db")
     kept([a_night(1), a_night(2)], "flagged.db")
     Path("harness.toml").write_text('output = "out"\n[nightly]\nhistory = "configured.db"\n')
-    assert "configured.db: 1 nights" in harness("history")[1]
+    assert "configured.db: 1 night," in harness("history")[1]
     assert "flagged.db: 2 nights" in harness("history", "--history", "flagged.db")[1]
     Path("harness.toml").write_text('output = "out"\n')
     kept([], "out/history.db")
@@ -109,6 +109,17 @@ def test_a_history_goes_to_a_folder_and_back(harness: Command, place: str) -> No
     code, printed = harness("history", "export", "folder", "--history", place)
     assert (code, "0 written, 3 were there already" in printed) == (0, True)
     assert harness("history", "import", "nowhere")[0] == 2
+
+
+def test_an_import_begins_a_history_where_none_is(harness: Command, tmp_path: Path) -> None:
+    """Also where its folder is not there yet; a folder that is not there to be read leaves nothing behind."""
+    kept([a_night(1)])
+    assert harness("history", "export", "out")[0] == 0
+    code, printed = harness("history", "import", "out", "--history", "another/place/h.db")
+    assert code == 0, printed
+    assert "1 document: 1 recorded" in printed
+    assert harness("history", "import", "away", "--history", "new/h.db")[0] == 2
+    assert not Path("new").exists()
 
 
 def test_damage_is_named_and_ends_with_3(harness: Command) -> None:

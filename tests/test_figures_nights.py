@@ -18,13 +18,15 @@ from harness import figures
 from harness.figures import Axis, Levels, Nights, Span, Tonight
 from harness.figures.standing import FARTHEST
 from harness.figures.strips import CROWDED
+from harness.history.past import Point
+from harness.report.nights import numbers_of
 
 
 def some_nights(count: int = 40, *, missing: tuple[int, ...] = (), out: tuple[int, ...] = ()) -> Nights:
     """Nights 1 to `count` round 0.9, with intervals of 0.01 to either side."""
     at = np.array([one for one in range(1, count + 1) if one not in missing], dtype=np.int64)
     values = 0.9 + 0.004 * np.random.default_rng(0).standard_normal(len(at))
-    return Nights(at, values, values - 0.01, values + 0.01, at <= 10, np.isin(at, out))
+    return Nights(at, values, values - 0.01, values + 0.01, at <= 10, np.isin(at, out), at)
 
 
 AXIS = Axis(1, 40, {number: f"2026-01-{number:02d}" for number in range(1, 41)})
@@ -135,6 +137,7 @@ def test_few_nights_are_drawn(count: int) -> None:
         np.full(count, np.nan),
         nights.young,
         nights.out,
+        nights.place,
     )
     for one in (nights, bare):
         text = figures.svg(figures.strip(one, Axis(1, 1), Levels()), "a")
@@ -147,7 +150,7 @@ def test_a_constant_series_has_room() -> None:
     constant = np.full(len(nights.at), 50.0)
     empty = np.full(len(nights.at), np.nan)
     figure = figures.strip(
-        Nights(nights.at, constant, empty, empty, nights.young, nights.out), AXIS, Levels(50.0)
+        Nights(nights.at, constant, empty, empty, nights.young, nights.out, nights.place), AXIS, Levels(50.0)
     )
     low, high = figure.axes[0].get_ylim()
     assert low < 50 < high
@@ -239,3 +242,10 @@ def test_seaborn_is_loaded_where_it_draws() -> None:
         "sys.exit(any(name in sys.modules for name in ('seaborn', 'pandas', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_second_measurement_parts_no_nights() -> None:
+    """Its number lies between those of neighbours; a night that is missing parts them."""
+    points = [Point(f"{number:06d}-a", 0.9, None, None, "counted") for number in (1, 2, 4, 6, 7)]
+    assert numbers_of(points).place.tolist() == [1, 2, 4, 6, 7]
+    assert numbers_of(points, ["000003-b"]).place.tolist() == [1, 2, 3, 5, 6]

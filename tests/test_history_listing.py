@@ -12,7 +12,7 @@ import pytest
 from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.history import listing
-from harness.history.records import Human, Night, Value
+from harness.history.records import Canary, Difference, Human, Night, Value
 from tests.test_history import a_night
 from tests.test_history_alarms import LEVEL, nights_of
 
@@ -47,6 +47,16 @@ def test_rows_tell_alarms_and_acts() -> None:
     assert (found[-1].verdict, found[-1].seeds) == ("not ended, warm-up", "1, 2, 3 and 2 more")
     early = listing.rows(nights[:5], [], [])
     assert (early[4].began, early[4].commit) == ("2026-01-05 03:00", "c0ffee")
+
+
+def test_a_night_that_ended_red_is_not_listed_as_a_pass() -> None:
+    """Also where every gate held and no series alarms: its canary was worse."""
+    difference = Difference("accuracy", -0.03, -0.02, 0.01, "worse", 40)
+    canary = Canary(0, "images", {}, {}, 40, 40, "pin-1", [difference])
+    nights = [*nights_of(LEVEL[:3]), replace(a_night(4), verdict="pass", canary=canary)]
+    (*_, before, row) = listing.rows(nights, [], listing.every_series(nights, [], Config()))
+    assert (before.verdict, before.alarms) == ("pass", "")
+    assert (row.verdict, row.alarms) == ("pass, ended red", "canary worse")
 
 
 def test_a_line_of_blocks_goes_from_the_smallest_to_the_largest() -> None:

@@ -262,6 +262,23 @@ def test_a_kill_at_any_time_loses_nothing_that_was_recorded(place: str) -> None:
         before = there
 
 
+@pytest.mark.parametrize("name", ["", " ", "folder", "notes.txt", "harness.toml"])
+def test_what_can_be_no_history_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    """No place, a folder, a file of the user's own: it is not waited for, and nothing is set aside."""
+    (tmp_path / "folder").mkdir()
+    for file in ("notes.txt", "harness.toml"):
+        (tmp_path / file).write_text("mine, and no database of anybody's")
+    with pytest.raises(ConfigurationError, match=r"history: .*expected a path"):
+        History.open(str(tmp_path / name) if name.strip() else name)
+    assert {one.name for one in tmp_path.iterdir()} == {"folder", "notes.txt", "harness.toml"}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """It may be out of reach; who mistyped it sees so."""
+    with pytest.raises(Unreachable, match="there is no folder"):
+        History.open(tmp_path / "away" / "history.db")
+
+
 @pytest.mark.parametrize(
     "place",
     [

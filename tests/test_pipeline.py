@@ -388,12 +388,17 @@ def test_streams_differ_by_seed_and_purpose() -> None:
     [
         ({"methods": "gradient,smoothgrad"}, ConfigurationError, "did you mean 'gradients'"),
         ({"dataset": "fashion-mnst"}, ConfigurationError, "did you mean 'fashion-mnist"),
+        (
+            {"nightly": {"watch": [{"measurement": "dead_unit"}]}},
+            ConfigurationError,
+            "did you mean 'dead_units'",
+        ),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(
-    small_config: MakeConfig, flags: dict[str, str], error: type[Exception], message: str
+    small_config: MakeConfig, flags: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """An unknown method or data set is refused with a suggestion, and no run directory is made (fault 16)."""
+    """An unknown name is refused with a suggestion, and no run directory is made (fault 16)."""
     config = small_config(**flags)
     with pytest.raises(error, match=message):
         pipeline.prepare(config, Silence())

@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import StorageError
 from harness.history.past import Past
+from harness.history.records import Difference
 from harness.report import trends
 from harness.report.strips import cost_strips
 from tests import pasts
@@ -22,6 +23,16 @@ PASTS = {
     "young": pasts.young(),
     "first": pasts.young(1),
     "unavailable": pasts.unavailable(),
+    "canary": pasts.a_past(
+        canary=[Difference("accuracy", -0.02, -0.013, 0.005, "worse", 99)],
+        told=[*pasts.a_past().told[:-1], dataclasses.replace(pasts.a_past().told[-1], red=True)],
+    ),
+    "failed": pasts.a_past(
+        told=[
+            *pasts.a_past().told[:-1],
+            dataclasses.replace(pasts.a_past().told[-1], verdict="fail", red=True),
+        ]
+    ),
 }
 
 
@@ -42,10 +53,12 @@ def words_of(markup: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "headline"),
     [
-        ("red", "2 alarms are open."),
+        ("red", "2 alarms are open, the canary is worse."),
         ("green", "No alarm is open."),
         ("young", "Too few nights to alarm."),
         ("unavailable", "Not compared."),
+        ("canary", "The canary is worse."),
+        ("failed", "The newest night ended with fail."),
     ],
 )
 def test_the_page_says_first_how_it_stands(tmp_path: Path, kind: str, headline: str) -> None:
@@ -54,6 +67,17 @@ def test_the_page_says_first_how_it_stands(tmp_path: Path, kind: str, headline: 
     head = words_of(drawn(past, tmp_path).split("</header>")[0].split("<h1>")[1])
     assert head.startswith(f" {headline}" if head.startswith(" ") else headline)
     assert past.why[1:] in head
+
+
+@pytest.mark.parametrize("kind", PASTS)
+def test_the_page_is_green_only_where_the_newest_night_is(tmp_path: Path, kind: str) -> None:
+    """A series that does not alarm makes no green page of a night that was red by a gate or its canary."""
+    past = PASTS[kind]
+    (tone,) = re.findall(r'<header class="verdict (\w+)">', drawn(past, tmp_path))
+    assert (tone == "pass") is (past.status != "unavailable" and not past.told[-1].red)
+    assert ("than the pinned one" in words_of(drawn(past, tmp_path))) is any(
+        one.word == "worse" for one in past.canary
+    )
 
 
 @pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)

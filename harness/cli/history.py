@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,20 +41,22 @@ def add_to(app: typer.Typer) -> None:
 def _opened(place: str | None, config: str | None, *, new: bool = False) -> tuple[Config, History]:
     """The configuration, and the history that is asked for, or configured there."""
     from harness import config as configuration
+    from harness.artifacts.files import storing
     from harness.history.kept import place_of
     from harness.history.store import History
 
     settings = configuration.load(config)
     asked = place_of(settings, place)
-    if new and asked == settings.output / "history.db":
-        settings.output.mkdir(parents=True, exist_ok=True)
+    if new and "://" not in str(asked):
+        with storing(Path(asked).parent):
+            Path(asked).expanduser().parent.mkdir(parents=True, exist_ok=True)
     return settings, History.open(asked, new=new)
 
 
 def _asked(context: typer.Context, place: str | None, *, new: bool = False) -> tuple[Config, History]:
     """The same for a command of `harness history`, whose flags count where it has none of its own."""
     before, config = context.obj
-    return _opened(place or before, config, new=new)
+    return _opened(before if place is None else place, config, new=new)
 
 
 @history.callback(invoke_without_command=True)
@@ -109,7 +112,8 @@ def _show_list(found: History, settings: Config) -> None:
     from harness.console import Shown, safe
     from harness.history import listing
     from harness.history.comparison import past_of
-    from harness.history.rows import sentence_of
+    from harness.history.rows import sentence_of, worse_canary
+    from harness.text import counted
 
     nights, acts, shown = found.nights(), found.acts(), Shown()
     series = listing.every_series(nights, acts, settings)
@@ -119,7 +123,8 @@ def _show_list(found: History, settings: Config) -> None:
     for row in listing.rows(nights, acts, series):
         table.add_row(*map(safe, (row.night, row.began, row.verdict, row.alarms, row.commit, row.seeds)))
     shown.console.print(table)
-    shown.last(f"{found.name}: {len(nights)} nights, {len(acts)} acts, {len(series)} series")
+    told = (counted(len(nights), "night"), counted(len(acts), "act"), f"{len(series)} series")
+    shown.last(f"{found.name}: {', '.join(told)}")
     if not series:
         return
     newest = series[-1]
@@ -127,6 +132,8 @@ def _show_list(found: History, settings: Config) -> None:
         shown.last(line)
     past = past_of(newest, newest.nights[-1])
     shown.last(f"night {past.night}: {past.why}")
+    if why := worse_canary(past):
+        shown.warn(f"canary: {why}")
     for alarm in past.alarms:
         if alarm.state == "open":
             (shown.warn if alarm.red else shown.last)(f"{alarm.id}: {sentence_of(alarm)}")
@@ -156,12 +163,14 @@ def imported(context: typer.Context, folder: FolderPath, history: HistoryPlace =
     from harness.history import exchange
 
     place = named_place("FOLDER", folder)
+    exchange.refuse_absent(place)
     _, found = _asked(context, history, new=True)
     _show_exchanged(exchange.import_from(found, place), "recorded")
 
 
 def _show_exchanged(done: Exchanged, word: str) -> None:
     from harness.console import Shown
+    from harness.text import counted
 
     shown = Shown()
     for name in done.ignored:
@@ -170,7 +179,8 @@ def _show_exchanged(done: Exchanged, word: str) -> None:
         shown.warn(f"{name}: the history has it otherwise, ended or done by a person; its own stays")
     for text in done.damaged:
         shown.warn(text)
-    shown.last(f"{done.documents} documents: {len(done.written)} {word}, {len(done.same)} were there already")
+    told = f"{len(done.written)} {word}, {len(done.same)} were there already"
+    shown.last(f"{counted(done.documents, 'document')}: {told}")
     if done.damaged:
         raise typer.Exit(UNKNOWN)
 

@@ -15,7 +15,7 @@ from harness.errors import ConfigurationError
 
 def add_to(app: typer.Typer) -> None:
     """Give the `harness` command those of a night."""
-    options.with_settings(app)(nightly)
+    options.with_settings(app, hidden=("seeds",))(nightly)
     app.command()(pin)
     app.command()(blame)
 
@@ -105,5 +105,6 @@ def blame(
     else:
         place = place_of(configuration.load(), history, directory)
         good = nights.last_green(History.open(place, new=False), directory)
+    shown.last(f"{directory.path} against {good.path}")
     for line in blaming.blame(directory, good, shown).lines:
         shown.last(line)

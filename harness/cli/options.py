@@ -36,7 +36,8 @@ HistoryPlace = Annotated[
     ),
 ]
 
-_CONFIGURED: dict[str, Callable[..., None]] = {}
+_CONFIGURED: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {}
+"""By command: what it does, and the keys that it does not offer."""
 
 
 class _Configured(TyperCommand):
@@ -50,19 +51,24 @@ class _Configured(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """The command's options."""
         if not self.complete:
-            function, self.complete = _CONFIGURED[str(self.name)], True
+            (function, hidden), self.complete = _CONFIGURED[str(self.name)], True
             declared = typer.Typer(add_completion=False, rich_markup_mode=None)
-            declared.command()(_declared(function))
+            declared.command()(_declared(function, hidden))
             whole = typer.main.get_command(declared)
             self.params, self.callback = whole.params, whole.callback
         return super().get_params(ctx)
 
 
-def with_settings(app: typer.Typer) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator: the command below it has an option for every key of the configuration."""
+def with_settings(
+    app: typer.Typer, *, hidden: tuple[str, ...] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: the command below it has an option for every key of the configuration.
+
+    Those of the keys `hidden` stand in no help; the command refuses them with a reason.
+    """
 
     def register(command: Callable[..., None]) -> Callable[..., None]:
-        _CONFIGURED[command.__name__] = command
+        _CONFIGURED[command.__name__] = command, hidden
         app.command(command.__name__, cls=_Configured, help=inspect.getdoc(command))(undeclared)
         return command
 
@@ -72,7 +78,7 @@ def with_settings(app: typer.Typer) -> Callable[[Callable[..., None]], Callable[
     return register
 
 
-def _declared(command: Callable[..., None]) -> Callable[..., None]:
+def _declared(command: Callable[..., None], hidden: tuple[str, ...]) -> Callable[..., None]:
     """The command with an option for every key of the configuration: name, help and default from there."""
     from harness import config as configuration
 
@@ -85,6 +91,7 @@ def _declared(command: Callable[..., None]) -> Callable[..., None]:
             *names,
             help=f"{field.description} [default: {_default(field.default)}]",
             show_default=False,
+            hidden=key in hidden,
             rich_help_panel=_PANELS[table],
             metavar=None if field.annotation is bool else _metavar(field.annotation),
         )

@@ -32,7 +32,7 @@ def details(
     reported: bool | None = None,
     place: Path | None = None,
 ) -> list[str]:
-    """The four lines below a red verdict's sentence, of its first red gate; a fifth names the other gates.
+    """The lines below a red verdict's sentence: of its first red gate, where to look, and the other gates.
 
     Args:
         run: The run.
@@ -52,6 +52,8 @@ def details(
         red = []
     elif first is None:
         lines = ["by how much: no gate was declared", "worst: none"]
+    elif first.relation == PAST:
+        lines = []  # its sentence says how much, since when, and what changed
     else:
         lines = [f"by how much: {by_how_much(first)}", f"worst: {'; '.join(worst(run, first))}"]
     page, folder = run / "report.html", shlex.quote(str(place))
@@ -64,17 +66,19 @@ def details(
     lines.append(
         f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
     )
+    if any(one.relation == PAST for one in red):
+        lines.append("that repeats its numbers alone; the next harness nightly says whether they recovered")
     lines += [f'accept: harness accept {one["id"]} --reason "…"' for one in verdict.get("regressions", ())]
     if any(one.id == f"regression.{CANARY}" for one in red):
         lines.append(f"canary: harness blame {folder}; a new normal: harness pin {folder}")
-    others = [f"{one.id} ({one.verdict})" for one in red if one is not first]
-    return lines + [f"also red: {', '.join(others)}"] * bool(others)
+    rest = [one for one in red if one is not first]
+    others = [f"{one.id} ({one.verdict})" for one in rest if one.relation != PAST]
+    lines += [f"also red: {', '.join(others)}"] * bool(others)
+    return lines + [f"also red: {one.why}" for one in rest if one.relation == PAST]
 
 
 def by_how_much(verdict: Verdict) -> str:
     """The distance from the threshold, in the number's unit and in standard errors; what was detectable."""
-    if verdict.relation == PAST:
-        return "its sentence says, against the nights before"
     if verdict.threshold is None:
         return "a test of one's own has no threshold"
     if verdict.estimate is None:
@@ -96,8 +100,6 @@ def by_how_much(verdict: Verdict) -> str:
 
 def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     """What pulls a criterion's number down most: pair, images or class; or why nobody can say."""
-    if verdict.relation == PAST:
-        return ["none, the whole number moved"]
     if verdict.threshold is None:
         return ["none, a test of one's own tells no images"]
     try:

@@ -41,6 +41,8 @@ class Nights:
         high: Upper bounds, likewise.
         young: Whether it is a first point of a young series, bool [n].
         out: Whether it counts for nothing, bool [n].
+        place: Places in the sequence, int64 [n]: nights whose places follow are neighbours, though second
+            measurements of one may bear numbers between theirs.
     """
 
     at: Ints
@@ -49,6 +51,7 @@ class Nights:
     high: Floats
     young: Bools
     out: Bools
+    place: Ints
 
 
 @dataclass(frozen=True)
@@ -171,15 +174,15 @@ def _limits(nights: Nights, counts: Bools, levels: Levels) -> tuple[float, float
 
 def _numbers(axes: Axes, nights: Nights, counts: Bools, limits: tuple[float, float]) -> None:
     """The numbers with their intervals: a line that breaks where a night is missing, a dot a night."""
-    at, values = nights.at[counts], nights.values[counts]
+    at, place, values = nights.at[counts], nights.place[counts], nights.values[counts]
     low, high = nights.low[counts], nights.high[counts]
     # a number that is none, put between two nights that are no neighbours, breaks line and band
-    breaks = np.flatnonzero(np.diff(at) > 1) + 1
+    breaks = np.flatnonzero(np.diff(place) > 1) + 1
     along = np.insert(at.astype(np.float64), breaks, np.nan)
     line, lower, upper = (np.insert(one, breaks, np.nan) for one in (values, low, high))
     axes.fill_between(along, lower, upper, color=NIGHT, alpha=0.2, linewidth=0)
     # a night without neighbours has no room for a band: a stroke
-    alone = ~np.isnan(low) & (np.diff(at, prepend=-1) > 1) & (np.diff(at, append=at[-1:] + 2) > 1)
+    alone = ~np.isnan(low) & (np.diff(place, prepend=-2) > 1) & (np.diff(place, append=place[-1:] + 2) > 1)
     _strokes(axes, at[alone], low[alone], high[alone], color=NIGHT, alpha=0.3, linewidth=2)
     if len(nights.at) <= CROWDED:
         axes.plot(along, line, color=NIGHT, linewidth=0.9, alpha=0.7)

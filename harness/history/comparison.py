@@ -60,7 +60,7 @@ def past_of(series: Series, night: Night, latest: int | None = None) -> Past:
     earlier = [one for one in series.nights if one.id < night.id]
     counted = [one for one in series.counted if one.id < night.id]
     before = next((one for one in reversed(counted) if one.kind == "night"), None)
-    red = _red(series)
+    red = red_nights(series)
     green = next((one for one in reversed(counted) if one.kind == "night" and one.id not in red), None)
     acts = _acts(series)
     pin = next((act for act in reversed(acts) if act.kind == "pin"), None)
@@ -84,6 +84,7 @@ def past_of(series: Series, night: Night, latest: int | None = None) -> Past:
         canary_event=canary_event(earlier, night),
         marks=[one for one in _marks(series, night) if one.night >= listed[0].id],
         told=[_told(one, red=one.id in red, excluded=one.id in excluded) for one in listed],
+        again=[one.id for one in series.again],
         pin="" if pin is None else pin.night,
         green="" if green is None else green.id,
         identity=night.identity,
@@ -139,7 +140,7 @@ def _other(series: Series) -> tuple[Change, ...]:
     return tuple(Change("setting", *one) for one in told)
 
 
-def _red(series: Series) -> set[str]:
+def red_nights(series: Series) -> set[str]:
     """The nights that ended red: by a gate, an error, an alarm that was open, or a canary that was worse."""
     alarms = [alarm for alarm in series.alarms if alarm.red]
     return {
@@ -156,7 +157,7 @@ def is_worse(night: Night) -> bool:
 
 def _acts(series: Series) -> list[Human]:
     """What persons did to nights of the series, and to alarms that were found in them."""
-    nights = {one.id for one in series.nights}
+    nights = {one.id for one in (*series.nights, *series.again)}
     numbers = {str(one.sequence) for one in series.nights}
     return [act for act in series.acts if act.night in nights or act.alarm.rpartition("@")[2] in numbers]
 
@@ -268,7 +269,7 @@ def canary_event(earlier: list[Night], night: Night) -> str:
 
 
 def _marks(series: Series, night: Night) -> Iterator[Mark]:
-    again = {one.sequence for one in series.confirmations.values()}
+    again = {one.sequence for one in series.again}
     for before, one in pairwise(series.nights):
         gap = len(set(range(before.sequence + 1, one.sequence)) - again)
         if gap > 0 and one.kind == before.kind == "night":

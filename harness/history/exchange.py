@@ -70,6 +70,18 @@ def export(history: History, folder: Path) -> Exchanged:
     return done
 
 
+def refuse_absent(folder: Path) -> None:
+    """Refuse to read from a folder that is not there.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder}: there is no such folder; name one that an export wrote, or a run"
+        )
+
+
 def import_from(history: History, folder: Path) -> Exchanged:
     """Read into a history what `export` wrote, or the night of a run directory.
 
@@ -87,10 +99,7 @@ def import_from(history: History, folder: Path) -> Exchanged:
         Unreachable: the history cannot be used now.
         DamagedStore: it is damaged.
     """
-    if not folder.is_dir():
-        raise ConfigurationError(
-            f"{folder}: there is no such folder; name one that an export wrote, or a run"
-        )
+    refuse_absent(folder)
     done, found = Exchanged(), list[tuple[str, "Night | Human"]]()
     if (folder / "environment.json").is_file():
         if not is_of_a_night(folder):

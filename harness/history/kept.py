@@ -98,7 +98,9 @@ def place_of(config: Config, asked: str | None = None, run: RunDirectory | None 
         run: A night's run directory; its own output folder counts where nothing else is said.
     """
     output = config.output if run is None or run.path.parent.name != "runs" else run.path.parent.parent
-    return asked or config.nightly.history or output / "history.db"
+    if asked is not None:
+        return asked
+    return config.nightly.history or output / "history.db"
 
 
 def family_of(config: Config, nights: Sequence[Night]) -> tuple[Watched, ...]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from harness.config import Config
 from harness.criteria import show
 from harness.errors import ConfigurationError
+from harness.history.comparison import is_worse, red_nights
 from harness.history.kept import family_of
 from harness.history.records import Alarm, Human, Night
 from harness.history.series import Series, series_of
@@ -78,22 +79,26 @@ class Row:
 def rows(nights: Sequence[Night], acts: Iterable[Human], series: Iterable[Series]) -> list[Row]:
     """The latest nights, oldest first."""
     excluded = {act.night for act in acts if act.kind == "exclude"}
+    series = list(series)
     alarms = {night.id: one.alarms for one in series for night in one.nights}
-    return [_row(night, excluded, alarms.get(night.id, [])) for night in nights[-SHOWN:]]
+    red = {name for one in series for name in red_nights(one)}
+    return [_row(night, excluded, alarms.get(night.id, []), night.id in red) for night in nights[-SHOWN:]]
 
 
-def _row(night: Night, excluded: set[str], alarms: Sequence[Alarm]) -> Row:
+def _row(night: Night, excluded: set[str], alarms: Sequence[Alarm], ended_red: bool) -> Row:
     notes: list[str] = [night.verdict if night.status == "ended" else "not ended"]
+    notes += ["ended red"] if ended_red and notes == ["pass"] else []
     notes += [night.kind] if night.kind != "night" else []
     notes += ["excluded"] if night.id in excluded else []
     there = [one for one in alarms if one.open_in(night.id)]
     red = sum(one.red for one in there)
+    told = [f"{red} of {len(there)} red"] * bool(there) + ["canary worse"] * is_worse(night)
     more = f" and {len(night.seeds) - 3} more" if len(night.seeds) > 3 else ""
     return Row(
         night=night.id,
         began=night.created[:16].replace("T", " "),
         verdict=", ".join(notes),
-        alarms=f"{red} of {len(there)} red" if there else "",
+        alarms=", ".join(told),
         commit=night.environment.get("commit.commit", ""),
         seeds=", ".join(map(str, night.seeds[:3])) + more,
     )

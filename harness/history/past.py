@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.history.records import Alarm, Change, Difference
@@ -156,6 +156,7 @@ class Past:
         removed: Measurements that are missing tonight though they are held against their past, or were gated
             the night before.
         added: Measurements that are new tonight.
+        again: Ids of second measurements of a night.
     """
 
     night: str
@@ -180,3 +181,4 @@ class Past:
     removed: list[str]
     added: list[str]
     canary_since: str = ""
+    again: list[str] = field(default_factory=list)

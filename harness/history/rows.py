@@ -85,15 +85,22 @@ def _alarms(past: Past, night: Night) -> Iterator[Verdict]:
                 yield replace(row, **{key: getattr(value, key) for key in keys})
 
 
+def worse_canary(past: Past) -> str:
+    """That the canary is worse than the pinned one, by what, and since when; empty where it is not."""
+    told = [
+        f"{one.measurement} {one.change:+.3g} on {one.n} images, beyond its margin of {show(one.margin)}"
+        for one in past.canary
+        if one.word == "worse"
+    ]
+    since = number_of(past.canary_since or past.night)
+    why = f"on the pinned images it is worse than the pinned one since night {since}: {'; '.join(told)}"
+    if past.canary_event:
+        why += f"; {past.canary_event}"
+    return why if told else ""
+
+
 def _canary(past: Past) -> Iterator[Verdict]:
-    worse = [one for one in past.canary if one.word == "worse"]
-    if worse:
-        told = [
-            f"{one.measurement} {one.change:+.3g} on {one.n} images, beyond its margin of {show(one.margin)}"
-            for one in worse
-        ]
-        since = number_of(past.canary_since or past.night)
-        why = f"on the pinned images it is worse than the pinned one since night {since}: {'; '.join(told)}"
+    if why := worse_canary(past):
         yield _row(CANARY, "Canary", CANARY, why, "fail")
 
 

@@ -24,6 +24,7 @@ class Series:
         nights: Of the kinds `night` and `warm-up`, oldest first, those that do not count among them.
         uncounted: Why a night counts for nothing, by its id.
         confirmations: By the id of a night, the second measurement of it that counts.
+        again: Every second measurement, those that do not count among them.
         acts: What persons did, oldest first, to these nights and others.
         follows: The series of the latest night before the first of this one, up to that night; None where
             there is none.
@@ -34,6 +35,7 @@ class Series:
     nights: tuple[Night, ...]
     uncounted: Mapping[str, str]
     confirmations: Mapping[str, Night]
+    again: tuple[Night, ...]
     acts: tuple[Human, ...]
     follows: Series | None = None
 
@@ -133,8 +135,9 @@ def series_of(
     if latest is not None:
         earlier = [one for one in nights if in_order(one.id) < in_order(ours[0].id)]
         follows = series_of(earlier, acts, latest.identity, family)
+    again = tuple(one for one in ours if one.kind == "confirmation")
     return Series(
-        dict(identity), tuple(family), tuple(listed), uncounted, confirmations, tuple(acts), follows
+        dict(identity), tuple(family), tuple(listed), uncounted, confirmations, again, tuple(acts), follows
     )
 
 

@@ -33,6 +33,9 @@ Outcome = Literal["new", "same", "replaced", "kept"]
 _DAMAGED = ("malformed", "file is not a database")
 """What SQLite says of a file that is none of its own any more; of a lock or a full disk it says others."""
 
+_MAGIC, _SUFFIXES = b"SQLite format 3\0", (".db", ".sqlite", ".sqlite3")
+"""How an SQLite file begins, and how one is named."""
+
 _CORRUPTED = ("XX001", "XX002")
 """PostgreSQL's codes for damaged data and a damaged index."""
 
@@ -260,6 +263,8 @@ class History:
         code = getattr(error.orig, "sqlstate", None)
         if code in _CORRUPTED or (self.path is not None and any(one in said for one in _DAMAGED)):
             return DamagedStore(f"{self.name}: damaged ({said})", self.path)
+        if self.path is not None and not self.path.parent.is_dir():
+            said = f"there is no folder {self.path.parent}"
         return Unreachable(f"{self.name}: the history cannot be used now ({said})")
 
 
@@ -310,10 +315,16 @@ def _located(place: str | Path) -> tuple[URL, str, Path | None]:
     from sqlalchemy import URL, make_url
     from sqlalchemy.exc import ArgumentError
 
+    expected = "expected a path, or postgresql+psycopg://user@host:port/database"
+    if not str(place).strip():
+        raise ConfigurationError(f"history: names no place; {expected}")
     if "://" not in str(place):
         path = Path(place).expanduser()
+        if path.is_dir():
+            raise ConfigurationError(f"history: {path}: is a folder; {expected}")
+        if _is_foreign(path):
+            raise ConfigurationError(f"history: {path}: is a file of another kind; {expected}")
         return URL.create("sqlite", database=str(path)), str(path), path
-    expected = "expected a path, or postgresql+psycopg://user@host:port/database"
     try:
         url = make_url(str(place))
     except (ArgumentError, ValueError):  # whose message may hold the password
@@ -325,6 +336,16 @@ def _located(place: str | Path) -> tuple[URL, str, Path | None]:
     port = f":{url.port}" if url.port else ""
     name = f"postgresql://{url.host or 'localhost'}{port}/{url.database or ''}"
     return url.set(drivername="postgresql+psycopg"), name, None
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is neither SQLite's nor named like one: no damaged history that may be set aside."""
+    try:
+        with path.open("rb") as stream:
+            begins = stream.read(len(_MAGIC))
+    except OSError:
+        return False
+    return begins not in (b"", _MAGIC) and path.suffix not in _SUFFIXES
 
 
 def _engine(url: URL, patience: float) -> Engine:

@@ -204,9 +204,10 @@ def loaded(config: Config) -> datasets.Dataset:
 
 
 def _refuse_unmeasured(config: Config) -> None:
-    """Refuse criteria of what nobody measures."""
-    for criterion in config.criteria:
-        measurements.measurements[criterion.measurement.split(".")[0]]
+    """Refuse criteria, and watches of nights, of what nobody measures."""
+    asked = [one.measurement for one in config.criteria]
+    for name in (*asked, *(one.measurement for one in config.nightly.watch)):
+        measurements.measurements[name.split(".")[0]]
 
 
 def finished(begun: Begun, progress: Progress) -> BaseException | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.criteria import show
 from harness.history.past import Past
+from harness.history.rows import worse_canary
 from harness.report.differences import signed
 from harness.report.nights import against, alarm_of, night_name, open_alarms, sentence_of
 from harness.report.page import Context, section
@@ -28,6 +29,7 @@ def _changes(run: Run) -> Context | str:
         "ended": [alarm_of(one, anchors(past)) for one in past.alarms if one.ended == past.night],
         **standings(run, past),
         "against": against(past),
+        "worse": worse_canary(past),
         "pin": night_name(past.pin),
         "green": night_name(past.green),
         "canary": [

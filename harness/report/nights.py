@@ -121,14 +121,21 @@ def counts(point: Point) -> bool:
     return point.value is not None and point.state in ("counted", "warm-up")
 
 
-def numbers_of(points: Sequence[Point]) -> figures.Nights:
-    """Nights as charts take them."""
+def numbers_of(points: Sequence[Point], again: Sequence[str] = ()) -> figures.Nights:
+    """Nights as charts take them.
+
+    Args:
+        points: A measurement's.
+        again: Ids of second measurements, which part no nights.
+    """
 
     def numbers(values: list[float | None]) -> Floats:
         return np.array([np.nan if one is None else one for one in values], dtype=np.float64)
 
+    at = np.array([number_of(one.night) for one in points], dtype=np.int64)
     return figures.Nights(
-        at=np.array([number_of(one.night) for one in points], dtype=np.int64),
+        at=at,
+        place=at - np.searchsorted(sorted(map(number_of, again)), at),
         values=numbers([one.value for one in points]),
         low=numbers([one.low for one in points]),
         high=numbers([one.high for one in points]),
@@ -209,7 +216,7 @@ def sparks(run: Run) -> dict[str, Spark]:
         before = numbers_before(strip, past)
         middle = float(np.median(before)) if len(before) else numbers[-1]
         band = (middle - strip.min_change, middle + strip.min_change) if strip.min_change else None
-        figure = figures.sparkline(numbers_of(points), band, red=strip.measurement in red)
+        figure = figures.sparkline(numbers_of(points, past.again), band, red=strip.measurement in red)
         finding = (
             f"{len(numbers)} nights, {show(min(numbers))} to {show(max(numbers))}, last {show(numbers[-1])}"
         )

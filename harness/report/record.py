@@ -43,7 +43,7 @@ def _of_criterion(run: Run, one: Verdict) -> dict[str, Any]:
     return {
         "criterion": one,
         "by_how_much": "" if one.threshold is None else by_how_much(one),
-        "worst": "" if broken else "; ".join(worst(run.directory, one)),
+        "worst": "" if broken or one.relation == PAST else "; ".join(worst(run.directory, one)),
         "repeat": repeat,
     }
 

@@ -43,7 +43,7 @@ EVENTS = {
     "pin": "pinned",
     "accept": "accepted",
     "exclude": "excluded",
-    "error": "broke off",
+    "error": "no numbers",
     "gap": "not recorded",
 }
 
@@ -78,7 +78,7 @@ def strip_chart(strip: Strip, past: Past, axis: Axis, name: str) -> Chart:
     )
     spans = [_span(one, "alarm" if one.red else "notice") for one in own]
     spans += [_span(one, "improvement") for one in better]
-    figure = figures.strip(numbers_of(shown), axis, levels, spans=spans, signs=_signs(past))
+    figure = figures.strip(numbers_of(shown, past.again), axis, levels, spans=spans, signs=_signs(past))
     rows = [
         (
             night_name(one.night),

@@ -13,6 +13,7 @@ from harness.criteria import show
 from harness.environment.state import clean as clean_state
 from harness.history.past import Past, Told
 from harness.history.records import number_of
+from harness.history.rows import worse_canary
 from harness.report.nights import alarm_of, day_of, night_name, open_alarms, sentence_of
 from harness.report.page import templates
 from harness.report.strips import (
@@ -25,6 +26,7 @@ from harness.report.strips import (
     standing_chart,
     strip_chart,
 )
+from harness.text import counted
 
 DRAWN = 400
 """The latest nights that are drawn: more cannot be told apart on a screen. The list of nights has all."""
@@ -52,6 +54,8 @@ def render(past: Past, path: Path) -> Path:
         .render(
             past=past,
             headline=_headline(past),
+            tone=_tone(past),
+            canary=worse_canary(past),
             why=sentence_of(past.why),
             opened=opened,
             ended=[alarm_of(one, names) for one in past.alarms if one.state != "open"],
@@ -73,7 +77,7 @@ def render(past: Past, path: Path) -> Path:
             # commits come every night, and stand in the list of nights
             marks=[
                 (night_name(one.night), EVENTS[one.kind], one.text)
-                for one in reversed(past.marks)
+                for one in sorted(past.marks, key=lambda mark: number_of(mark.night), reverse=True)
                 if one.kind != "commit"
             ],
         )
@@ -83,13 +87,25 @@ def render(past: Past, path: Path) -> Path:
 
 
 def _headline(past: Past) -> str:
-    """What stands above everything: how many alarms are open, or that nothing was compared."""
+    """What stands above everything: what is red, or that nothing was compared."""
     red = [one for one in open_alarms(past) if one.red]
-    if red:
-        return f"{len(red)} {'alarm is' if len(red) == 1 else 'alarms are'} open"
+    told = [f"{counted(len(red), 'alarm')} {'is' if len(red) == 1 else 'are'} open"] * bool(red)
+    told += ["the canary is worse"] * bool(worse_canary(past))
+    newest = past.told[-1] if past.told else None
+    if newest is not None and newest.verdict != "pass":
+        told.append(f"the newest night ended with {newest.verdict}")
+    if told:
+        return ", ".join(told).capitalize()
     if past.status == "unavailable":
         return "Not compared"
     return "No alarm is open" if past.status == "compared" else "Too few nights to alarm"
+
+
+def _tone(past: Past) -> str:
+    """The colour of what stands above everything: that of the newest night's end."""
+    if past.status == "unavailable":
+        return "error"
+    return "fail" if past.told and past.told[-1].red else "pass"
 
 
 def _row(one: Told, folder: Path) -> dict[str, Any]:
