@@ -16,8 +16,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.history import store
+from harness.history.kept import place_of
 from harness.history.records import Human, NewerSchema, Night, as_text
 from harness.history.store import DamagedStore, History, Unreachable, set_aside
 from tests.postgresql import PASSWORD, Server
@@ -269,7 +271,7 @@ def test_what_can_be_no_history_is_refused_and_left_alone(tmp_path: Path, name: 
     for file in ("notes.txt", "harness.toml"):
         (tmp_path / file).write_text("mine, and no database of anybody's")
     with pytest.raises(ConfigurationError, match=r"history: .*expected a path"):
-        History.open(str(tmp_path / name) if name.strip() else name)
+        place_of(Config(), str(tmp_path / name) if name.strip() else name)
     assert {one.name for one in tmp_path.iterdir()} == {"folder", "notes.txt", "harness.toml"}
 
 

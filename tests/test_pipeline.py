@@ -27,6 +27,7 @@ from harness.artifacts.cache import Cache
 from harness.artifacts.directories import RunDirectory
 from harness.attributions import Method
 from harness.config import Config
+from harness.config.parameters import Watch
 from harness.criteria import diagnosis
 from harness.datasets import Dataset
 from harness.errors import (
@@ -388,11 +389,6 @@ def test_streams_differ_by_seed_and_purpose() -> None:
     [
         ({"methods": "gradient,smoothgrad"}, ConfigurationError, "did you mean 'gradients'"),
         ({"dataset": "fashion-mnst"}, ConfigurationError, "did you mean 'fashion-mnist"),
-        (
-            {"nightly": {"watch": [{"measurement": "dead_unit"}]}},
-            ConfigurationError,
-            "did you mean 'dead_units'",
-        ),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(
@@ -401,6 +397,16 @@ def test_unknown_names_are_refused_before_any_work(
     """An unknown name is refused with a suggestion, and no run directory is made (fault 16)."""
     config = small_config(**flags)
     with pytest.raises(error, match=message):
+        pipeline.prepare(config, Silence())
+    assert not (config.output / "runs").exists()
+
+
+def test_a_watch_of_what_nobody_measures_is_refused_before_any_work(small_config: MakeConfig) -> None:
+    """A night would else be computed before it is found."""
+    config = small_config()
+    watch = (Watch(measurement="dead_unit", min_change=1.0),)
+    config = config.model_copy(update={"nightly": config.nightly.model_copy(update={"watch": watch})})
+    with pytest.raises(ConfigurationError, match="did you mean 'dead_units'"):
         pipeline.prepare(config, Silence())
     assert not (config.output / "runs").exists()
 

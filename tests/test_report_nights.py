@@ -183,7 +183,7 @@ def test_the_canary_is_told_with_its_event(page: Page) -> None:
             pasts.unavailable(),
             "Not compared. Unavailable: the history artifacts/history.db is locked; recorded later.",
         ),
-        (pasts.a_past(), "No alarm is open."),
+        (pasts.a_past(), "No series alarms."),
     ],
     ids=["young", "first", "unavailable", "green"],
 )
@@ -192,7 +192,7 @@ def test_what_was_compared_is_said(page: Page, past: Past, told: str) -> None:
     markup = page(past)
     text = words_of(part(markup, "changes"))
     assert told in text
-    assert ("No alarm is open." in text) == (past.status == "compared")
+    assert ("No series alarms." in text) == (past.status == "compared")
     assert "broken" not in markup.split("</style>")[1].replace("no broken", "")
 
 

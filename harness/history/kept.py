@@ -13,7 +13,7 @@ from harness.config import Config
 from harness.errors import HarnessError
 from harness.history.alarms import Watched
 from harness.history.records import Night
-from harness.history.store import DamagedStore, History, Unreachable, set_aside
+from harness.history.store import DamagedStore, History, Unreachable, refuse_what_is_none, set_aside
 
 T = TypeVar("T")
 
@@ -96,11 +96,16 @@ def place_of(config: Config, asked: str | None = None, run: RunDirectory | None 
         config: The configuration.
         asked: The flag's text.
         run: A night's run directory; its own output folder counts where nothing else is said.
+
+    Raises:
+        ConfigurationError: what is asked for, or configured, can be no history.
     """
     output = config.output if run is None or run.path.parent.name != "runs" else run.path.parent.parent
-    if asked is not None:
-        return asked
-    return config.nightly.history or output / "history.db"
+    given = config.nightly.history or None if asked is None else asked
+    if given is None:
+        return output / "history.db"
+    refuse_what_is_none(given)
+    return given
 
 
 def family_of(config: Config, nights: Sequence[Night]) -> tuple[Watched, ...]:

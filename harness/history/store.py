@@ -36,6 +36,8 @@ _DAMAGED = ("malformed", "file is not a database")
 _MAGIC, _SUFFIXES = b"SQLite format 3\0", (".db", ".sqlite", ".sqlite3")
 """How an SQLite file begins, and how one is named."""
 
+EXPECTED = "expected a path, or postgresql+psycopg://user@host:port/database"
+
 _CORRUPTED = ("XX001", "XX002")
 """PostgreSQL's codes for damaged data and a damaged index."""
 
@@ -265,6 +267,8 @@ class History:
             return DamagedStore(f"{self.name}: damaged ({said})", self.path)
         if self.path is not None and not self.path.parent.is_dir():
             said = f"there is no folder {self.path.parent}"
+        elif self.path is not None and self.path.is_dir():
+            said = "it is a folder"
         return Unreachable(f"{self.name}: the history cannot be used now ({said})")
 
 
@@ -315,27 +319,38 @@ def _located(place: str | Path) -> tuple[URL, str, Path | None]:
     from sqlalchemy import URL, make_url
     from sqlalchemy.exc import ArgumentError
 
-    expected = "expected a path, or postgresql+psycopg://user@host:port/database"
-    if not str(place).strip():
-        raise ConfigurationError(f"history: names no place; {expected}")
     if "://" not in str(place):
         path = Path(place).expanduser()
-        if path.is_dir():
-            raise ConfigurationError(f"history: {path}: is a folder; {expected}")
-        if _is_foreign(path):
-            raise ConfigurationError(f"history: {path}: is a file of another kind; {expected}")
         return URL.create("sqlite", database=str(path)), str(path), path
     try:
         url = make_url(str(place))
     except (ArgumentError, ValueError):  # whose message may hold the password
-        raise ConfigurationError(f"history: the database's URL cannot be read; {expected}") from None
+        raise ConfigurationError(f"history: the database's URL cannot be read; {EXPECTED}") from None
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         return _located(Path(str(url.database)))
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
-        raise ConfigurationError(f"history: {url.drivername} is no store of a history; {expected}")
+        raise ConfigurationError(f"history: {url.drivername} is no store of a history; {EXPECTED}")
     port = f":{url.port}" if url.port else ""
     name = f"postgresql://{url.host or 'localhost'}{port}/{url.database or ''}"
     return url.set(drivername="postgresql+psycopg"), name, None
+
+
+def refuse_what_is_none(place: str) -> None:
+    """Refuse a place, of somebody's choice, at which no history can be: it would be waited for every night.
+
+    Raises:
+        ConfigurationError: it is empty, a folder, or a file of another kind, which is no damaged history.
+    """
+    path = Path(place).expanduser()
+    why = ""
+    if not place.strip():
+        why = "names no place"
+    elif "://" not in place and path.is_dir():
+        why = f"{path}: is a folder"
+    elif "://" not in place and _is_foreign(path):
+        why = f"{path}: is a file of another kind"
+    if why:
+        raise ConfigurationError(f"history: {why}; {EXPECTED}")
 
 
 def _is_foreign(path: Path) -> bool:
