@@ -114,6 +114,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Every test is an error until it has run: one that is lost or deselected later on stays one."""
     judged = item.config.stash[_JUDGED]
     marker = item.get_closest_marker("criterion")
+    if _is_declared_away(item):
+        return
     if marker is None and item.get_closest_marker("watched"):
         return
     place = _place(item)
@@ -132,6 +134,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.stash[_VERDICT] = verdict
     judged.rows[place] = changed(verdict, "error", f"{verdict.id}: its test did not run")
     judged.cases[place] = _case(item)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of what the run's model cannot be judged by, which the verdict tells by name, are not run."""
+    away = [item for item in items if _is_declared_away(item)]
+    if away:
+        items[:] = [item for item in items if item not in away]
+        config.hook.pytest_deselected(items=away)
+
+
+def _is_declared_away(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("criterion")
+    settings = item.config.stash[_JUDGED].settings
+    return marker is not None and bool(marker.args) and str(marker.args[0]) in settings.without
 
 
 def _place(node: pytest.Item | pytest.Collector) -> str:

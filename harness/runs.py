@@ -11,11 +11,13 @@ import numpy as np
 
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Array
+from harness.artifacts.model import ModelRecord
 from harness.artifacts.sealing import HISTORY
 from harness.config import Config
 from harness.criteria import show, show_threshold
 from harness.environment.state import clean as clean_state
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
+from harness.measurements.evidence import CodeEvidence
 from harness.records import Estimate, Floats, Ints, Provenance
 from harness.samples import confidences
 from harness.text import clean, sure
@@ -86,6 +88,16 @@ class Run:
         if not (self.directory / HISTORY).is_file():
             return None
         return self.directory.read_record(HISTORY, Past)
+
+    @cached_property
+    def model(self) -> ModelRecord:
+        """What was explained, as `model.json` tells; of a run before there was one, the k-sparse network."""
+        return self.directory.read_model()
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the model could be asked for."""
+        return frozenset(self.model.capabilities)
 
     def estimate(self, name: str) -> Estimate | None:
         """The run's estimate of a measurement: of all seeds together where there are several."""
@@ -160,7 +172,7 @@ class Run:
 
     def _read_evidence(self, seed: int) -> Evidence:
         folder, settings = self.directory.seed(seed), self.config
-        predictions, codes = folder.read_arrays("predictions.npz"), folder.read_arrays("codes.npz")
+        predictions = folder.read_arrays("predictions.npz")
         chosen = self.directory.read_arrays("samples.npz")
 
         def maps(where: str, names: tuple[str, ...]) -> dict[str, MethodMaps]:
@@ -172,23 +184,28 @@ class Run:
                 for name, one in arrays.items()
             }
 
-        methods = settings.attribution.methods
+        methods, code = settings.attribution.methods, None
+        controls: tuple[str, ...] = ()
+        if "code" in self.capabilities:
+            codes, controls = folder.read_arrays("codes.npz"), (CONTROL_METHOD,)
+            code = CodeEvidence(
+                l0=codes["l0"],
+                k=settings.model.k,
+                firing_frequency=codes["firing_frequency"],
+                squared_errors=codes["squared_errors"],
+                squared_deviations=codes["squared_deviations"],
+                reconstructions=codes["reconstructions"],
+            )
         return Evidence(
             seed=seed,
             logits=predictions["logits"],
             test_labels=predictions["labels"],
             baseline_logits=predictions["baseline_logits"],
-            l0=codes["l0"],
-            k=settings.model.k,
-            firing_frequency=codes["firing_frequency"],
-            squared_errors=codes["squared_errors"],
-            squared_deviations=codes["squared_deviations"],
             images=chosen["images"].astype(np.float32) / 255,
             shape=self.shape,
             indices=chosen["indices"],
             labels=chosen["labels"],
-            reconstructions=codes["reconstructions"],
-            maps=maps("attributions", tuple(dict.fromkeys((*methods, CONTROL_METHOD)))),
+            maps=maps("attributions", tuple(dict.fromkeys((*methods, *controls)))),
             untrained=maps("untrained", methods),
             classes=self.classes,
             wanted_per_class=settings.selection.samples_per_class,
@@ -200,6 +217,7 @@ class Run:
                 path.stem: folder.read_arrays(f"sanity/{path.name}")
                 for path in sorted((folder / "sanity").glob("*.npz"))
             },
+            code=code,
         )
 
     @clean_state()
@@ -235,7 +253,7 @@ class Run:
                 shape=self.shape,
                 title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
                 f"{sure(float(sureness[place]))} sure",
-                reconstruction=evidence.reconstructions[place],
+                reconstruction=None if evidence.code is None else evidence.reconstructions[place],
             )
             for place in self.typical(samples_per_class)
         ]

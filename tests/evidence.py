@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
+from harness.measurements.evidence import CodeEvidence
 from harness.records import Floats
 
 METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
@@ -81,7 +82,15 @@ def an_evidence(
         in_training=np.zeros(tests, dtype=bool),
         sanity={},
     )
-    return Evidence(**known | changed)
+    known |= changed
+    code = CodeEvidence(**{one.name: known.pop(one.name) for one in dataclasses.fields(CodeEvidence)})
+    return Evidence(**{"code": code} | known)
+
+
+def with_code(evidence: Evidence, **changed: Any) -> Evidence:
+    """The same evidence with something of what its code made changed."""
+    assert evidence.code is not None
+    return dataclasses.replace(evidence, code=dataclasses.replace(evidence.code, **changed))
 
 
 def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:

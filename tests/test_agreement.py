@@ -13,7 +13,7 @@ from scipy import stats
 from harness import statistics
 from harness.measurements import Evidence, MethodMaps, measurements
 from harness.records import Estimate, Floats, Measurement
-from tests.evidence import METHODS, an_evidence, with_maps
+from tests.evidence import METHODS, an_evidence, with_code, with_maps
 
 PAIRS = tuple(itertools.combinations(METHODS, 2))
 
@@ -181,7 +181,7 @@ def test_what_the_trained_model_made_is_no_control_of_training(name: str) -> Non
     before = measured(evidence, "agreement_above_controls")["agreement_above_controls"].values
     shared = evidence.maps["integrated_gradients"].own
     changed = (
-        dataclasses.replace(evidence, reconstructions=shared)
+        with_code(evidence, reconstructions=shared)
         if name == "reconstructions"
         else with_maps(evidence, name, shared)
     )

@@ -15,12 +15,12 @@ from harness import environment
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("errors", "records", "text"),
+    ("capabilities", "errors", "records", "text"),
     ("registry", "samples", "statistics"),
     ("config", "environment"),
-    ("artifacts", "datasets", "measurements", "subjects"),
-    ("attributions", "criteria"),
-    ("ci", "console", "figures", "history"),
+    ("artifacts", "datasets", "measurements"),
+    ("criteria", "subjects"),
+    ("attributions", "ci", "console", "figures", "history"),
     ("judging", "runs"),
     ("checks", "pipeline", "report"),
     ("blaming", "nightly"),

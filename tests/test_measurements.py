@@ -26,7 +26,7 @@ from harness.measurements import (
     top_pixels,
 )
 from harness.records import Estimate, Floats, Measurement
-from tests.evidence import METHODS, an_evidence, probed, with_maps
+from tests.evidence import METHODS, an_evidence, probed, with_code, with_maps
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -50,7 +50,8 @@ AGREEMENTS = (
 def empty(**changed: Any) -> Evidence:
     """Evidence of a network that no test image was chosen for."""
     evidence = an_evidence(**changed)
-    none = {name: getattr(evidence, name)[:0] for name in ("images", "labels", "indices", "reconstructions")}
+    evidence = with_code(evidence, reconstructions=evidence.reconstructions[:0])
+    none = {name: getattr(evidence, name)[:0] for name in ("images", "labels", "indices")}
     maps = {name: MethodMaps(maps.own[:0], maps.space) for name, maps in evidence.maps.items()}
     return dataclasses.replace(evidence, **none, maps=maps, untrained=maps)
 
@@ -750,15 +751,15 @@ def test_the_order_of_images_changes_no_estimate() -> None:
     """Measuring the same images in another order gives the same numbers, re-pairing and chance aside."""
     evidence = an_evidence()
     order = np.random.default_rng(10).permutation(len(evidence.labels))
-    names = ("images", "labels", "indices", "reconstructions")
-    moved = {name: getattr(evidence, name)[order] for name in names}
+    moved = {name: getattr(evidence, name)[order] for name in ("images", "labels", "indices")}
     maps = {
         name: MethodMaps(
             one.own[order], one.space, None if one.sensitivity is None else one.sensitivity[order]
         )
         for name, one in evidence.maps.items()
     }
-    shuffled = dataclasses.replace(evidence, **moved, maps=maps)
+    recoded = with_code(evidence, reconstructions=evidence.reconstructions[order])
+    shuffled = dataclasses.replace(recoded, **moved, maps=maps)
     for base in [*AGREEMENTS, "selection", "map_statistics", "completeness"]:
         for name, one in measured(evidence, base).items():
             if name not in ("control_repaired", "control_maps.random"):
@@ -847,7 +848,7 @@ def test_a_selection_with_a_reason_has_no_values() -> None:
 def test_a_test_set_that_does_not_vary_has_no_fraction_unexplained() -> None:
     """Nothing over nothing is an error with a reason."""
     evidence = an_evidence()
-    flat = dataclasses.replace(evidence, squared_deviations=np.zeros_like(evidence.squared_deviations))
+    flat = with_code(evidence, squared_deviations=np.zeros_like(evidence.squared_deviations))
     one = measured(flat, "fraction_unexplained")["fraction_unexplained"]
     assert "variance" in str(estimated(one).reason)
 

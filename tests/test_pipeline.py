@@ -30,6 +30,7 @@ from harness.config import Config
 from harness.config.parameters import Watch
 from harness.criteria import diagnosis
 from harness.datasets import Dataset
+from harness.environment import stream
 from harness.errors import (
     ConfigurationError,
     DeviceError,
@@ -41,7 +42,7 @@ from harness.errors import (
 from harness.judging.verdicts import judge
 from harness.measurements import correlations
 from harness.pipeline.networks import engine
-from harness.pipeline.work import Epochs, Silence, Work, stream, within_memory
+from harness.pipeline.work import Epochs, Silence, Work, within_memory
 from harness.records import Estimate, Measurement
 from harness.runs import Run
 from harness.subjects.models import KSparseAutoencoder, PixelClassifier
@@ -389,6 +390,8 @@ def test_streams_differ_by_seed_and_purpose() -> None:
     [
         ({"methods": "gradient,smoothgrad"}, ConfigurationError, "did you mean 'gradients'"),
         ({"dataset": "fashion-mnst"}, ConfigurationError, "did you mean 'fashion-mnist"),
+        ({"recipe": "refrence"}, ConfigurationError, "did you mean 'reference'"),
+        ({"model": "k-spars"}, ConfigurationError, "did you mean 'k-sparse'"),
     ],
 )
 def test_unknown_names_are_refused_before_any_work(
@@ -611,7 +614,7 @@ def test_a_network_that_computes_otherwise_is_looked_at_anew(
     def dense(work: Work) -> None:
         for network in work.networks.values():
             encoder = network.autoencoder.encoder
-            network.autoencoder.encode = nn.Sequential(encoder, nn.ReLU()).forward  # type: ignore[method-assign]
+            network.autoencoder.encode = nn.Sequential(encoder, nn.ReLU()).forward
 
     def wider(work: Work) -> None:
         for network in work.networks.values():

@@ -16,6 +16,7 @@ import pydantic
 from harness import config as configuration
 from harness.artifacts import latest
 from harness.artifacts.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
+from harness.artifacts.model import ModelRecord
 from harness.artifacts.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.config import Config
 from harness.config.tables import parse
@@ -24,6 +25,7 @@ from harness.errors import ConfigurationError, DamageError, OutputError, RunErro
 from harness.records import Estimate, Provenance, Verdict
 from harness.text import without_password
 
+MODEL = "model.json"
 UNREPEATABLE = "unrepeatable.json"
 GATE_QUALITY = "gate-quality.json"
 
@@ -248,6 +250,12 @@ class RunDirectory(Folder):
                 "spells out every key; compute the run again"
             )
         return config
+
+    def read_model(self) -> ModelRecord:
+        """`model.json`; of a run of before there was one, what every run explained then."""
+        if not (self / MODEL).is_file():
+            return ModelRecord()
+        return self.read_record(MODEL, ModelRecord)
 
     def write_provenance(self, provenance: Provenance) -> None:
         """`environment.json`."""

@@ -29,6 +29,7 @@ def decoder_sensitivity(
     space="sensitivity",
     sensitivity=decoder_sensitivity,
     identity=integrity.of_decoder_weighted,
+    needs=["gradient", "code", "atoms"],
 )
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -41,7 +42,7 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity")
+@register("decoder_reconstruction", space="sensitivity", needs=["code", "atoms"])
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

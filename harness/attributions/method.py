@@ -8,7 +8,7 @@ sensitivity map becomes a contribution by multiplying with (x - x0).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -41,6 +41,7 @@ class Method:
             contribution space, the factor that (x - x0) multiplies.
         identity: What its own maps' inner products with directions must be, from forward passes; None
             where no such check is known.
+        needs: What it asks of a model beside logits (`harness.capabilities`).
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -51,6 +52,7 @@ class Method:
     maps: MapFunction
     sensitivity: MapFunction | None = None
     identity: Identity | None = None
+    needs: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -88,13 +90,18 @@ def register(
     space: Space,
     sensitivity: MapFunction | None = None,
     identity: Identity | None = None,
+    needs: Collection[str] = (),
 ) -> Callable[[MapFunction], MapFunction]:
-    """A decorator: the function below it is the attribution method `name`, its own maps in `space`."""
+    """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
+
+    `needs` are capabilities without which a model has no such maps; methods of one's own may need none.
+    """
     methods.refuse_unnameable(name)
     _refuse_unknown_space(name, space)
 
     def decorate(function: MapFunction) -> MapFunction:
-        methods.add(name, Method(name, space, function, sensitivity, identity), function)
+        method = Method(name, space, function, sensitivity, identity, frozenset(needs))
+        methods.add(name, method, function)
         return function
 
     return decorate

@@ -27,7 +27,7 @@ def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
     return sigma * torch.randn(samples, pixels, generator=generator)
 
 
-@register("gradients", space="sensitivity", identity=integrity.of_gradients)
+@register("gradients", space="sensitivity", identity=integrity.of_gradients, needs=["gradient"])
 def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
     return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
@@ -54,6 +54,7 @@ def path_gradients(
     space="contribution",
     sensitivity=path_gradients,
     identity=integrity.of_integrated_gradients,
+    needs=["gradient"],
 )
 def integrated_gradients(
     model: nn.Module,
@@ -73,7 +74,7 @@ def integrated_gradients(
     )
 
 
-@register("smoothgrad", space="sensitivity", identity=integrity.of_smoothgrad)
+@register("smoothgrad", space="sensitivity", identity=integrity.of_smoothgrad, needs=["gradient"])
 def smoothgrad(
     model: nn.Module,
     images: Tensor,

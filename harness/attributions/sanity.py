@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from harness import environment
 from harness.environment.state import clean
+from harness.subjects.catalogue import layers_of
 from harness.subjects.models import largest
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import Structure
@@ -173,8 +174,9 @@ def max_sensitivity(
 def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn.Module]]:
     """The model with new weights, layer by layer from the output backwards (Adebayo et al. 2018).
 
-    A layer's new weights are torch's initial ones, drawn from the seed and the same in both models. The
-    decoder has no part in the logits and keeps its weights.
+    A layer's new weights are its initial ones, drawn from the seed and the same in both models; of a part
+    that has no way to start anew, its own numbers in another order. A decoder has no part in the logits and
+    keeps its weights.
 
     Args:
         model: Images to logits; it is left as it is.
@@ -186,11 +188,10 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
     """
     cascading = model
     generator = torch.Generator().manual_seed(seed)
-    names = [name for name, one in model.named_modules() if hasattr(one, "reset_parameters")]
-    for name in reversed([name for name in names if name != "autoencoder.decoder"]):
+    for name in reversed([name for name in layers_of(model) if name != "autoencoder.decoder"]):
         draw = int(torch.randint(2**62, (), generator=generator))
         cascading, alone = _with_new(cascading, name, draw), _with_new(model, name, draw)
-        yield name.removeprefix("autoencoder."), cascading, alone
+        yield name.removeprefix("autoencoder.").removeprefix("model."), cascading, alone
 
 
 def _with_new(model: nn.Module, name: str, seed: int) -> nn.Module:
@@ -198,7 +199,11 @@ def _with_new(model: nn.Module, name: str, seed: int) -> nn.Module:
     changed = copy.deepcopy(model)
     layer = changed.get_submodule(name)
     fresh = copy.deepcopy(layer).cpu()
-    with environment.seeded(seed):
-        fresh.reset_parameters()  # type: ignore[operator]
+    with environment.seeded(seed), torch.no_grad():
+        if hasattr(fresh, "reset_parameters"):
+            fresh.reset_parameters()  # type: ignore[operator]
+        else:
+            for one in fresh.parameters(recurse=False):
+                one.copy_(one.flatten()[torch.randperm(one.numel())].view_as(one))
     layer.load_state_dict(fresh.state_dict())
     return changed

@@ -28,7 +28,7 @@ from harness.config.parameters import (
     shipped_criteria,
 )
 from harness.config.tables import read, table_of
-from harness.config.values import Folders, Place, Seeds, Table, named_place, plain
+from harness.config.values import Folders, Place, Reasons, Seeds, Settled, Table, named_place, plain
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 
@@ -69,7 +69,11 @@ def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[s
 class Config(Table):
     """Everything a run depends on, apart from the data itself and the code."""
 
-    recipe: Literal["reference"] = Field("reference", description="training recipe, by name")
+    recipe: str = Field(
+        "reference",
+        description="training recipe by name, or as module:function; reference is the model's own, none "
+        "trains nothing",
+    )
     output: Place = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
     seeds: Seeds = Field((0,), description="one network is trained for each")
@@ -88,6 +92,7 @@ class Config(Table):
     report: Report = Report()
     nightly: Nightly = Nightly()
     criteria: tuple[Criterion, ...] = ()
+    without: Reasons = Field(Settled(), description="what the model cannot be judged by, and why")
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -96,7 +101,8 @@ class Config(Table):
         if not isinstance(values := plain(values), Mapping):
             return values
         shipped = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
-        return dict(values) | {"criteria": list(_merged(shipped, values.get("criteria", ())).values())}
+        merged, without = _merged(shipped, values.get("criteria", ())), values.get("without", {})
+        return dict(values) | {"criteria": [row for name, row in merged.items() if name not in without]}
 
     @pydantic.model_validator(mode="after")
     def _k_fits_code(self) -> Config:
@@ -124,7 +130,7 @@ class Config(Table):
 def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
     """Every key that is also a flag: (key, its table or None at top level, the field)."""
     for name, field in Config.model_fields.items():
-        if name in ("criteria", "nightly"):  # by file alone
+        if name in ("criteria", "nightly", "without"):  # by file alone
             continue
         if (
             # Python 3.10 takes tuple[int, ...] for a class
@@ -132,7 +138,8 @@ def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
             and isinstance(field.annotation, type)
             and issubclass(field.annotation, Table)
         ):
-            yield from ((key, name, inner) for key, inner in field.annotation.model_fields.items())
+            inside = field.annotation.model_fields.items()
+            yield from ((key, name, inner) for key, inner in inside if key != "settings")
         else:
             yield name, None, field
 
@@ -200,7 +207,7 @@ def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
     found: dict[str, tuple[str | None, Any]] = {}
     for flag, value in (flags or {}).items():
         key = str(flag).removeprefix("--").replace("-", "_")
-        if key not in tables or not isinstance(flag, str):
+        if key not in tables or not isinstance(flag, str) or (key == "model" and isinstance(value, Mapping)):
             inside = [name for name, table in tables.items() if table == key]
             near = f"name its keys: {', '.join(inside)}" if inside else suggestion(key.split(".")[-1], tables)
             raise ConfigurationError(f"unknown flag {flag!r}: {near}")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic import Field
 
-from harness.config.values import Count, MaybePlace, Names, Natural, Real, Seed, Table
+from harness.config.values import Count, Keywords, MaybePlace, Names, Natural, Real, Seed, Settled, Table
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -20,10 +20,18 @@ class Data(Table):
 
 
 class Model(Table):
-    """`[model]`: the k-sparse autoencoder."""
+    """`[model]`: what is explained."""
 
+    model: str = Field("k-sparse", description="model by name, or its factory as module:function")
     k: Natural = Field(50, description="active units of the code")
     code_width: Natural = Field(1024, description="units of the code")
+    weights: MaybePlace = Field(
+        None, description="file of weights (.pth, .safetensors): loaded and frozen, nothing is trained"
+    )
+    model_dir: MaybePlace = Field(
+        None, description="where a module of one's own is looked for first, before the configuration's folder"
+    )
+    settings: Keywords = Field(Settled(), description="keywords of the factory")
 
 
 class Training(Table):

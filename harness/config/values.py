@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from enum import Enum
@@ -132,6 +133,16 @@ Names = Annotated[
     tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
 ]
 
+
+class Settled(dict[str, Any]):
+    """A mapping inside a table, which as a frozen one is hashed by its content."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True, default=str))
+
+
+Keywords = Annotated[dict[str, Any], pydantic.AfterValidator(Settled)]
+Reasons = Annotated[dict[str, str], pydantic.AfterValidator(Settled)]
 
 Place = Annotated[Path, BeforeValidator(place)]
 MaybePlace = Annotated[Path | None, BeforeValidator(place)]

@@ -141,11 +141,11 @@ def blame_dead_units(verdict: Verdict, estimates: Mapping[str, Estimate], code_w
 
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    return (
-        loosened(config.criteria, config.model.k)
-        + loosened_selection(config.selection)
-        + _loosened_comparison(config)
-    )
+    away = [f"{name}: judged without it: {why}" for name, why in config.without.items()]
+    looser = [
+        one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
+    ]
+    return away + looser + loosened_selection(config.selection) + _loosened_comparison(config)
 
 
 def loosened(criteria: Iterable[Criterion], k: int) -> list[str]:
@@ -197,7 +197,8 @@ def _loosened_comparison(config: Config) -> list[str]:
     found = []
     if mine < shipped:
         found.append(f"statistics.interval_confidence: looser than shipped: {mine:g}, not {shipped:g}")
-    if not any(name.startswith("decoder_weighted") for name in config.attribution.methods):
+    paired = any(name.startswith("decoder_weighted") for name in config.attribution.methods)
+    if not paired and "methods.decoder_weighted" not in config.without:
         found.append(
             "attribution.methods: looser than shipped: without decoder_weighted; "
             "the gradient methods agree in an untrained network too"

@@ -279,9 +279,11 @@ def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in one sentence: on which data, compared with which nights, by which rules that are looser
     than shipped, and by which methods that are not repeatable.
     """
-    looser = ", ".join(clean(one).split(":")[0] for one in verdict.get("announcements", ()))
+    announced = [clean(one).split(": ") for one in verdict.get("announcements", ())]
+    looser = ", ".join(one[0] for one in announced if one[1] != "judged without it")
+    away = ", ".join(one[0] for one in announced if one[1] == "judged without it")
     moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
-    told = {"looser than shipped": looser, "not repeatable": moving}
+    told = {"looser than shipped": looser, "judged without": away, "not repeatable": moving}
     past = verdict.get("past")
     beside = f"; {clean(past['why'])}" if past else ""
     return (

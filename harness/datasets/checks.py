@@ -52,6 +52,15 @@ class Dataset:
     source: str
     notice: str = ""
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input as a model takes it, channels first."""
+        return (1, *self.shape)
+
+    def inputs(self, stored: Bytes) -> npt.NDArray[np.float32]:
+        """What networks see of stored values: float32 [n, features]."""
+        return stored.astype(np.float32) / np.float32(255)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the four arrays, with their types and shapes: what is computed of them rests on it.

@@ -145,6 +145,11 @@ def deterministic() -> Iterator[dict[str, Any]]:
             filling.fill_uninitialized_memory = before[1]
 
 
+def stream(seed: int, purpose: str) -> int:
+    """A seed for one purpose, so that no stage's draws depend on another stage's."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:7], "big")
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """The global generators of torch, numpy and `random` start from `seed` inside, and are given back after.

@@ -132,6 +132,8 @@ def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
     panels = []
     for stage, column, title in shown:
         found = []
+        if not any(row["stage"] == stage for row in epochs):
+            continue
         for seed in seeds:
             rows = [row for row in epochs if row["stage"] == stage and row["seed"] == seed]
             along, values = (np.array([row[key] for row in rows], dtype=float) for key in ("epoch", column))

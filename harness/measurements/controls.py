@@ -85,9 +85,12 @@ NO_MODEL = ("image", "edges", "random")
 
 def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], Floats]]]:
     """Title and maps of each control, by name."""
-    return {
-        "image": ("The image itself, |x|", lambda: np.abs(evidence.images)),
-        "reconstruction": ("The reconstruction", lambda: evidence.reconstructions),
+    known: dict[str, tuple[str, Callable[[], Floats]]] = {
+        "image": ("The image itself, |x|", lambda: np.abs(evidence.images))
+    }
+    if evidence.code is not None:
+        known["reconstruction"] = ("The reconstruction", lambda: evidence.reconstructions)
+    return known | {
         "edges": ("The image's edges (Sobel)", lambda: edges(evidence.images, evidence.shape)),
         "random": (
             "Random maps",

@@ -43,6 +43,27 @@ class MethodMaps:
 
 
 @dataclass(frozen=True, eq=False)
+class CodeEvidence:
+    """What a code made of the images.
+
+    Attributes:
+        l0: int64 [t], active units of each test image.
+        k: The code's declared number of active units.
+        firing_frequency: float64 [code width], on the training images.
+        squared_errors: float64 [t], summed over pixels, of the reconstructions of test images.
+        squared_deviations: float64 [t], likewise, of test images from the mean training image.
+        reconstructions: float32 [n, pixels], of the explained images.
+    """
+
+    l0: Ints
+    k: int
+    firing_frequency: Floats
+    squared_errors: Floats
+    squared_deviations: Floats
+    reconstructions: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What one trained seed left behind, as arrays: all that measurements see.
 
@@ -51,16 +72,10 @@ class Evidence:
         logits: float32 [t, classes], of the test images.
         test_labels: int64 [t].
         baseline_logits: float32 [classes], of the zero image.
-        l0: int64 [t], active units of each test image.
-        k: The code's declared number of active units.
-        firing_frequency: float64 [code width], on the training images.
-        squared_errors: float64 [t], summed over pixels, of the reconstructions of test images.
-        squared_deviations: float64 [t], likewise, of test images from the mean training image.
         images: float32 [n, pixels], the explained images, in [0, 1].
         shape: Rows and columns of an image.
         indices: int64 [n], their positions in the test set.
         labels: int64 [n], their true classes.
-        reconstructions: float32 [n, pixels].
         maps: The methods' maps, by name.
         untrained: The same methods' maps of an untrained network, by name.
         classes: The classes' names.
@@ -71,22 +86,18 @@ class Evidence:
         in_training: bool [t], whether a test image stands in the training set too, pixel for pixel; None
             where nobody looked.
         sanity: What was asked of the maps beyond what they show, arrays by name, by subject.
+        code: What a model's code made of the images; None where it has none. Who reads it says so by
+            `harness.capabilities.needs`.
     """
 
     seed: int
     logits: Floats
     test_labels: Ints
     baseline_logits: Floats
-    l0: Ints
-    k: int
-    firing_frequency: Floats
-    squared_errors: Floats
-    squared_deviations: Floats
     images: Floats
     shape: tuple[int, int]
     indices: Ints
     labels: Ints
-    reconstructions: Floats
     maps: Mapping[str, MethodMaps]
     untrained: Mapping[str, MethodMaps]
     classes: tuple[str, ...]
@@ -96,6 +107,43 @@ class Evidence:
     surest: float
     in_training: Any
     sanity: Mapping[str, Mapping[str, Any]]
+    code: CodeEvidence | None = None
+
+    @property
+    def _of_code(self) -> CodeEvidence:
+        if self.code is None:
+            raise AttributeError("the model has no code; say that it is needed: @needs('code')")
+        return self.code
+
+    @property
+    def l0(self) -> Ints:
+        """The code's."""
+        return self._of_code.l0
+
+    @property
+    def k(self) -> int:
+        """The code's."""
+        return self._of_code.k
+
+    @property
+    def firing_frequency(self) -> Floats:
+        """The code's."""
+        return self._of_code.firing_frequency
+
+    @property
+    def squared_errors(self) -> Floats:
+        """The code's."""
+        return self._of_code.squared_errors
+
+    @property
+    def squared_deviations(self) -> Floats:
+        """The code's."""
+        return self._of_code.squared_deviations
+
+    @property
+    def reconstructions(self) -> Floats:
+        """The code's."""
+        return self._of_code.reconstructions
 
     @property
     def methods(self) -> tuple[str, ...]:

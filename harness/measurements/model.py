@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from harness.capabilities import needs
 from harness.measurements.evidence import Evidence, measurements
 from harness.records import Measurement
 from harness.samples import confidences
@@ -29,6 +30,7 @@ def accuracy(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("sparsity")
+@needs("k")
 def sparsity(evidence: Evidence) -> Iterator[Measurement]:
     """L0: the number of positive code units of each test image."""
     l0 = evidence.l0.astype(np.float64)
@@ -36,6 +38,7 @@ def sparsity(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("below_k")
+@needs("k")
 def below_k(evidence: Evidence) -> Iterator[Measurement]:
     """Share of the test images with fewer than k active units; L0 cannot pass k."""
     below = (evidence.l0 < evidence.k).astype(np.float64)
@@ -44,6 +47,7 @@ def below_k(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("dead_units")
+@needs("code")
 def dead_units(evidence: Evidence) -> Iterator[Measurement]:
     """Code units that no training image activates."""
     dead = np.array([float((evidence.firing_frequency == 0).sum())])
@@ -51,6 +55,7 @@ def dead_units(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("reconstruction")
+@needs("reconstruction")
 def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
     """Squared error of the reconstruction, averaged over pixels."""
     errors = evidence.squared_errors / np.prod(evidence.shape)
@@ -59,6 +64,7 @@ def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("fraction_unexplained")
+@needs("reconstruction")
 def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
     """Sum of squared errors over the sum of squared deviations from the mean training image."""
     parts = np.stack([evidence.squared_errors, evidence.squared_deviations], axis=1)

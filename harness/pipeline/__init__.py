@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import datasets, environment, measurements
 from harness.artifacts.cache import Cache
-from harness.artifacts.directories import RunDirectory
+from harness.artifacts.directories import MODEL, RunDirectory
 from harness.artifacts.latest import left_by_killed, next_sequence
+from harness.artifacts.model import ModelRecord
 from harness.artifacts.staging import remove
+from harness.capabilities import lacking
 from harness.config import Config, refuse_absent
+from harness.config.values import Settled
 from harness.environment import repository
 from harness.environment.state import clean
-from harness.errors import HarnessError, OutputError, RunError, StorageError
+from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
 from harness.pipeline import computed
 from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
@@ -157,6 +160,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     from harness import attributions
     from harness.pipeline.networks import engine
     from harness.pipeline.work import Work
+    from harness.subjects.recipes import recipe_of
 
     start = time.perf_counter()
     refuse_absent(config.checks)
@@ -165,14 +169,17 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     _refuse_unmeasured(config)
     device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
+    recipe_of(config)
     moving = False
     if dataset is None:
         dataset = loaded(config)
         moving = config.data.dataset not in computed.DATASETS and loaded(config).digest != dataset.digest
+    config, record = _at_the_door(config, dataset, device, progress)
     looked = repository.look()
     work = Work(
         config=config,
         device=device,
+        capabilities=frozenset(record.capabilities),
         dataset=dataset,
         run=RunDirectory.create(config.output, looked.commit),
         cache=Cache(config.output, fresh=config.fresh, tell=progress.warn),
@@ -189,15 +196,50 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
             "flags": flags,
         }
     _write_down(work, looked, by)
+    work.run.write_json(MODEL, record.model_dump(mode="json"))
     if moving:
         work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
     work.durations["data"] = time.perf_counter() - start
     return work
 
 
+def _at_the_door(
+    config: Config, dataset: datasets.Dataset, device: torch.device, progress: Progress
+) -> tuple[Config, ModelRecord]:
+    """The configuration without what the model cannot be judged by, which is told, and what the model is.
+
+    Raises:
+        ConfigurationError: the model cannot be judged at all, or nothing would be left of the methods.
+    """
+    from harness import attributions
+    from harness.subjects import door
+
+    record, there = door.look(config, dataset, device)
+    away = {f"methods.{one}": lacking(attributions.methods[one], there) for one in config.attribution.methods}
+    away |= {
+        one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
+        for one in config.criteria
+    }
+    away = {name: why for name, why in away.items() if why}
+    methods = tuple(one for one in config.attribution.methods if f"methods.{one}" not in away)
+    if not methods:
+        raise ConfigurationError(
+            f"attribution.methods: none of them can explain model {config.model.model!r}: "
+            f"{'; '.join(dict.fromkeys(away.values()))}; name others by --methods"
+        )
+    if away:
+        progress.warn(f"judged without {', '.join(away)}: {'; '.join(dict.fromkeys(away.values()))}")
+    changed = {
+        "attribution": config.attribution.model_copy(update={"methods": methods}),
+        "criteria": tuple(one for one in config.criteria if one.id not in away),
+        "without": Settled(config.without | away),
+    }
+    return config.model_copy(update=changed) if away else config, record
+
+
 def loaded(config: Config) -> datasets.Dataset:
     """The configuration's data: the same for every seed, so what a loader draws follows none of them."""
-    from harness.pipeline.work import stream
+    from harness.environment import stream
 
     with environment.seeded(stream(0, "data")):
         return datasets.load(config.data.dataset, config.data.data_dir)

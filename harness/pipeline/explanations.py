@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import attributions, environment, samples, statistics
 from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, key_of
+from harness.capabilities import lacking
+from harness.environment import stream
 from harness.measurements import CONTROL_METHOD
 from harness.pipeline.work import (
     Work,
     attribution_settings,
     network_digest,
-    stream,
     to_numpy,
     untrained,
     within_memory,
@@ -120,14 +121,17 @@ def attribute(work: Work) -> None:
         raise RuntimeError("attribute comes after select")
     images = work.test_images[torch.from_numpy(selection.indices).to(work.device)]
     targets = torch.from_numpy(selection.labels).to(work.device)
-    named = list(dict.fromkeys((*work.config.attribution.methods, CONTROL_METHOD)))
+    control = () if lacking(attributions.methods[CONTROL_METHOD], work.capabilities) else (CONTROL_METHOD,)
+    named = list(dict.fromkeys((*work.config.attribution.methods, *control)))
     for seed, network in work.networks.items():
         folder = work.run.seed(seed)
-        blank = untrained(work.config, images.shape[1], len(work.dataset.classes), seed).to(work.device)
+        blank = untrained(work.config, work.dataset, seed).to(work.device)
         for name in named:
             share(_maps(work, network, seed, name, images, targets, selection), folder / "attributions")
         for name in work.config.attribution.methods:
             share(_maps(work, blank, seed, name, images, targets, selection), folder / "untrained")
+        if not isinstance(network, PixelClassifier):
+            continue
         codes = folder.read_arrays("codes.npz")
         with torch.no_grad():
             codes["reconstructions"] = to_numpy(network.autoencoder(images))
@@ -162,7 +166,7 @@ def class_contributions(network: PixelClassifier, images: Tensor, targets: Tenso
 
 def _maps(
     work: Work,
-    network: PixelClassifier,
+    network: nn.Module,
     seed: int,
     name: str,
     images: Tensor,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,23 +17,38 @@ from harness import environment
 from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, key_of, write
 from harness.config import Config
+from harness.environment import stream
 from harness.errors import ConfigurationError, SeedsAlike
-from harness.pipeline.work import Work, network_digest, stream, to_numpy, touched, untrained, weights_digest
+from harness.pipeline.work import (
+    Work,
+    filled,
+    network_digest,
+    ships,
+    to_numpy,
+    touched,
+    untrained,
+    weights_digest,
+)
 from harness.records import Epoch, Training
-from harness.subjects import stacked, training
+from harness.subjects import catalogue, recipes, stacked, training
 from harness.subjects.models import PixelClassifier
 
-Networks = Mapping[int, PixelClassifier]
+Networks = Mapping[int, Any]
+"""By seed; those of two stages are of a `PixelClassifier`."""
 Files = dict[str, torch.nn.Module]
 
 
 def train(work: Work) -> None:
-    """Train each seed's autoencoder and classifier, or take them from the cache."""
-    pixels, classes = work.train_images.shape[1], len(work.dataset.classes)
+    """Train each seed's network by the recipe, or take it from the cache; or load its weights."""
+    if work.config.model.weights is not None:
+        _load_frozen(work, work.config.model.weights)
+        return
     seeds = work.config.seeds
-    for stack in [seeds] if engine(work.config, work.device) == "stacked" else [(seed,) for seed in seeds]:
-        networks = {seed: untrained(work.config, pixels, classes, seed).to(work.device) for seed in stack}
-        stages = (_trained_autoencoders(work, networks), _trained_classifiers(work, networks))
+    two = is_two_staged(work)
+    stacks = [seeds] if two and engine(work.config, work.device) == "stacked" else [(one,) for one in seeds]
+    for stack in stacks:
+        networks = {seed: untrained(work.config, work.dataset, seed).to(work.device) for seed in stack}
+        stages = _two_stages(work, networks) if two else (_trained_whole(work, networks),)
         for seed, network in networks.items():
             entries, folder = [stage[seed] for stage in stages], work.run.seed(seed)
             table = pd.concat([entry.read_table("epochs.csv") for entry in entries])
@@ -49,19 +66,66 @@ def stored(weights: Folder) -> Callable[[Work], None]:
     """
 
     def train(work: Work) -> None:
-        pixels, classes = work.train_images.shape[1], len(work.dataset.classes)
         for seed in work.config.seeds:
-            network = untrained(work.config, pixels, classes, seed)
             folder = work.run.seed(seed)
-            for module, name in (
-                (network.autoencoder, "full_autoencoder"),
-                (network.classifier, "classifier"),
-            ):
+            for name in catalogue.parts_of(untrained(work.config, work.dataset, seed)):
                 write(folder / f"weights/{name}.pth", weights.read(f"weights/{name}.pth"))
-                training.load_weights(module, folder / f"weights/{name}.pth")
+            network = filled(work.config, work.dataset, seed, folder)
             work.networks[seed] = network.to(work.device).eval()
 
     return train
+
+
+def is_two_staged(work: Work) -> bool:
+    """Whether an autoencoder is trained first, and then a classifier on its codes."""
+    return work.config.recipe == "reference" and "code" in work.capabilities
+
+
+def _load_frozen(work: Work, weights: Path) -> None:
+    """Take the weights of a file: nothing is trained."""
+    for seed in work.config.seeds:
+        network = untrained(work.config, work.dataset, seed)
+        training.load_weights(catalogue.own_of(network), weights)
+        folder = work.run.seed(seed)
+        for name, part in catalogue.parts_of(network).items():
+            _store(folder, name, part)
+        folder.write_table("training.csv", pd.DataFrame(columns=["seed", *Epoch.__dataclass_fields__]))
+        work.networks[seed] = network.to(work.device).eval()
+
+
+def _store(folder: Folder, name: str, part: torch.nn.Module) -> None:
+    with folder.writing(f"weights/{name}.pth") as stream_:
+        torch.save({key: value.cpu() for key, value in part.state_dict().items()}, stream_)
+
+
+def _two_stages(work: Work, networks: Any) -> tuple[dict[int, Folder], ...]:
+    return _trained_autoencoders(work, networks), _trained_classifiers(work, networks)
+
+
+def _trained_whole(work: Work, networks: Networks) -> dict[int, Folder]:
+    """Each model trained as one, by a recipe of its own."""
+    settings = work.config.training
+    ((_, model),) = networks.items()
+    recipe = recipes.recipe_of(work.config)
+    labels = torch.from_numpy(work.dataset.train_labels.astype(np.int64)).to(work.device)
+
+    def epochs() -> Iterator[tuple[Epoch, ...]]:
+        log = recipe(
+            model,
+            work.train_images,
+            labels,
+            epochs=settings.classifier_epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            generator=_generators(networks, "batches")[0],
+        )
+        return ((epoch,) for epoch in log)
+
+    own = {} if ships(model) and environment.ships(recipe) else {"own": uuid.uuid4().hex}
+    depends = {"model": repr(model), "classifier_epochs": settings.classifier_epochs} | own
+    return _trained(
+        work, "classifier", networks, depends, catalogue.parts_of, epochs, settings.classifier_epochs
+    )
 
 
 def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]:
@@ -172,7 +236,7 @@ def _trained(
     stage: Training,
     networks: Networks,
     depends: dict[str, Any],
-    files: Callable[[PixelClassifier], Files],
+    files: Callable[[Any], Mapping[str, torch.nn.Module]],
     epochs: Callable[[], Iterator[tuple[Epoch, ...]]],
     total: int,
 ) -> dict[int, Folder]:
@@ -196,8 +260,7 @@ def _trained(
         with work.cache.making(stage, key) as made:
             made.write_table("epochs.csv", table)
             for name, module in files(networks[seed]).items():
-                with made.writing(f"weights/{name}.pth") as stream_:
-                    torch.save({key: value.cpu() for key, value in module.state_dict().items()}, stream_)
+                _store(made, name, module)
         found[seed] = made
     return found
 
@@ -215,7 +278,7 @@ def inspect(work: Work) -> None:
             }
         )
 
-        def fill(made: Folder, network: PixelClassifier = network) -> None:
+        def fill(made: Folder, network: torch.nn.Module = network) -> None:
             arrays = _looked_at(work, network)
             arrays["predictions.npz"]["in_training"] = _in_training(work)
             for name, inner in arrays.items():
@@ -236,8 +299,10 @@ def _refuse_twins(work: Work) -> None:
     for seed, network in work.networks.items():
         logits = work.run.seed(seed).read_arrays("predictions.npz", only=("logits",))["logits"]
         alike = {
-            "autoencoder": weights_digest(network.autoencoder),
-            "classifier": weights_digest(network.classifier),
+            **{
+                name.removeprefix("full_"): weights_digest(part)
+                for name, part in catalogue.parts_of(network).items()
+            },
             "predictions": hashlib.sha256(logits.tobytes()).hexdigest(),
         }
         for what, digest in alike.items():
@@ -256,31 +321,37 @@ def _in_training(work: Work) -> Any:
 
 
 @torch.no_grad()
-def _looked_at(work: Work, network: PixelClassifier) -> dict[str, dict[str, Any]]:
-    """The arrays of `predictions.npz` and `codes.npz`."""
+def _looked_at(work: Work, network: torch.nn.Module) -> dict[str, dict[str, Any]]:
+    """The arrays of `predictions.npz`, and of a model that has a code, of `codes.npz`."""
+    logits = torch.cat([network(part) for part in work.test_images.split(training.PART)])
+    baseline = network(torch.zeros(1, work.test_images.shape[1], device=work.device))[0]
+    found = {
+        "predictions.npz": {
+            "logits": to_numpy(logits),
+            "labels": work.dataset.test_labels.astype(np.int64),
+            "baseline_logits": to_numpy(baseline),
+        }
+    }
+    return found | ({"codes.npz": _codes(work, network)} if isinstance(network, PixelClassifier) else {})
+
+
+@torch.no_grad()
+def _codes(work: Work, network: PixelClassifier) -> dict[str, Any]:
+    """What the code makes of the test set, and how often its units fire on the training set."""
     mean, autoencoder = work.train_images.mean(dim=0), network.autoencoder
-    logits, l0, errors, deviations = [], [], [], []
+    l0, errors, deviations = [], [], []
     for part in work.test_images.split(training.PART):
         codes = autoencoder.encode(part)
-        logits.append(network.classifier(codes))
         l0.append((codes > 0).sum(dim=1))
         errors.append((part - autoencoder.decode(codes)).square().sum(dim=1, dtype=torch.float64))
         deviations.append((part - mean).square().sum(dim=1, dtype=torch.float64))
     fired = torch.zeros(work.config.model.code_width, dtype=torch.int64, device=work.device)
     for part in work.train_images.split(training.PART):
         fired += (autoencoder.encode(part) > 0).sum(dim=0)
-    baseline = network(torch.zeros(1, work.test_images.shape[1], device=work.device))[0]
     return {
-        "predictions.npz": {
-            "logits": to_numpy(torch.cat(logits)),
-            "labels": work.dataset.test_labels.astype(np.int64),
-            "baseline_logits": to_numpy(baseline),
-        },
-        "codes.npz": {
-            "firing_frequency": to_numpy(fired) / len(work.train_images),
-            "l0": to_numpy(torch.cat(l0)),
-            "atoms": to_numpy(autoencoder.atoms).astype(np.float16),
-            "squared_errors": to_numpy(torch.cat(errors)),
-            "squared_deviations": to_numpy(torch.cat(deviations)),
-        },
+        "firing_frequency": to_numpy(fired) / len(work.train_images),
+        "l0": to_numpy(torch.cat(l0)),
+        "atoms": to_numpy(autoencoder.atoms).astype(np.float16),
+        "squared_errors": to_numpy(torch.cat(errors)),
+        "squared_deviations": to_numpy(torch.cat(deviations)),
     }

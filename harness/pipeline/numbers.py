@@ -11,9 +11,11 @@ from harness import environment, measurements, statistics
 from harness.artifacts.cache import share
 from harness.artifacts.directories import UNREPEATABLE, RunDirectory
 from harness.artifacts.files import Folder, digest_of, key_of
+from harness.capabilities import lacking
+from harness.environment import stream
 from harness.errors import RunError
 from harness.measurements.evidence import Evidence, Measure
-from harness.pipeline.work import Work, stream
+from harness.pipeline.work import Work
 from harness.records import Estimate, Measurement
 from harness.runs import Run
 
@@ -42,6 +44,7 @@ def _key(work: Work) -> str:
             },
             "seeds": config.seeds,
             "k": config.model.k,
+            "capabilities": sorted(work.capabilities),
             "selection": config.selection.model_dump(),
             "statistics": config.statistics.model_dump(),
             "looks": work.looks,
@@ -61,6 +64,8 @@ def _measure(work: Work, made: RunDirectory) -> None:
     by_seed = [Run(run).evidence(seed) for seed in config.seeds]
     estimates: list[Estimate] = []
     for base, function in measurements.measurements.items():
+        if lacking(function, work.capabilities):
+            continue
         measured = [_measured(work, base, function, one) for one in by_seed]
         for same in zip(*measured, strict=True):
             estimates += _estimates(work, same)

@@ -18,18 +18,9 @@ from harness import attributions, environment, samples
 from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, digest_of, key_of
 from harness.attributions import integrity, sanity
+from harness.environment import stream
 from harness.measurements import correlations
-from harness.pipeline.work import (
-    Work,
-    attribution_settings,
-    stream,
-    to_numpy,
-    touched,
-    untrained,
-    within_memory,
-)
-from harness.subjects import training
-from harness.subjects.models import PixelClassifier
+from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
 
 Arrays = dict[str, Any]
 
@@ -55,7 +46,8 @@ class Asked:
         self.targets = torch.from_numpy(chosen["labels"]).to(work.device)
         self.methods = work.config.attribution.methods
         self.settings = attribution_settings(work.config, seed)
-        self.network = self._declared()
+        network = filled(work.config, work.dataset, seed, self.folder)
+        self.network = network.to(work.device).eval()
         stored = {name: self.folder.read_arrays(f"attributions/{name}.npz")["maps"] for name in self.methods}
         self.maps = {name: torch.from_numpy(maps).to(work.device) for name, maps in stored.items()}
         """Each method's own maps as they stand in their file."""
@@ -64,14 +56,6 @@ class Asked:
         seen += sorted(self.folder.path.glob("attributions/*.npz"))
         self.files = {str(path.relative_to(work.run.path)): digest_of(path) for path in seen}
         """Digests of all that the answers depend on."""
-
-    def _declared(self) -> PixelClassifier:
-        """The network that the configuration declares, with the weights of the run directory."""
-        work = self.work
-        network = untrained(work.config, self.images.shape[1], len(work.dataset.classes), self.seed)
-        for module, name in ((network.autoencoder, "full_autoencoder"), (network.classifier, "classifier")):
-            training.load_weights(module, self.folder / f"weights/{name}.pth")
-        return network.to(work.device).eval()
 
     def under(self, settings: Mapping[str, Any]) -> Asked:
         """The same, asked under other settings."""

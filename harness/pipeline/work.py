@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness import environment
+from harness.artifacts.files import Folder
+from harness.capabilities import CAPABILITIES
 from harness.config import Config
+from harness.datasets import Dataset
+from harness.environment import stream
 from harness.errors import MemoryExhausted
 from harness.pipeline.started import Epochs as Epochs
 from harness.pipeline.started import Progress as Progress
 from harness.pipeline.started import Silence as Silence
 from harness.pipeline.started import Started
 from harness.samples import Selection
-from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
-from harness.subjects.sparse.structure import is_as_written, is_untouched
+from harness.subjects import catalogue, training
+from harness.subjects.models import PixelClassifier
+from harness.subjects.sparse.structure import is_as_written, is_hooked, is_untouched
 
 T = TypeVar("T")
 
@@ -43,6 +47,7 @@ class Work(Started):
         device: Where to compute.
         train_images: float32 [n, pixels], in [0, 1], on the device.
         test_images: float32 [t, pixels], likewise.
+        capabilities: What the model can be asked for (`harness.capabilities`).
         networks: The trained network of each seed.
         selection: The chosen samples.
         looks: The sizes, in samples a class, at which the numbers may be looked at.
@@ -53,7 +58,8 @@ class Work(Started):
     device: torch.device
     train_images: Tensor
     test_images: Tensor
-    networks: dict[int, PixelClassifier] = field(default_factory=dict)
+    capabilities: frozenset[str] = frozenset(CAPABILITIES)
+    networks: dict[int, Any] = field(default_factory=dict)
     selection: Selection | None = None
     looks: tuple[int, ...] = ()
     look: int = 0
@@ -67,11 +73,6 @@ class Work(Started):
                 f"{name} is not repeatable: {why}, so it draws from a generator of its own; "
                 "let it draw from torch's or numpy's global one"
             )
-
-
-def stream(seed: int, purpose: str) -> int:
-    """A seed for one purpose, so that no stage's draws depend on another stage's."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:7], "big")
 
 
 def attribution_settings(config: Config, seed: int) -> dict[str, Any]:
@@ -115,13 +116,17 @@ def _memory_ran_out(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
-def untrained(config: Config, pixels: int, classes: int, seed: int) -> PixelClassifier:
-    """The network of a seed before its training, on the CPU, in evaluation mode."""
-    with environment.seeded(stream(seed, "autoencoder")):
-        autoencoder = KSparseAutoencoder(config.model.k, pixels, config.model.code_width)
-    with environment.seeded(stream(seed, "classifier")):
-        classifier = Classifier(config.model.code_width, classes=classes)
-    return PixelClassifier(autoencoder, classifier).eval()
+def untrained(config: Config, dataset: Dataset, seed: int) -> Any:
+    """The model of a seed before its training, on the CPU, in evaluation mode: flat rows to logits."""
+    return catalogue.build(config.model, dataset.input_shape, len(dataset.classes), seed)
+
+
+def filled(config: Config, dataset: Dataset, seed: int, folder: Folder) -> Any:
+    """The same with the weights that stand in a seed's folder."""
+    model = untrained(config, dataset, seed)
+    for name, part in catalogue.parts_of(model).items():
+        training.load_weights(part, folder / f"weights/{name}.pth")
+    return model
 
 
 def to_numpy(tensor: Tensor) -> Any:
@@ -134,11 +139,24 @@ def touched() -> str:
     return "" if is_untouched() else uuid.uuid4().hex
 
 
-def network_digest(network: PixelClassifier) -> str:
-    """A network's k and the digest of its weights; a fresh random text where these do not tell all."""
-    if not is_as_written(network):
+def network_digest(network: nn.Module) -> str:
+    """A network's parts and the digest of its weights; a fresh random text where these do not tell all.
+
+    They do of parts that torch and the harness ship, and that nobody touched.
+    """
+    if isinstance(network, PixelClassifier) and is_as_written(network):
+        return f"{network.autoencoder.k} {weights_digest(network)}"
+    if not ships(network):
         return uuid.uuid4().hex
-    return f"{network.autoencoder.k} {weights_digest(network)}"
+    return f"{network!r} {weights_digest(network)}"
+
+
+def ships(network: nn.Module) -> bool:
+    """Whether torch and the harness ship all of a model's parts, and nobody touched them."""
+    return is_untouched() and all(
+        type(part).__module__.startswith(("torch.nn.", "harness.")) and not is_hooked(part)
+        for part in network.modules()
+    )
 
 
 def weights_digest(module: torch.nn.Module) -> str:

@@ -14,6 +14,7 @@ from harness.criteria import show
 from harness.criteria.diagnosis import lowest_agreement
 from harness.measurements import correlations
 from harness.measurements.agreement import by_pair, pairs
+from harness.measurements.evidence import Evidence
 from harness.records import Floats, Ints
 from harness.report.page import Context, no_samples, section
 from harness.runs import Run
@@ -42,7 +43,7 @@ class Samples:
         confidences: float [n], in the classes named.
         images: float [n, pixels], in [0, 1].
         maps: Each method's contributions, float [n, pixels].
-        reconstructions: float [of kind right, pixels].
+        reconstructions: float [of kind right, pixels]; none where the model has no code.
     """
 
     indices: Ints
@@ -81,7 +82,7 @@ def explained(run: Run) -> Samples:
         confidences(evidence.logits[evidence.indices]),
         evidence.images,
         maps,
-        np.asarray(evidence.reconstructions, dtype=np.float64),
+        _reconstructions(evidence),
     )
     others = evidence.sanity.get("others")
     if others is None or not set(maps) <= set(others["methods"].tolist()):
@@ -102,6 +103,13 @@ def explained(run: Run) -> Samples:
         },
         samples.reconstructions,
     )
+
+
+def _reconstructions(evidence: Evidence) -> Floats:
+    """What the model's code gives back; no row where it has none."""
+    if evidence.code is None:
+        return np.empty((0, evidence.images.shape[1]))
+    return np.asarray(evidence.reconstructions, dtype=np.float64)
 
 
 def spread(strata: Ints, values: Floats, most: int) -> Ints:

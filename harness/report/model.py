@@ -36,7 +36,8 @@ def _model(run: Run) -> Context | str:
         "calibration": None if bad else _calibration(logits, labels),
         "bad": bad,
         "estimates": [one for name in names if (one := run.estimate(name)) is not None],
-        "code_width": run.config.model.code_width,
+        "code_width": run.config.model.code_width if "code" in run.capabilities else 0,
+        "model": run.model,
     }
 
 

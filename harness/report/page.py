@@ -24,6 +24,7 @@ from harness.artifacts.directories import RunDirectory, shipped
 from harness.artifacts.files import Folder, storing
 from harness.artifacts.sealing import HISTORY
 from harness.artifacts.staging import Staged, locked
+from harness.capabilities import lacking
 from harness.criteria import show, show_threshold
 from harness.criteria.diagnosis import sentence
 from harness.environment.state import clean as clean_state
@@ -89,7 +90,11 @@ def section(
     """A decorator: the function below it fills the section `name`; `ORDER` says where it stands."""
 
     def decorate(function: Callable[[Run], Context | str]) -> Callable[[Run], Context | str]:
-        sections.add(name, Section(name, title, function, templates), function)
+        def fill(run: Run) -> Context | str:
+            why = lacking(function, run.capabilities) if hasattr(function, "needs") else ""
+            return f"{why[:1].upper()}{why[1:]}." if why else function(run)
+
+        sections.add(name, Section(name, title, fill, templates), function)
         return function
 
     return decorate

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness import figures
 from harness.artifacts.files import Array
+from harness.capabilities import needs
 from harness.criteria import show
 from harness.records import Floats, Verdict
 from harness.report.page import Chart, Context, section
@@ -21,6 +22,7 @@ _DECADES = (1.0, 0.1, 0.01, 0.001, 0.0)
 
 
 @section("sparse-code", "The sparse code")
+@needs("code")
 def _sparse_code(run: Run) -> Context | str:
     if not run.estimates:
         return "The run broke off before the code was looked at."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -68,6 +70,35 @@ class Classifier(nn.Sequential):
         for inputs, outputs in zip((code_width, *hidden), hidden, strict=False):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
         super().__init__(*layers, nn.Linear((code_width, *hidden)[-1], classes))
+
+
+class Convolutional(nn.Sequential):
+    """Two convolutions of stride 2, and a hidden layer: of images [channels, rows, columns], or of series
+    [channels, time].
+
+    Raises:
+        ValueError: inputs of another number of axes.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int = 16, dropout: float = 0.3) -> None:
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                "inputs must be images [channels, rows, columns] or series [channels, time] "
+                f"(got {len(shape)} axes)"
+            )
+        kind = nn.Conv2d if len(shape) == 3 else nn.Conv1d
+        sides = [math.ceil(math.ceil(side / 2) / 2) for side in shape[1:]]
+        super().__init__(
+            kind(shape[0], width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            kind(width, 2 * width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(2 * width * math.prod(sides), 8 * width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(8 * width, classes),
+        )
 
 
 class PixelClassifier(nn.Module):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -254,7 +255,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
         CheckpointError: damaged, holding more than tensors, of another network, or not finite.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            state: Any = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing; train anew with --fresh") from None
     except Exception as error:  # torch raises errors of many kinds for a file that is no checkpoint
@@ -266,6 +270,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: refused: must hold a state dict of tensors; train anew with --fresh")
     wanted = module.state_dict()
+    prefix = next(iter(state), "").partition(".")[0] + "."
+    if set(state) == {prefix + name for name in wanted} and wanted:
+        raise CheckpointError(
+            f"{path}: all names in it begin with {prefix!r}, a wrapper's, and else are the model's; store "
+            f"them without it: {{name.removeprefix({prefix!r}): value for name, value in state.items()}}"
+        )
     for name in dict.fromkeys([*wanted, *state]):  # all is looked at before anything is filled
         expected, got = (_shape(weights.get(name)) for weights in (wanted, state))
         if expected != got:

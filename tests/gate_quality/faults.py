@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from harness import attributions, pipeline, samples
 from harness.artifacts import directories
 from harness.config import Config
+from harness.environment import stream
 from harness.pipeline.networks import train
-from harness.pipeline.work import Silence, Work, attribution_settings, stream, untrained
+from harness.pipeline.work import Silence, Work, attribution_settings, untrained
 from harness.subjects import training
-from harness.subjects.models import KSparseAutoencoder, PixelClassifier
+from harness.subjects.models import KSparseAutoencoder
 from harness.subjects.sparse.structure import slope
 
 Act = Callable[[Work], None]
@@ -121,7 +122,7 @@ def _store(work: Work, seed: int) -> None:
             torch.save(module.state_dict(), target)
 
 
-def _networks(change: Callable[[Work, int], PixelClassifier], stored: bool = True) -> Act:
+def _networks(change: Callable[[Work, int], Any], stored: bool = True) -> Act:
     def act(work: Work) -> None:
         for seed in work.config.seeds:
             work.networks[seed] = change(work, seed).eval()
@@ -131,12 +132,11 @@ def _networks(change: Callable[[Work, int], PixelClassifier], stored: bool = Tru
     return act
 
 
-def _blank(work: Work, seed: int) -> PixelClassifier:
-    classes = len(work.dataset.classes)
-    return untrained(work.config, work.train_images.shape[1], classes, seed).to(work.device)
+def _blank(work: Work, seed: int) -> Any:
+    return untrained(work.config, work.dataset, seed).to(work.device)
 
 
-def _of_another_seed(work: Work, seed: int) -> PixelClassifier:
+def _of_another_seed(work: Work, seed: int) -> Any:
     """The network of the next seed, trained or from the cache."""
     config = work.config.model_copy(update={"seeds": (seed + 1,)})
     with tempfile.TemporaryDirectory() as folder:
@@ -146,7 +146,7 @@ def _of_another_seed(work: Work, seed: int) -> PixelClassifier:
     return other.networks[seed + 1]
 
 
-def _stale(work: Work, seed: int) -> PixelClassifier:
+def _stale(work: Work, seed: int) -> Any:
     """The network as it was after a fifth of its training."""
     settings, network = work.config.training, _blank(work, seed)
     recipe: dict[str, Any] = dict(batch_size=settings.batch_size, learning_rate=settings.learning_rate)
@@ -173,7 +173,7 @@ def _stale(work: Work, seed: int) -> PixelClassifier:
 def _decoder(change: Callable[[Work, int, Tensor], Tensor]) -> Act:
     """Another decoder in the trained network, on disk too."""
 
-    def changed(work: Work, seed: int) -> PixelClassifier:
+    def changed(work: Work, seed: int) -> Any:
         network = work.networks[seed]
         with torch.no_grad():
             weight = network.autoencoder.decoder.weight
@@ -183,7 +183,7 @@ def _decoder(change: Callable[[Work, int, Tensor], Tensor]) -> Act:
     return _networks(changed)
 
 
-def _dead(work: Work, seed: int) -> PixelClassifier:
+def _dead(work: Work, seed: int) -> Any:
     network = work.networks[seed]
     with torch.no_grad():
         network.autoencoder.encoder.bias.fill_(-1e3)
@@ -204,7 +204,7 @@ def _k(k: int) -> Act:
 
 
 def _trained_with_k(k: int) -> Plant:
-    def other(config: Config, *rest: Any) -> PixelClassifier:
+    def other(config: Config, *rest: Any) -> Any:
         model = config.model.model_copy(update={"k": k})
         return untrained(config.model_copy(update={"model": model}), *rest)
 
@@ -219,7 +219,7 @@ def _without_top_k(work: Work) -> None:
             activations: Tensor = autoencoder.encoder(images).relu()
             return activations
 
-        autoencoder.encode = encode  # type: ignore[method-assign]
+        autoencoder.encode = encode
 
 
 @contextmanager

@@ -66,6 +66,11 @@ def is_untouched() -> bool:
     )
 
 
+def is_hooked(part: nn.Module) -> bool:
+    """Whether something was hooked to a part, or put in the place of one of its methods."""
+    return not set(_METHODS).isdisjoint(vars(part)) or any(getattr(part, name) for name in _HOOKS)
+
+
 def is_as_written(model: nn.Module) -> bool:
     """Whether the weights of its linear layers alone say what a network computes, and how it is trained.
 
@@ -77,9 +82,7 @@ def is_as_written(model: nn.Module) -> bool:
         return False
     parameters: list[Tensor] = []
     for part in model.modules():
-        if type(part) not in _KNOWN or not set(_METHODS).isdisjoint(vars(part)):
-            return False
-        if any(getattr(part, name) for name in _HOOKS) or any(True for _ in part.buffers(recurse=False)):
+        if type(part) not in _KNOWN or is_hooked(part) or any(True for _ in part.buffers(recurse=False)):
             return False
         own = {name for name, _ in part.named_parameters(recurse=False)}
         if own != ({"weight", "bias"} if type(part) is nn.Linear else set()):

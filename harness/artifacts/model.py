@@ -1,0 +1,29 @@
+"""`model.json`: what was explained, as far as those need it who never load it."""
+
+from __future__ import annotations
+
+import pydantic
+
+from harness.capabilities import CAPABILITIES
+
+
+class ModelRecord(pydantic.BaseModel):
+    """What a run explained.
+
+    Attributes:
+        model: Its name, or its factory's.
+        recipe: What trained it; `none` where nothing did.
+        capabilities: What it could be asked for (`harness.capabilities`).
+        parameters: How many numbers its weights are; 0 where nobody counted.
+        weights: The file that they were loaded from, and its SHA-256; empty where they were trained.
+        layers: Its parts that hold parameters, from the input on.
+        shape: Of one input as it took it, channels first.
+    """
+
+    model: str = "k-sparse"
+    recipe: str = "reference"
+    capabilities: tuple[str, ...] = tuple(CAPABILITIES)
+    parameters: int = 0
+    weights: dict[str, str] = {}
+    layers: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()

@@ -1,0 +1,44 @@
+"""What a model may have beside its logits, and who needs it: methods, measurements, criteria, sections.
+
+A model is a function from flat inputs to logits. Whoever asks for more says so by `needs`; what cannot apply
+to a model is declared away by name, in the verdict, and never skipped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CAPABILITIES = {
+    "gradient": "no gradient of the model reaches its inputs",
+    "code": "the model has no code",
+    "k": "the model has no code of k active units",
+    "reconstruction": "the model has no code that gives the inputs back",
+    "atoms": "the model has no code with a linear decoder to the inputs",
+}
+"""By name: what is said of a model that lacks it."""
+
+
+def needs(*capabilities: str) -> Callable[[F], F]:
+    """A decorator: the function below it asks something of a model that has these.
+
+    Raises:
+        ValueError: there is no such capability.
+    """
+    for name in capabilities:
+        if name not in CAPABILITIES:
+            raise ValueError(f"capability must be one of {', '.join(CAPABILITIES)} (got {name!r})")
+
+    def mark(function: F) -> F:
+        function.needs = frozenset(capabilities)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def lacking(function: object, there: Collection[str]) -> str:
+    """Why a function cannot be asked of a model that has the capabilities `there`; empty where it can."""
+    wanted: Collection[str] = getattr(function, "needs", ())
+    return next((why for name, why in CAPABILITIES.items() if name in wanted and name not in there), "")

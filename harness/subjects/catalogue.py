@@ -1,0 +1,245 @@
+"""What is explained: models by name, factories of one's own, and what makes them functions of flat rows.
+
+A factory is called as `factory(shape=..., classes=..., **settings)` and gives a `torch.nn.Module` from inputs
+in their own shape to logits [n, classes]. Inside the harness a model is a function of flat rows
+[n, features]; only `Flat` knows shapes. What it has beside its logits follows from its parts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness import environment
+from harness.config.parameters import Model
+from harness.errors import CheckpointError, ConfigurationError
+from harness.registry import Registry, suggestion
+from harness.subjects import training
+from harness.subjects.models import Classifier, Convolutional, KSparseAutoencoder, PixelClassifier
+
+Factory = Callable[..., nn.Module]
+Shape = tuple[int, ...]
+
+models: Registry[Factory] = Registry("model")
+
+GIVEN = ("shape", "classes", "seed")
+"""What the harness gives a factory; the last where it takes it."""
+
+
+class Flat(nn.Module):
+    """A model of inputs in their own shape, as a function of flat rows.
+
+    Args:
+        model: float32 [n, *shape] to logits.
+        shape: Of one input.
+    """
+
+    def __init__(self, model: nn.Module, shape: Shape) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = shape
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The logits (float32 [n, classes]) of flat rows [n, features]."""
+        return self.model(inputs.unflatten(1, self.shape))  # type: ignore[no-any-return]
+
+
+@models.register("k-sparse")
+def k_sparse(*, shape: Shape, classes: int, seed: int, k: int = 50, code_width: int = 1024) -> nn.Module:
+    """A k-sparse autoencoder, and a classifier on its codes; each is drawn by itself."""
+    with environment.seeded(environment.stream(seed, "autoencoder")):
+        autoencoder = KSparseAutoencoder(k, math.prod(shape), code_width)
+    with environment.seeded(environment.stream(seed, "classifier")):
+        classifier = Classifier(code_width, classes=classes)
+    return PixelClassifier(autoencoder, classifier)
+
+
+@models.register("mlp")
+def mlp(
+    *, shape: Shape, classes: int, hidden: tuple[int, ...] = (512, 256), dropout: float = 0.3
+) -> nn.Module:
+    """The reference classifier on the inputs themselves: no autoencoder, no code."""
+    return Classifier(math.prod(shape), tuple(hidden), classes, dropout)
+
+
+@models.register("convolutional")
+def convolutional(*, shape: Shape, classes: int, width: int = 16, dropout: float = 0.3) -> nn.Module:
+    """A small convolutional network: of images of any channels, and of series."""
+    return Convolutional(shape, classes, width, dropout)
+
+
+def build(settings: Model, shape: Shape, classes: int, seed: int) -> nn.Module:
+    """The model that a configuration names, with fresh weights of a seed: flat rows to logits, evaluating.
+
+    Args:
+        settings: The table `[model]`.
+        shape: Of one input, channels first.
+        classes: How many there are.
+        seed: Draws the weights.
+
+    Raises:
+        ConfigurationError: no such model, a module that is not there or fails to import, an unknown keyword
+            of the factory, or something else than a module.
+    """
+    factory = factory_of(settings)
+    keywords = {"shape": shape, "classes": classes, "seed": seed} | keywords_of(factory, settings)
+    if "seed" not in (known := _known_to(factory)) and known is not ANY:
+        del keywords["seed"]
+    with environment.seeded(environment.stream(seed, "model")):
+        model = factory(**keywords)
+    if not isinstance(model, nn.Module):
+        raise ConfigurationError(
+            f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
+            f"(got {type(model).__name__})"
+        )
+    return (model if isinstance(model, PixelClassifier | Classifier) else Flat(model, shape)).eval()
+
+
+ANY = frozenset({"**"})
+"""Of a factory that takes every keyword."""
+
+
+def _known_to(factory: Factory) -> frozenset[str]:
+    parameters = inspect.signature(factory).parameters.values()
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return ANY
+    return frozenset(one.name for one in parameters if one.kind is not inspect.Parameter.POSITIONAL_ONLY)
+
+
+def keywords_of(factory: Factory, settings: Model) -> dict[str, Any]:
+    """What a factory is asked for: its `[model.settings]`, and `k` and `code_width` where it takes them.
+
+    Raises:
+        ConfigurationError: a keyword that it does not take, with a suggestion; or it takes no shape, no
+            classes.
+    """
+    known = _known_to(factory)
+    if known is not ANY:
+        for name in ("shape", "classes"):
+            if name not in known:
+                raise ConfigurationError(
+                    f"model {settings.model!r}: its factory must take the keyword {name!r}; write it as: "
+                    f"def {getattr(factory, '__name__', 'build')}(*, shape, classes, ...)"
+                )
+        for name in settings.settings:
+            if name not in known or name in GIVEN:
+                told = suggestion(name, known - set(GIVEN)) if known - set(GIVEN) else "it takes none"
+                raise ConfigurationError(
+                    f"model.settings: unknown keyword {name!r} of {settings.model!r}: {told}"
+                )
+    own = {"k": settings.k, "code_width": settings.code_width}
+    return {name: value for name, value in own.items() if name in known} | settings.settings
+
+
+def factory_of(settings: Model) -> Factory:
+    """The factory of a registered name, or of `module:function`.
+
+    Raises:
+        ConfigurationError: as `build`.
+    """
+    if ":" not in settings.model:
+        return models[settings.model]
+    return attribute_of("model", settings.model, settings.model_dir)
+
+
+def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any]:
+    """What `module:function` names, of a module that may lie in a folder or the working folder.
+
+    The folders are searched first while it is imported, and at no other time.
+
+    Raises:
+        ConfigurationError: no such module (with the places looked in), one that fails to import, or no such
+            function in it.
+    """
+    module, _, attribute = name.partition(":")
+    places = [*([folder.absolute()] if folder else []), Path.cwd()]
+    with _searched(places):
+        try:
+            found: Any = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise ConfigurationError(
+                    f"{kind} {name!r}: the module is there, and cannot be imported: {error}"
+                ) from error
+            raise ConfigurationError(
+                f"{kind} {name!r}: there is no module {error.name!r}; looked in "
+                f"{', '.join(dict.fromkeys(map(str, places)))}, and where packages are installed"
+            ) from None
+        except Exception as error:  # whatever a user's module does when it is imported
+            told = " ".join(str(error).split())[:300]
+            raise ConfigurationError(
+                f"{kind} {name!r}: the module is there, and cannot be imported: "
+                f"{type(error).__name__}: {told}"
+            ) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            known = [one for one in dir(found) if not one.startswith("_")]
+            raise ConfigurationError(f"{kind} {name!r}: {module} has no {part!r}: {suggestion(part, known)}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ConfigurationError(f"{kind} {name!r}: must be a function (got {type(found).__name__})")
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _searched(places: list[Path]) -> Iterator[None]:
+    added = [str(place) for place in dict.fromkeys(places) if str(place) not in sys.path]
+    sys.path[:0] = added
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        for one in added:
+            sys.path.remove(one)
+
+
+def parts_of(model: nn.Module) -> Mapping[str, nn.Module]:
+    """What is stored of a model, by the name of its file; together they are all of it."""
+    if isinstance(model, PixelClassifier):
+        return {"full_autoencoder": model.autoencoder, "classifier": model.classifier}
+    return {"model": own_of(model)}
+
+
+def own_of(model: nn.Module) -> nn.Module:
+    """A model as its factory made it."""
+    return model.model if isinstance(model, Flat) else model
+
+
+def capabilities_of(model: nn.Module) -> frozenset[str]:
+    """What a model's parts give it beside logits; whether a gradient passes is for the door to find out."""
+    if not isinstance(model, PixelClassifier):
+        return frozenset()
+    asked = {"k": "k", "reconstruction": "decode", "atoms": "atoms"}
+    return frozenset({"code", *(name for name, part in asked.items() if hasattr(model.autoencoder, part))})
+
+
+def layers_of(model: nn.Module) -> list[str]:
+    """The parts of a model that hold parameters of their own, from the input on, by their dotted names."""
+    return [name for name, one in model.named_modules() if any(True for _ in one.parameters(recurse=False))]
+
+
+def load(model: nn.Module, path: Path) -> None:
+    """Fill a model, as its factory made it, from a file of weights; nothing in the file is executed.
+
+    Args:
+        model: Filled where it is.
+        path: `.safetensors`, or what `torch.save` made of a state dict.
+
+    Raises:
+        ConfigurationError: no such file, damaged, or of another model; a prefix that all names bear is told.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"model.weights: {path}: there is no such file")
+    try:
+        training.load_weights(model, path)
+    except CheckpointError as error:
+        told = str(error).removesuffix("; train anew with --fresh")
+        raise ConfigurationError(f"model.weights: {told}; name the weights of this very model") from None

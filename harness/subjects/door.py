@@ -1,0 +1,189 @@
+"""The door of what is explained: a model is asked of two inputs, before any work, whether it can be judged.
+
+Each refusal is one line with the mend. What a model merely lacks is no refusal: it is found out, and whoever
+needs it is declared away.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness import environment
+from harness.artifacts.files import digest_of
+from harness.artifacts.model import ModelRecord
+from harness.config import Config
+from harness.datasets import Dataset
+from harness.environment.state import clean
+from harness.errors import ConfigurationError
+from harness.subjects import catalogue
+
+SAME = 1e-4
+"""Logits that differ by less than this share of their largest are the same, in float32."""
+
+
+def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelRecord, frozenset[str]]:
+    """What a configuration's model is, and what it can be asked for.
+
+    Raises:
+        ConfigurationError: as `capabilities`; or the weights are not the model's, or would be trained.
+    """
+    settings, shape, classes = config.model, dataset.input_shape, len(dataset.classes)
+    model, twin = (catalogue.build(settings, shape, classes, seed) for seed in (0, 1))
+    weights: dict[str, str] = {}
+    if settings.weights is not None:
+        _refuse_trained(config)
+        catalogue.load(catalogue.own_of(model), settings.weights)
+        weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
+    inputs = two_of(dataset).to(device)
+    there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
+    record = ModelRecord(
+        model=settings.model,
+        recipe="none" if weights else config.recipe,
+        capabilities=tuple(sorted(there)),
+        parameters=sum(one.numel() for one in model.parameters()),
+        weights=weights,
+        layers=tuple(catalogue.layers_of(model)),
+        shape=shape,
+    )
+    return record, there
+
+
+def _refuse_trained(config: Config) -> None:
+    """Refuse weights that would be trained, or would be several networks.
+
+    Raises:
+        ConfigurationError: a recipe was named, or several seeds.
+    """
+    if config.recipe not in ("reference", "none"):
+        raise ConfigurationError(
+            f"model.weights: are frozen, and nothing is trained (got recipe {config.recipe!r}); leave one out"
+        )
+    if len(config.seeds) > 1:
+        raise ConfigurationError(
+            f"model.weights: are one network, and so one seed (got {', '.join(map(str, config.seeds))}); "
+            "name one"
+        )
+
+
+def two_of(dataset: Dataset) -> Tensor:
+    """Two test inputs that differ: float32 [2, features]."""
+    first = dataset.test_images[:1]
+    others = np.flatnonzero((dataset.test_images != first).any(axis=1))
+    place = int(others[0]) if len(others) else 0
+    return torch.from_numpy(dataset.inputs(dataset.test_images[[0, place]]))
+
+
+@clean()
+def capabilities(
+    name: str, model: nn.Module, twin: nn.Module, inputs: Tensor, classes: int
+) -> frozenset[str]:
+    """What a model can be asked for; refused where it cannot be judged at all.
+
+    Args:
+        name: The model's, for messages.
+        model: Flat rows to logits, evaluating, on its device.
+        twin: The same with weights of its own, which the model's untrained control is.
+        inputs: float32 [2, features], two different inputs, there too.
+        classes: How many there are.
+
+    Returns:
+        Of `harness.capabilities`.
+
+    Raises:
+        ConfigurationError: it gives no finite logits, rows touch one another, it does not repeat itself, it
+            has no deterministic way on the device, gives probabilities, or its untrained control is trained.
+    """
+
+    def refused(must: str, got: str, mend: str) -> ConfigurationError:
+        return ConfigurationError(f"model {name!r}: {must} (got {got}); {mend}")
+
+    with environment.deterministic():
+        logits = _asked(name, model, inputs)
+        if not isinstance(logits, Tensor):
+            raise refused(
+                "must give logits alone",
+                type(logits).__name__,
+                "return the one tensor that is to be explained",
+            )
+        if logits.shape != (len(inputs), classes):
+            mend = f"give one logit for each of the {classes} classes"
+            if logits.numel() == len(inputs) and classes == 2:
+                mend = "of one logit z make two: torch.stack([-z / 2, z / 2], 1)"
+            raise refused(f"must give logits [n, {classes}]", f"{list(logits.shape)} of 2 inputs", mend)
+        if not logits.is_floating_point() or not bool(logits.isfinite().all()):
+            raise refused(
+                "must give finite logits",
+                "others",
+                "look at what it does with inputs as the data set gives them",
+            )
+        if bool((logits >= 0).all()) and torch.allclose(logits.sum(dim=1), logits.new_ones(len(logits))):
+            raise refused("must give logits", "probabilities", "leave the softmax out: the harness takes it")
+        if not torch.equal(logits, _asked(name, model, inputs)):
+            raise refused(
+                "must give the same logits twice",
+                "others",
+                "look for noise that is drawn in evaluation mode too",
+            )
+        alone = torch.cat([_asked(name, model, one[None]) for one in inputs])
+        if not _same(alone, logits):
+            raise refused(
+                "must treat each input by itself",
+                "other logits of an input alone than of it beside another",
+                "look for batch norm that is kept in training mode, or a choice over the whole batch",
+            )
+        if _same(_asked(name, twin, inputs), logits):
+            raise refused(
+                "must start with weights that are drawn",
+                "the same logits from two seeds",
+                "its untrained control would be trained: let the factory load no weights, and name them by "
+                "--weights",
+            )
+        found = set(catalogue.capabilities_of(model))
+        if _gradient_passes(name, model, inputs):
+            found.add("gradient")
+    return frozenset(found)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= SAME * other.abs().max().clamp_min(1e-12))
+
+
+@torch.no_grad()
+def _asked(name: str, model: nn.Module, inputs: Tensor) -> Any:
+    try:
+        return model(inputs)
+    except (torch.OutOfMemoryError, NotImplementedError):
+        raise
+    except Exception as error:  # of a model of one's own, whatever it raises
+        raise _unfit(name, "the inputs", inputs, error) from error
+
+
+def _gradient_passes(name: str, model: nn.Module, inputs: Tensor) -> bool:
+    points = inputs.clone().requires_grad_()
+    frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    try:
+        logits = frozen(points)
+        if not logits.requires_grad:
+            return False
+        (gradient,) = torch.autograd.grad(logits.sum(), points, allow_unused=True)
+    except RuntimeError as error:
+        raise _unfit(name, "a gradient", inputs, error) from error
+    return gradient is not None and bool(gradient.any())
+
+
+def _unfit(name: str, what: str, inputs: Tensor, error: Exception) -> ConfigurationError:
+    told = " ".join(str(error).split())[:300]
+    if "deterministic" in told:
+        return ConfigurationError(
+            f"model {name!r}: has no deterministic way on {inputs.device.type}: {told}; name --device cpu, "
+            "or use another operation"
+        )
+    return ConfigurationError(
+        f"model {name!r}: does not take {what}: {type(error).__name__}: {told}; inputs come as float32 "
+        "[n, *shape], with the shape that the factory is given"
+    )
