@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -21,6 +21,7 @@ from harness.config import Config
 from harness.config.tables import parse
 from harness.config.values import named_place
 from harness.errors import ConfigurationError, DamageError, OutputError, RunError
+from harness.forms import BYTE
 from harness.records import Estimate, Provenance, Verdict
 from harness.text import without_password
 
@@ -63,7 +64,13 @@ class _DataRecord(pydantic.BaseModel):
     train: int
     test: int
     classes: list[str]
-    shape: tuple[int, int]
+    shape: Annotated[list[int], pydantic.Field(min_length=1, max_length=4)]
+    # a run of before there was anything but images has none of these
+    kind: Literal["image", "series", "clip", "table"] = "image"
+    axes: list[str] = []
+    scale: Annotated[float, pydantic.Field(gt=0)] = BYTE
+    unit: str = ""
+    baseline: float | Literal["zero", "mean", "array"] = "zero"
     notice: str | None
 
 

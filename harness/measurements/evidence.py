@@ -56,8 +56,9 @@ class Evidence:
         firing_frequency: float64 [code width], on the training images.
         squared_errors: float64 [t], summed over pixels, of the reconstructions of test images.
         squared_deviations: float64 [t], likewise, of test images from the mean training image.
-        images: float32 [n, pixels], the explained images, in [0, 1].
-        shape: Rows and columns of an image.
+        images: float32 [n, pixels], the explained images as the network sees them: scaled, less the
+            baseline.
+        shape: The sides of an image; of a grey one its rows and columns.
         indices: int64 [n], their positions in the test set.
         labels: int64 [n], their true classes.
         reconstructions: float32 [n, pixels].
@@ -83,7 +84,7 @@ class Evidence:
     squared_errors: Floats
     squared_deviations: Floats
     images: Floats
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     indices: Ints
     labels: Ints
     reconstructions: Floats
