@@ -95,7 +95,7 @@ class Nights:
         data = pipeline.loaded(self.config)
         device = environment.choose_device(self.config.device).type
         one = self.config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
-        return documents.identity_of(one, data.name, data.digest, device)
+        return documents.identity_of(one, data.name, data.digest, device, data.form.baseline)
 
     def points(self) -> int:
         """How many nights of tonight's series count so far; 0 where the history cannot be asked."""

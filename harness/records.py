@@ -183,7 +183,7 @@ class Provenance:
         device: What computed: `kind`, `name`, `threads`.
         platform: The machine in words.
         dataset: `name`, `asked`, `source`, `sha256` by file, `digest` of the arrays, `train`, `test`,
-            `classes`, `shape`, `notice`.
+            `classes`, `notice`, and what `harness.forms.Form` has of its inputs.
         flags: Determinism settings.
         variables: The few environment variables that are recorded, by an allowlist.
         code: A digest of the harness's own source.

@@ -11,11 +11,13 @@ import numpy as np
 
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Array
-from harness.artifacts.model import ModelRecord
+from harness.artifacts.forms import form_of
+from harness.artifacts.model import ModelRecord, model_of
 from harness.artifacts.sealing import HISTORY
 from harness.config import Config
 from harness.criteria import show, show_threshold
 from harness.environment.state import clean as clean_state
+from harness.forms import Form
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
 from harness.measurements.evidence import CodeEvidence
 from harness.records import Estimate, Floats, Ints, Provenance
@@ -92,7 +94,7 @@ class Run:
     @cached_property
     def model(self) -> ModelRecord:
         """What was explained, as `model.json` tells; of a run before there was one, the k-sparse network."""
-        return self.directory.read_model()
+        return model_of(self.directory)
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -148,11 +150,15 @@ class Run:
         """The classes' names, made safe to print."""
         return tuple(clean(name, 40) for name in self.provenance.dataset["classes"])
 
+    @cached_property
+    def form(self) -> Form:
+        """How the features of an input lie, and what their numbers stand for."""
+        return form_of(self.directory, self.provenance.dataset)
+
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of an image."""
-        rows, columns = self.provenance.dataset["shape"]
-        return rows, columns
+    def shape(self) -> tuple[int, ...]:
+        """The sides of an input; of a grey image its rows and columns."""
+        return self.form.shape
 
     @clean_state()
     def per_sample(self, name: str) -> Floats:
@@ -201,7 +207,7 @@ class Run:
             logits=predictions["logits"],
             test_labels=predictions["labels"],
             baseline_logits=predictions["baseline_logits"],
-            images=chosen["images"].astype(np.float32) / 255,
+            images=self.form.inputs(chosen["images"]),
             shape=self.shape,
             indices=chosen["indices"],
             labels=chosen["labels"],
@@ -248,12 +254,14 @@ class Run:
         maps, sureness = evidence.contributions(), confidences(evidence.logits[evidence.indices])
         return [
             figures.explanation(
-                evidence.images[place],
+                self.form.values(evidence.images[place]),
                 {name: one[place] for name, one in maps.items()},
                 shape=self.shape,
                 title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
                 f"{sure(float(sureness[place]))} sure",
-                reconstruction=None if evidence.code is None else evidence.reconstructions[place],
+                reconstruction=(
+                    None if evidence.code is None else self.form.values(evidence.reconstructions[place])
+                ),
             )
             for place in self.typical(samples_per_class)
         ]

@@ -16,7 +16,7 @@ from harness import environment
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("capabilities", "errors", "records", "text"),
-    ("registry", "samples", "statistics"),
+    ("forms", "registry", "samples", "statistics"),
     ("config", "environment"),
     ("artifacts", "datasets", "measurements"),
     ("criteria", "subjects"),

@@ -242,3 +242,32 @@ def test_predictions_of_another_network_are_found_out(
     if spoil == "logits":
         logits = logits.roll(1, dims=0)
     assert float((integrity.prediction_errors(other, images, logits) <= TOLERANCE).double().mean()) <= 0.1
+
+
+# images that lie on a kink
+
+
+@pytest.fixture
+def pooled() -> tuple[nn.Module, Tensor, Tensor]:
+    """A network whose pooling windows lie on an image's blank ground, so that many values are the largest."""
+    torch.manual_seed(0)
+    inner = nn.Sequential(
+        nn.Unflatten(1, (1, 12, 12)), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(),
+        nn.Linear(64, 3),
+    )  # fmt: skip
+    images = torch.zeros(6, 12, 12)
+    images[:, 4:9, 4:9] = torch.rand(6, 5, 5)
+    return inner.eval(), images.flatten(1), torch.arange(6) % 3
+
+
+def test_a_map_of_an_image_on_a_kink_is_held_to_it_where_it_has_a_derivative(
+    pooled: tuple[nn.Module, Tensor, Tensor],
+) -> None:
+    """Ties of a blank ground are no error of the map; one that is another's, or of another sign, still is."""
+    model, images, targets = pooled
+    maps = attributions.attribute(model, images, targets, "gradients").own
+    right = integrity.errors(model, images, targets, maps, integrity.of_gradients, seed=0)
+    assert float(right.max()) < 1e-3
+    for wrong in (-maps, maps.roll(1, dims=0), maps * (1 + 0.1 * torch.rand(maps.shape))):
+        found = integrity.errors(model, images, targets, wrong, integrity.of_gradients, seed=0)
+        assert float(found.min()) > 1e-3

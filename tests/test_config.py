@@ -621,7 +621,7 @@ def test_the_published_flags_and_tables_are_there() -> None:
     """Keys that users, CI and other tools hold on to stay in the tables where they set them."""
     published = {
         None: "recipe output device seeds strict fresh quiet",
-        "data": "dataset data_dir",
+        "data": "dataset data_dir baseline",
         "model": "k code_width",
         "training": "epochs classifier_epochs batch_size learning_rate",
         "attribution": "methods attribution_steps smoothgrad_samples smoothgrad_sigma chunk_size",

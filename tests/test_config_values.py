@@ -154,3 +154,30 @@ def test_a_text_that_cannot_be_written_down_is_refused(key: str) -> None:
     """Bytes of a command line that are not UTF-8, in whatever key: before any work."""
     with pytest.raises(ConfigurationError, match=key):
         config.load(flags={key: "a\udcffb"})
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("zero", "zero"),
+        ("mean", "mean"),
+        ("0.5", 0.5),
+        (0, 0.0),
+        (np.float32(0.5), 0.5),
+        ("grey.npy", "grey.npy"),
+        (Path("there/grey.npy"), "there/grey.npy"),
+        (None, None),
+    ],
+)
+def test_a_baseline_is_a_name_a_number_or_a_file(given: Any, meant: Any) -> None:
+    """A flag's text is what a file's value is, and a stored configuration holds it."""
+    read = config.load(flags={"baseline": given})
+    assert read.data.baseline == meant
+    assert config.of(read.as_toml_values(), "itself").data.baseline == meant
+
+
+@pytest.mark.parametrize("given", ["black", "nan", "inf", True, "grey.npz", "", [0.5], {}])
+def test_what_is_no_baseline_is_refused(given: Any) -> None:
+    """By its key, with what it may be; an array is named by its file."""
+    with pytest.raises(ConfigurationError, match=r"data\.baseline: "):
+        config.load(flags={"baseline": given})

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import datasets
-from harness.datasets.checks import Dataset, checked
+from harness.datasets import Dataset
+from harness.datasets.checks import checked
 from harness.errors import ConfigurationError, DataError
 
 generator = np.random.default_rng(0)
@@ -47,10 +48,6 @@ def same(one: Dataset, other: Dataset) -> bool:
 
 Refusal = tuple[str, Any, str]
 BAD_IMAGES: list[Any] = [
-    (TRAIN / 255, "float64", "255"),
-    ((TRAIN / 255).astype(np.float32), "float32", "255"),
-    (np.where(TRAIN > 9, np.nan, TRAIN), "float64", "NaN"),
-    (TRAIN.astype(np.float16), "float16", "astype"),
     (TRAIN > 127, "bool", "255"),
     (TRAIN.astype(str), "<U", "numbers"),
     (TRAIN.astype(object), "object", "numbers"),
@@ -65,7 +62,6 @@ BAD_IMAGES: list[Any] = [
     (TRAIN[:, :5], "[12, 5]", "2 x 3"),
     (np.hstack([TRAIN] * 3), "[12, 18]", "2 x 3"),
     (TRAIN[:0], "no image", "files"),
-    (torch.from_numpy(TRAIN) / 255, "float32", "255"),
     (torch.from_numpy(TRAIN.astype(np.float32)).requires_grad_(), "Tensor", "numpy array"),
     (torch.from_numpy(TRAIN).to(torch.bfloat16), "Tensor", "numpy array"),
     (np.ma.masked_equal(TRAIN, TRAIN[0, 0]), "masked", "leave"),
@@ -104,7 +100,7 @@ BAD_FIELDS: list[Any] = [
     ("classes", {"a", "b", "c", "d"}, "set", "tuple"),
     ("classes", {"a": 0, "b": 1}, "dict", "tuple"),
     ("classes", 4, "4", "tuple"),
-    ("shape", (2, 3, 1), "(2, 3, 1)", "grey"),
+    ("shape", (1, 1, 2, 3), "(1, 1, 2, 3)", "of colours"),
     ("shape", (6,), "(6)", "(28, 28)"),
     ("shape", 6, "6", "(28, 28)"),
     ("shape", (2.0, 3.0), "2.0", "(28, 28)"),
@@ -252,7 +248,206 @@ def test_a_source_may_be_a_path_and_digests_be_missing() -> None:
     assert (found.source, found.sha256) == ("here", {})
 
 
+# floats, kinds, scales, baselines
+
+FLOATS = (TRAIN / 255).astype(np.float32)
+TENTHS = (TEST / 255).astype(np.float32)
+
+
+def of_floats(train: Any = FLOATS, test: Any = TENTHS, **fields: Any) -> Dataset:
+    return with_(train_images=train, test_images=test, **fields)
+
+
+@pytest.mark.parametrize("form", [np.float16, np.float32, np.float64, ">f4"])
+def test_floats_in_0_to_1_are_not_divided_again(form: Any) -> None:
+    """Any type of float is stored as float32, and stands for itself."""
+    found = checked("own", of_floats(FLOATS.astype(form), TENTHS.astype(form)))
+    assert found.train_images.dtype == found.test_images.dtype == np.dtype("float32")
+    assert found.form.scale == 1
+    assert np.array_equal(found.inputs(found.train_images), FLOATS.astype(form).astype(np.float32))
+
+
+def test_dim_floats_are_taken_as_they_are() -> None:
+    """That nothing is bright says nothing of the scale, where no byte is divided."""
+    found = checked("own", of_floats(FLOATS / 100, TENTHS / 100))
+    assert found.inputs(found.test_images).max() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["image", "series"])
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_a_gap_is_refused_by_its_position(gap: float, kind: str) -> None:
+    """Which input, and which of its features."""
+    holed = FLOATS.copy()
+    holed[7, 4] = gap
+    with pytest.raises(DataError, match=rf"train_images must be .*\(got {gap} at position 4 of input 7\)"):
+        checked("own", of_floats(holed, kind=kind))
+
+
+def test_brightness_of_no_declared_scale_is_in_0_to_1() -> None:
+    """Floats in 0..255, or standardised ones, are not taken for brightness; declared, they are taken."""
+    for train, test in ((FLOATS * 255, TENTHS * 255), (FLOATS * 4 - 2, TENTHS * 4 - 2)):
+        with pytest.raises(DataError, match=r"train_images must be floats in \[0, 1\].*declare scale"):
+            checked("own", of_floats(train, test))
+        assert checked("own", of_floats(train, test, scale=1)).form.scale == 1
+    bytes_as_floats = checked("own", of_floats(TRAIN.astype(float), TEST.astype(float), scale=1 / 255))
+    assert np.array_equal(bytes_as_floats.inputs(bytes_as_floats.train_images), FLOATS)
+
+
+def test_a_declared_scale_is_taken_of_bytes_too() -> None:
+    """Seventeen levels of grey are no bytes that were forgotten to be multiplied."""
+    found = checked("own", with_(train_images=TRAIN // 16, test_images=TEST // 16, scale=1 / 16))
+    assert found.train_images.dtype == np.uint8
+    assert np.array_equal(found.inputs(found.test_images), (TEST // 16 / 16).astype(np.float32))
+
+
+def test_whole_numbers_beyond_bytes_need_a_scale() -> None:
+    """Sixteen bits are stored as floats, in both halves; what float32 cannot hold is refused."""
+    wide = {"train_images": TRAIN.astype(int) * 257, "test_images": TEST.astype(int) * 257}
+    with pytest.raises(DataError, match="declare the scale"):
+        checked("own", with_(**wide))
+    found = checked("own", with_(**wide, scale=1 / 65535))
+    np.testing.assert_allclose(found.inputs(found.test_images), TENTHS, rtol=1e-6)
+    with pytest.raises(DataError, match="16,777,216"):
+        checked("own", with_(**{name: one * 2**18 + 1 for name, one in wide.items()}, scale=1e-9))
+
+
+def test_both_halves_are_stored_alike() -> None:
+    """Bytes to train on and floats to test on would be on two scales."""
+    with pytest.raises(DataError, match="test_images must be bytes, as train_images are"):
+        checked("own", with_(test_images=TENTHS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "axes"),
+    [
+        ("image", (2, 3), ("row", "column")),
+        ("image", (1, 2, 3), ("channel", "row", "column")),
+        ("series", (6,), ("time",)),
+        ("series", (2, 3), ("channel", "time")),
+        ("clip", (1, 2, 3), ("frame", "row", "column")),
+        ("clip", (2, 1, 1, 3), ("frame", "channel", "row", "column")),
+        ("table", (6,), ("feature",)),
+    ],
+)
+def test_axes_follow_from_kind_and_shape(kind: str, shape: Any, axes: Any) -> None:
+    """Named or not, they are the same; in another order they are refused."""
+    for named in ((), axes, list(axes)):
+        assert checked("own", of_floats(kind=kind, shape=shape, axes=named)).axes == axes
+    for other in (axes[::-1] if len(axes) > 1 else ("row",), (*axes, "time")):
+        with pytest.raises(DataError, match=r"axes must be .*order"):
+            checked("own", of_floats(kind=kind, shape=shape, axes=other))
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("series", (1, 2, 3)), ("table", (2, 3)), ("clip", (6,))])
+def test_a_shape_that_is_none_of_its_kind_is_refused(kind: str, shape: Any) -> None:
+    """With the axes that the kind has, and a shape that it may have."""
+    with pytest.raises(DataError, match=rf"shape must be whole numbers above 0, the {kind}'s .*such as"):
+        checked("own", of_floats(kind=kind, shape=shape))
+
+
+def test_channels_at_the_end_are_not_taken_for_columns() -> None:
+    """Such a shape is taken where its axes are named, and else refused."""
+    wide = {"train_images": np.tile(TRAIN, 10), "test_images": np.tile(TEST, 10), "shape": (5, 4, 3)}
+    with pytest.raises(DataError, match=r"axes must be named .*last side looks like the channels"):
+        checked("own", with_(**wide))
+    assert checked("own", with_(**wide, axes=("channel", "row", "column"))).shape == (5, 4, 3)
+
+
+@pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf, True, "1", 1e-60, 10**400])
+def test_a_scale_that_is_none_is_refused(scale: Any) -> None:
+    """It must be a number that float32 can divide by."""
+    with pytest.raises(DataError, match="scale must be a finite number above 0"):
+        checked("own", with_(scale=scale))
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    """With those that there are."""
+    with pytest.raises(DataError, match="kind must be one of image, series, clip, table"):
+        checked("own", with_(kind="video"))
+
+
+MEAN = TRAIN.astype(np.float64).mean(axis=0) / 255
+
+
+@pytest.mark.parametrize(
+    ("baseline", "named", "reference"),
+    [
+        ("zero", "zero", np.zeros(6)),
+        (0, "zero", np.zeros(6)),
+        (np.zeros(6), "zero", np.zeros(6)),
+        (0.5, 0.5, np.full(6, 0.5)),
+        (np.float32(0.5), 0.5, np.full(6, 0.5)),
+        ("mean", "mean", MEAN),
+        (np.arange(6), "array", np.arange(6)),
+        (np.arange(6).reshape(2, 3).tolist(), "array", np.arange(6)),
+        (torch.arange(6), "array", np.arange(6)),
+    ],
+)
+def test_what_a_network_sees_is_less_the_baseline(baseline: Any, named: Any, reference: Any) -> None:
+    """Of scaled values, so that u = 0 is the baseline itself."""
+    found = checked("own", with_(baseline=baseline))
+    assert found.form.baseline == named
+    np.testing.assert_allclose(found.form.reference, reference, rtol=1e-6)
+    np.testing.assert_allclose(found.inputs(TEST), TEST / 255 - reference, atol=1e-6)
+    np.testing.assert_allclose(found.form.values(found.inputs(TEST)), TEST / 255, atol=1e-6)
+
+
+def test_a_baseline_may_be_a_file(tmp_path: Path) -> None:
+    """Read at the door; what it does not hold, or would execute, is refused."""
+    np.save(tmp_path / "grey.npy", np.full((2, 3), 0.5))
+    found = checked("own", with_(baseline=tmp_path / "grey.npy"))
+    assert (found.form.baseline, found.form.reference.tolist()) == ("array", [0.5] * 6)
+    np.save(tmp_path / "short.npy", np.full(5, 0.5))
+    np.save(tmp_path / "pickled.npy", np.array([{}] * 6, dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("0.5")
+    for name, got in {
+        "short": r"float64 \[5\]",
+        "pickled": "holds no array",
+        "text": "holds no array",
+        "none": "No such file",
+    }.items():
+        with pytest.raises(DataError, match=f"baseline must be .*got .*{got}"):
+            checked("own", with_(baseline=str(tmp_path / f"{name}.npy")))
+
+
+@pytest.mark.parametrize(
+    "baseline", ["grey", None, np.inf, np.ones(5), np.ones((3, 2)), [1, 2, 3, np.nan, 5, 6], True]
+)
+def test_a_baseline_that_is_none_is_refused(baseline: Any) -> None:
+    """In the set's units there must be one number for each feature."""
+    with pytest.raises(DataError, match="baseline must be zero, mean, a number"):
+        checked("own", with_(baseline=baseline))
+
+
+def test_a_baseline_is_the_loaders_or_the_users(own: Callable[[Any], None]) -> None:
+    """Asked for, it stands in the place of the one that the loader declares."""
+    own(lambda *_: with_(baseline="mean"))
+    assert datasets.load("own").form.baseline == "mean"
+    assert datasets.load("own", baseline=0.5).form.baseline == 0.5
+    with pytest.raises(DataError, match="data set 'own': baseline must be"):
+        datasets.load("own", baseline=np.ones(5))
+
+
 # the digest
+
+
+def test_the_digest_of_bytes_is_what_it_was() -> None:
+    """What is computed of grey images stays in every cache, and every night in its series."""
+    digest = hashlib.sha256()
+    for array in (TRAIN, SOUND.train_labels, TEST, SOUND.test_labels):
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    assert SOUND.digest == checked("own", SOUND).digest == digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "meaning", [{"kind": "series"}, {"scale": 1}, {"baseline": "mean"}, {"baseline": 0.5}, {"baseline": 0.25}]
+)
+def test_the_digest_follows_what_the_numbers_stand_for(meaning: Any) -> None:
+    """Another kind, scale or baseline gives other numbers, so it is other data; a unit does not."""
+    others = [one for one in ({"scale": 1}, {"baseline": 0.5}) if one != meaning]
+    found = with_(**meaning).digest
+    assert found not in [SOUND.digest, *(with_(**one).digest for one in others)]
+    assert with_(**meaning, unit="V").digest == found
 
 
 @pytest.mark.parametrize("field", ["train_images", "train_labels", "test_images", "test_labels"])
@@ -290,7 +485,7 @@ def test_every_loaders_result_passes_the_door(
     with pytest.raises(DataError, match="data set 'own': train_labels must be"):
         datasets.load("own")
     for name in ("fashion-mnist", "fashion-mnist-mini"):
-        monkeypatch.setitem(datasets.datasets._entries, name, lambda *_: with_(shape=(1, 1, 6)))
+        monkeypatch.setitem(datasets.datasets._entries, name, lambda *_: with_(shape=(6,)))
     for name in ("fashion-mnist", "auto"):
         with pytest.raises(DataError, match="data set 'fashion-mnist': shape must be"):
             datasets.load(name)

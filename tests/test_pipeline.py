@@ -39,6 +39,7 @@ from harness.errors import (
     SeedsAlike,
     TrainingDiverged,
 )
+from harness.history.documents import identity_of
 from harness.judging.verdicts import judge
 from harness.measurements import correlations
 from harness.pipeline.networks import engine
@@ -855,3 +856,28 @@ def test_a_network_that_somebody_patched_is_not_cached(
     third = pipeline.run(config)
     tables = [(one / "metrics.csv").read_text() for one in (first, other, third)]
     assert tables[0] == tables[2] != tables[1]
+
+
+@pytest.mark.parametrize("baseline", ["mean", 0.5, "zero", None])
+def test_a_run_tells_where_its_attributions_start_from(
+    baseline: str | float | None, small_config: MakeConfig
+) -> None:
+    """What networks compute on, and what is read of the run directory without the data, are the same."""
+    work = pipeline.prepare(small_config(baseline=baseline), Silence())
+    stored, form = work.dataset.test_images, Run(work.run).form
+    assert np.array_equal(work.test_images.numpy(), form.inputs(stored))
+    assert form.baseline == (baseline or "zero")
+    assert (work.run / "baseline.npz").is_file() == (baseline == "mean")
+    np.testing.assert_allclose(form.values(work.test_images.numpy()), stored / 255, atol=1e-6)
+
+
+def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: MakeConfig) -> None:
+    """Its data is other data, to cache and history; where nobody chose, it is what it was."""
+    plain, other = (pipeline.loaded(small_config(baseline=one)) for one in (None, "mean"))
+    assert plain.digest == replace(plain, baseline="zero").digest != other.digest
+    told = [
+        identity_of(small_config(), one.name, plain.digest, "cpu", one.form.baseline)
+        for one in (plain, other)
+    ]
+    assert told[1] == told[0] | {"data.baseline": "mean"}
+    assert "data.baseline" not in told[0]

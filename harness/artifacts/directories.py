@@ -9,23 +9,22 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from harness import config as configuration
 from harness.artifacts import latest
 from harness.artifacts.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
-from harness.artifacts.model import ModelRecord
 from harness.artifacts.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.config import Config
 from harness.config.tables import parse
 from harness.config.values import named_place
 from harness.errors import ConfigurationError, DamageError, OutputError, RunError
+from harness.forms import BYTE
 from harness.records import Estimate, Provenance, Verdict
 from harness.text import without_password
 
-MODEL = "model.json"
 UNREPEATABLE = "unrepeatable.json"
 GATE_QUALITY = "gate-quality.json"
 
@@ -65,7 +64,13 @@ class _DataRecord(pydantic.BaseModel):
     train: int
     test: int
     classes: list[str]
-    shape: tuple[int, int]
+    shape: Annotated[list[int], pydantic.Field(min_length=1, max_length=4)]
+    # a run of before there was anything but images has none of these
+    kind: Literal["image", "series", "clip", "table"] = "image"
+    axes: list[str] = []
+    scale: Annotated[float, pydantic.Field(gt=0)] = BYTE
+    unit: str = ""
+    baseline: float | Literal["zero", "mean", "array"] = "zero"
     notice: str | None
 
 
@@ -250,12 +255,6 @@ class RunDirectory(Folder):
                 "spells out every key; compute the run again"
             )
         return config
-
-    def read_model(self) -> ModelRecord:
-        """`model.json`; of a run of before there was one, what every run explained then."""
-        if not (self / MODEL).is_file():
-            return ModelRecord()
-        return self.read_record(MODEL, ModelRecord)
 
     def write_provenance(self, provenance: Provenance) -> None:
         """`environment.json`."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pydantic
 
+from harness.artifacts.files import Folder
 from harness.capabilities import CAPABILITIES
+
+MODEL = "model.json"
 
 
 class ModelRecord(pydantic.BaseModel):
@@ -27,3 +30,14 @@ class ModelRecord(pydantic.BaseModel):
     weights: dict[str, str] = {}
     layers: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
+
+
+def model_of(run: Folder) -> ModelRecord:
+    """What a run's `model.json` tells; of a run of before there was one, what every run explained then.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    if not (run / MODEL).is_file():
+        return ModelRecord()
+    return run.read_record(MODEL, ModelRecord)

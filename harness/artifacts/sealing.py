@@ -27,6 +27,9 @@ HISTORY = "history.json"
 PRUNED = "pruned.json"
 """What was removed of a run to save room, by name: a whole run has none."""
 
+REFERENCE = "baseline.npz"
+"""Where attributions start from: a run has none where the record of its data tells it."""
+
 PUBLISHED = frozenset(
     {"verdict.json", HISTORY, "junit.xml", "summary.md", "badge.json", "badge.svg", "report.html"}
 )
@@ -37,6 +40,7 @@ OWN = PUBLISHED | {
     PRUNED,
     "config.toml",
     "environment.json",
+    REFERENCE,
     "stages.json",
     "failure.json",
     "gate-quality.json",
@@ -47,6 +51,7 @@ OWN = PUBLISHED | {
 GATED = (
     "config.toml",
     "environment.json",
+    REFERENCE,
     "estimates.json",
     "failure.json",
     "unrepeatable.json",

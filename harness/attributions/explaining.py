@@ -68,7 +68,7 @@ def attribute(
     method, place, model = registered[name], _place_of(images), inputs.outside_inference(model)
     with state.evaluation(model):
         images, targets = _batch(model, images, targets)
-        inputs.refuse_unscaled(images, beyond=inputs.NOISE)
+        inputs.refuse_unscaled(images, model, beyond=inputs.NOISE)
         maps = _attributed(method, model, images, targets, settings or {})
     sensitivity = None if maps.sensitivity is None else maps.sensitivity.to(place)
     return Maps(maps.own.to(place), sensitivity, maps.space)
@@ -179,7 +179,7 @@ def explain(
     model = inputs.outside_inference(model)
     with state.evaluation(model):
         images, targets = _batch(model, images, targets)
-        inputs.refuse_unscaled(images)
+        inputs.refuse_unscaled(images, model)
         maps = {one.name: _attributed(one, model, images, targets, settings) for one in named}
     return {
         name: (one.own if one.space == "contribution" else one.own * images).to(place)

@@ -9,6 +9,10 @@ derivative, which central differences give without a gradient: for simple gradie
 and likewise along the path, at the noisy copies, and in code space. The networks are piecewise linear, so
 the differences are exact but where a kink or a switch of the top-k lies between the two points. What a
 method is supposed to be is written here a second time, and shares no code with `attributions`.
+
+An image may lie on a kink itself: where its background is one value, the largest of a pooling window is many.
+There is no derivative across such ties, and no map to be held to one; along features whose values few others
+have they stay ties, and there it is asked.
 """
 
 from __future__ import annotations
@@ -34,6 +38,13 @@ DIRECTIONS = 3
 
 CHUNK = 512
 """Images whose points are in memory at once."""
+
+RARE = 0.01
+"""A value that more than this share of an image's features have may be one of ties."""
+
+KINK = 1e-3
+"""An error from which on an image is asked whether it lies on a kink, and by how much the slopes ahead and
+behind then differ, in parts of the larger."""
 
 Logit = Callable[[Tensor], Tensor]
 Identity = Callable[..., Tensor]
@@ -77,7 +88,31 @@ def errors(
             part = slice(start, start + chunk_size)
             asked = identity(exact, images[part].double(), targets[part], directions, **settings)
             parts.append(_relative(maps[part].double(), directions, asked))
-    return torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)
+        found = torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)
+        for place in (found > KINK).nonzero()[:, 0].tolist():
+            one = slice(place, place + 1)
+            image, target = images[one].double(), targets[one]
+            rare = _rare(image)
+            if bool(rare.any()) and _is_kinked(exact, image, target, directions):
+                asked = identity(exact, image, target, directions * rare, **settings)
+                found[one] = _relative(maps[one].double() * rare, directions, asked)
+    return found
+
+
+def _is_kinked(model: nn.Module, image: Tensor, target: Tensor, directions: Tensor) -> bool:
+    """Whether the slopes ahead and behind differ at one image [1, features], along most of the directions."""
+    logit, still = _logit(model, target), image.expand(len(directions), -1)
+    here, ahead, behind = (logit(still + step * directions) for step in (0, STEP, -STEP))
+    forward, backward = (ahead - here) / STEP, (here - behind) / STEP
+    larger = torch.maximum(forward.abs(), backward.abs())
+    return int(((forward - backward).abs() > KINK * larger).sum()) > len(directions) // 2
+
+
+def _rare(image: Tensor) -> Tensor:
+    """The features of one image [1, features] whose value at most 1 % of all have; none if they are few."""
+    _, place, counts = image[0].unique(return_inverse=True, return_counts=True)
+    rare = counts[place] <= RARE * image.shape[1]
+    return rare if int(rare.sum()) > RARE * image.shape[1] else torch.zeros_like(rare)
 
 
 def _relative(maps: Tensor, directions: Tensor, asked: Tensor) -> Tensor:

@@ -7,7 +7,18 @@ from typing import Any, Literal
 import pydantic
 from pydantic import Field
 
-from harness.config.values import Count, Keywords, MaybePlace, Names, Natural, Real, Seed, Settled, Table
+from harness.config.values import (
+    Baseline,
+    Count,
+    Keywords,
+    MaybePlace,
+    Names,
+    Natural,
+    Real,
+    Seed,
+    Settled,
+    Table,
+)
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -17,6 +28,10 @@ class Data(Table):
 
     dataset: str = Field("auto", description="data set by name; auto takes the full set, else the small one")
     data_dir: MaybePlace = Field(None, description="first place to look for the data's files")
+    baseline: Baseline = Field(
+        None,
+        description="where attributions start from: zero, mean, a number, a .npy file; the data set says",
+    )
 
 
 class Model(Table):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,6 +154,23 @@ Folders = Annotated[
     pydantic.AfterValidator(_distinct),
 ]
 """Absolute, so that a stored configuration means the same folders wherever it is read."""
+
+
+def _baseline(value: object) -> object:
+    """A flag's number is that number; a text that is neither it nor `zero` or `mean` is a file's path."""
+    if value is None or value in ("zero", "mean"):
+        return value
+    with suppress(TypeError, ValueError):
+        number = float(value)  # type: ignore[arg-type]
+        if math.isfinite(number) and not isinstance(value, bool):
+            return number
+    found = place(value)
+    if isinstance(found, Path) and found.suffix == ".npy":
+        return str(found)
+    raise ValueError(f"must be zero, mean, a finite number, or the path of a .npy file (got {value!r:.120})")
+
+
+Baseline = Annotated[str | float | None, BeforeValidator(_baseline)]
 
 
 class Table(BaseModel):

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.config.values import named_place
-from harness.datasets.checks import Bytes as Bytes
-from harness.datasets.checks import Dataset as Dataset
 from harness.datasets.checks import checked
+from harness.datasets.data import Bytes as Bytes
+from harness.datasets.data import Dataset as Dataset
 from harness.errors import ConfigurationError, DataError
+from harness.records import Floats
 from harness.registry import Registry, suggestion
 
 FASHION_CLASSES = (
@@ -98,13 +99,16 @@ FASHION_MNIST_MINI = (
 )
 
 
-def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+def load(
+    name: str, data_dir: str | Path | None = None, baseline: str | float | Floats | Path | None = None
+) -> Dataset:
     """The data set of that name, verified, in the form that `Dataset` documents.
 
     Args:
         name: A registered name; `auto` takes `fashion-mnist` where it is found or can be downloaded, else
             `fashion-mnist-mini`, and says so in `notice`.
         data_dir: The first folder to look in.
+        baseline: Where attributions start from, as `Dataset` has it; by default what the data set declares.
 
     Raises:
         ConfigurationError: no data set of that name.
@@ -115,11 +119,11 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
     if name != "auto":
         if name not in datasets:
             raise ConfigurationError(f"unknown dataset {name!r}: {suggestion(name, ['auto', *datasets])}")
-        return _loaded(name, folder)
+        return _loaded(name, folder, baseline)
     try:
-        return _loaded("fashion-mnist", folder)
+        return _loaded("fashion-mnist", folder, baseline)
     except Absent as absent:
-        mini = _loaded("fashion-mnist-mini", folder)
+        mini = _loaded("fashion-mnist-mini", folder, baseline)
         notice = (
             "The full Fashion-MNIST was neither found nor downloaded: this run judges the small excerpt "
             f"{mini.name!r} ({len(mini.train_images)} training and {len(mini.test_images)} test images)."
@@ -127,8 +131,8 @@ def load(name: str, data_dir: str | Path | None = None) -> Dataset:
         return replace(mini, notice=f"{notice} {absent.download}")
 
 
-def _loaded(name: str, data_dir: Path | None) -> Dataset:
-    """What the loader of that name gives, checked.
+def _loaded(name: str, data_dir: Path | None, baseline: str | float | Floats | Path | None) -> Dataset:
+    """What the loader of that name gives, checked; with another baseline where one is asked for.
 
     Raises:
         DataError: it takes no folder, cannot read its files, or gives what `Dataset` does not document.
@@ -142,7 +146,10 @@ def _loaded(name: str, data_dir: Path | None) -> Dataset:
             f"(got {loader!r:.60}); write it as: def {getattr(loader, '__name__', 'load')}(data_dir=None)"
         ) from None
     try:
-        return checked(name, loader(data_dir))
+        given = loader(data_dir)
+        if baseline is not None and isinstance(given, Dataset):
+            given = replace(given, baseline=baseline)
+        return checked(name, given)
     except OSError as error:
         raise DataError(
             f"data set {name!r}: its files cannot be read: {error}; look at its loader"

@@ -1,4 +1,4 @@
-"""The data of a run, and the door that it comes in by: nothing passes that is not as `Dataset` documents.
+"""The door that data comes in by: nothing passes that is not as `Dataset` documents.
 
 What means the same in another form (a list, a tensor, another type of integer, a class named by a number)
 is put into this one; what does not is refused, since a run would judge it in silence.
@@ -6,76 +6,32 @@ is put into this one; what does not is refused, since a run would judge it in si
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import replace
 from numbers import Number
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.config.values import plain
+from harness.datasets.data import Bytes, Dataset
 from harness.errors import DataError
+from harness.forms import AXES, BYTE, Stored, axes_of
+from harness.records import Floats
 
-Bytes = npt.NDArray[np.uint8]
 Known = Mapping[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images with their classes, verified.
-
-    Attributes:
-        name: The data that was loaded, whatever was asked for.
-        train_images: uint8 [n, pixels].
-        train_labels: uint8 [n], positions in `classes`; a wider type where there are over 256 classes.
-        test_images: uint8 [m, pixels].
-        test_labels: uint8 [m], likewise.
-        classes: The classes' names, by label.
-        shape: Rows and columns of an image.
-        sha256: Digest of each file's decompressed content, by the file's name; empty where there is none.
-        source: Where the files were found.
-        notice: What the user must be told about this data; empty where nothing.
-    """
-
-    name: str
-    train_images: Bytes
-    train_labels: Bytes
-    test_images: Bytes
-    test_labels: Bytes
-    classes: tuple[str, ...]
-    shape: tuple[int, int]
-    sha256: Mapping[str, str]
-    source: str
-    notice: str = ""
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input as a model takes it, channels first."""
-        return (1, *self.shape)
-
-    def inputs(self, stored: Bytes) -> npt.NDArray[np.float32]:
-        """What networks see of stored values: float32 [n, features]."""
-        return stored.astype(np.float32) / np.float32(255)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over the four arrays, with their types and shapes: what is computed of them rests on it.
-
-        `sha256` is what a loader says; two sets may say the same.
-        """
-        digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
-
-
 DIM = 64
-"""A set without a single pixel as bright as this is on another scale than 0..255."""
+"""A set of bytes without a single one as bright as this is on another scale than 0..255."""
+
+SLACK = 1e-6
+"""By how much brightness may lie outside [0, 1]: what rounding does to an image that was scaled."""
 
 
 class _Unfit(Exception):
@@ -153,19 +109,61 @@ def _classes(value: object, known: Known) -> tuple[str, ...]:  # noqa: ARG001
     return names
 
 
-def _shape(value: object, known: Known) -> tuple[int, int]:  # noqa: ARG001
-    sides = plain(value)
-    if (
-        isinstance(value, Set)
-        or not isinstance(sides, list | tuple)
-        or len(sides) != 2
-        or not all(map(_is_side, sides))
-    ):
-        got = f"({', '.join(map(_kind, sides))})" if isinstance(sides, list | tuple) else _kind(value)
-        colours = isinstance(sides, list | tuple) and len(sides) == 3
-        mend = "make the images grey: one value a pixel" if colours else "such as (28, 28)"
-        raise _Unfit("the rows and columns of an image, two whole numbers above 0", got, mend)
-    return sides[0], sides[1]
+def _kind_of_data(value: object, known: Known) -> str:  # noqa: ARG001
+    if not isinstance(value, str) or value not in AXES:
+        raise _Unfit(f"one of {', '.join(AXES)}", _kind(value), "say what an input is")
+    return value
+
+
+_SUCH = {
+    "image": "such as (28, 28), or (3, 28, 28) of colours",
+    "series": "such as (24,), or (2, 128) of two channels",
+    "clip": "such as (8, 28, 28), or (8, 3, 28, 28) of colours",
+    "table": "such as (30,)",
+}
+"""By kind: shapes that it may have."""
+
+
+def _shape(value: object, known: Known) -> tuple[int, ...]:
+    sides, kind = plain(value), known["kind"]
+    is_list = isinstance(sides, list | tuple) and not isinstance(value, Set)
+    forms = " or ".join(f"({', '.join(axes)})" for axes in AXES[kind])
+    if not is_list or not sides or not all(map(_is_side, sides)) or not axes_of(kind, len(sides)):
+        got = f"({', '.join(map(_kind, sides))})" if is_list else _kind(value)
+        raise _Unfit(f"whole numbers above 0, the {kind}'s {forms}", got, _SUCH[kind])
+    return tuple(sides)
+
+
+def _axes(value: object, known: Known) -> tuple[str, ...]:
+    listed, kind, shape = plain(value), known["kind"], known["shape"]
+    whole = axes_of(kind, len(shape))
+    if listed is None or (isinstance(listed, list | tuple) and not listed):
+        if whole[-3:] == ("channel", "row", "column") and shape[-1] in (1, 3, 4) and shape[-3] > 4:
+            got = f"none, of a shape {shape} whose last side looks like the channels"
+            raise _Unfit("named where they are not clear", got, f"put the channels first, or name {whole}")
+        return whole
+    if not isinstance(listed, list | tuple) or isinstance(value, Set) or tuple(listed) != whole:
+        got = f"({', '.join(map(str, listed))})" if isinstance(listed, list | tuple) else _kind(value)
+        mend = "put the inputs' axes in that order (numpy.moveaxis), or leave the names out"
+        raise _Unfit(f"({', '.join(whole)}), as the {kind}'s {len(shape)} sides are", got, mend)
+    return whole
+
+
+def _scale(value: object, known: Known) -> float | None:  # noqa: ARG001
+    number = plain(value)
+    if number is None:
+        return None
+    with np.errstate(over="ignore"):
+        fits = _is_number(number) and number > 0 and 0 < np.float32(1 / number) < np.inf
+    if not fits:
+        raise _Unfit("a finite number above 0", _kind(number), "such as 1/255 of bytes; None is by type")
+    return float(number)
+
+
+def _is_number(value: object) -> bool:
+    with suppress(OverflowError):  # a whole number beyond all floats
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return False
 
 
 def _is_side(value: object) -> bool:
@@ -199,30 +197,100 @@ def _array(value: object) -> npt.NDArray[Any]:
     return array
 
 
-def _images(value: object, known: Known) -> Bytes:
+def _images(value: object, known: Known) -> Stored:
     array = _array(value)
-    rows, columns = known["shape"]
-    expected = f"uint8 [images, {rows * columns}], in 0..255"
-    if array.dtype.kind not in "iu":
-        mends = {
-            "f": "where they are in [0, 1]: (255 * images).round().astype('uint8'), without a NaN",
-            "b": "255 * images.astype('uint8')",
-        }
-        raise _Unfit(expected, _kind(array), mends.get(array.dtype.kind, "make them numbers of that type"))
+    shape, before = known["shape"], known.get("train_images")
+    features, brightness = int(np.prod(shape)), known["kind"] in ("image", "clip")
+    expected = f"finite numbers [inputs, {features}]"
+    if brightness:
+        expected = f"uint8 [images, {features}], in 0..255, or finite floats"
+    if array.dtype.kind not in "iuf":
+        mend = "255 * images.astype('uint8')" if array.dtype.kind == "b" else "make them numbers of that type"
+        raise _Unfit(expected, _kind(array), mend)
     if array.ndim != 2:
-        raise _Unfit(expected, _kind(array), "images.reshape(len(images), -1), of grey images")
+        mend = "images.reshape(len(images), -1), the features of each in a row"
+        raise _Unfit(expected, _kind(array), mend)
     if not len(array):
         raise _Unfit(expected, "no image", "name other files, or another share of them")
-    if array.shape[1] != rows * columns:
-        mend = f"shape must be theirs too (it is {rows} x {columns})"
+    if array.shape[1] != features:
+        mend = f"shape must be theirs too (it is {' x '.join(map(str, shape))})"
         raise _Unfit(expected, _kind(array), mend)
-    low, high = int(array.min()), int(array.max())
-    if low < 0 or high > 255:
-        raise _Unfit(expected, f"{low}..{high}", "bring them to 0..255")
-    if high < DIM:
-        mend = f"a pixel is divided by 255: {'multiply by it' if high <= 1 else 'bring them to 0..255'} first"
+    whole = array.dtype.kind in "iu"
+    if brightness and whole and (before is None or before.dtype == np.uint8):
+        low, high = int(array.min()), int(array.max())
+        if low >= 0 and high <= 255:
+            _refuse_dim(expected, high, known["scale"])
+            return np.ascontiguousarray(array, dtype=np.uint8)
+        if known["scale"] is None or before is not None:
+            mend = "bring them to 0..255, or declare the scale of numbers that are meant so"
+            raise _Unfit(expected, f"{low}..{high}", mend)
+    elif before is not None and before.dtype == np.uint8:
+        raise _Unfit("bytes, as train_images are", _kind(array), "store both alike")
+    return _floats(array, expected, known["scale"], brightness and not whole)
+
+
+def _refuse_dim(expected: str, high: int, scale: float | None) -> None:
+    """Refuse bytes that would be divided by 255 and were not meant so."""
+    if high < DIM and scale in (None, BYTE):
+        first = "multiply by it" if high <= 1 else "bring them to 0..255"
+        mend = f"a pixel is divided by 255: {first} first, or declare their scale"
         raise _Unfit(expected, f"nothing above {high}", mend)
-    return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+def _floats(array: npt.NDArray[Any], expected: str, scale: float | None, brightness: bool) -> Stored:
+    """Numbers as float32, none of them lost; those of an undeclared scale must be in [0, 1] as brightness."""
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(array, dtype=np.float32)
+        sound = np.isfinite(found) & np.isfinite(found / np.float32(1 / (scale or 1)))
+    if not sound.all():
+        row, feature = np.argwhere(~sound)[0]
+        got = f"{array[row, feature]} at position {feature} of input {row}"
+        raise _Unfit(expected, got, "leave such inputs out, or fill the gaps before")
+    if array.dtype.kind in "iu" and not np.array_equal(found, array):
+        raise _Unfit(expected, f"{array.min()}..{array.max()}", "float32 holds whole numbers to 16,777,216")
+    low, high = float(found.min()), float(found.max())
+    if brightness and scale is None and not (low >= -SLACK and high <= 1 + SLACK):
+        mend = "declare scale = 1/255 of brightness in 0..255, or 1 of numbers that are meant as they are"
+        raise _Unfit("floats in [0, 1] where no scale is declared", f"{low:.4g}..{high:.4g}", mend)
+    return found
+
+
+def _baseline(value: object, known: Known) -> str | float | Floats:
+    expected = "zero, mean, a number, or one number a feature (an array, or the path of a .npy file)"
+    if isinstance(value, str) and value in ("zero", "mean"):
+        return value
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and value.endswith(".npy")):
+        value = _from_file(value, expected)
+    elif isinstance(value, str):
+        raise _Unfit(expected, repr(value), "such as mean, 0.5 or grey.npy")
+    if _is_number(number := plain(value)):
+        return float(number) if number else "zero"
+    if not isinstance(number, list | tuple):
+        raise _Unfit(expected, _kind(value), "such as mean, 0.5 or grey.npy")
+    array = _array(value)
+    shape, features = known["shape"], int(np.prod(known["shape"]))
+    if array.dtype.kind not in "iuf" or array.shape not in ((features,), shape):
+        raise _Unfit(expected, _kind(array), f"give {features} numbers, or an array {shape}")
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(array.reshape(-1), dtype=np.float32)
+    if not np.isfinite(found).all():
+        place = int(np.argmin(np.isfinite(found)))
+        raise _Unfit(expected, f"{array.reshape(-1)[place]} at position {place}", "fill the gap")
+    return found if found.any() else "zero"
+
+
+def _from_file(path: str | os.PathLike[str], expected: str) -> npt.NDArray[Any]:
+    """The array of a .npy file, of which nothing is executed."""
+    try:
+        with Path(path).open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    except OSError as error:
+        raise _Unfit(expected, f"{path}: {error.strerror or error}", "name another file") from None
+    except (ValueError, EOFError) as error:
+        raise _Unfit(
+            expected, f"{path}, which holds no array: {error}"[:200], "save it by numpy.save"
+        ) from None
+    return np.asarray(array)
 
 
 def _labels(value: object, known: Known) -> Bytes:
@@ -250,11 +318,16 @@ _CHECKS: Mapping[str, Callable[[object, Known], Any]] = {
     "source": _text,
     "notice": _text,
     "sha256": _digests,
+    "unit": _text,
     "classes": _classes,
+    "kind": _kind_of_data,
     "shape": _shape,
+    "axes": _axes,
+    "scale": _scale,
     "train_images": _images,
     "train_labels": _labels,
     "test_images": _images,
     "test_labels": _labels,
+    "baseline": _baseline,
 }
 """By field: what puts it into the documented form, given the fields before it."""

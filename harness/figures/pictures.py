@@ -102,7 +102,7 @@ def explanation(
     image: Any,
     maps: Mapping[str, Any],
     *,
-    shape: tuple[int, int] = (28, 28),
+    shape: tuple[int, ...] = (28, 28),
     title: str = "",
     reconstruction: Any = None,
 ) -> Figure:
@@ -170,7 +170,7 @@ def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) 
 
 
 def class_means(
-    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], shape: tuple[int, int]
+    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], shape: tuple[int, ...]
 ) -> Figure:
     """Each method's mean map of each class, beside the class's mean image.
 
@@ -204,7 +204,7 @@ def atoms(
     reconstructions: Floats,
     strongest: Floats,
     texts: Sequence[Sequence[str]],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
 ) -> Figure:
     """A row for each class: an image, its reconstruction, and the class's strongest atoms.
 

@@ -59,7 +59,7 @@ class Sheet:
     rows: int
 
 
-def heat_sheet(maps: Floats, limits: Floats | float, shape: tuple[int, int]) -> Sheet:
+def heat_sheet(maps: Floats, limits: Floats | float, shape: tuple[int, ...]) -> Sheet:
     """Signed maps in `PALETTE`, diverging around 0.
 
     Args:
@@ -72,7 +72,7 @@ def heat_sheet(maps: Floats, limits: Floats | float, shape: tuple[int, int]) -> 
     return _sheet(indices, PALETTE, shape)
 
 
-def grey_sheet(images: Floats, shape: tuple[int, int]) -> Sheet:
+def grey_sheet(images: Floats, shape: tuple[int, ...]) -> Sheet:
     """Images in `GREYS` levels of grey.
 
     Args:
@@ -84,7 +84,7 @@ def grey_sheet(images: Floats, shape: tuple[int, int]) -> Sheet:
     return _sheet(indices, np.repeat(greys[:, None], 3, axis=1), shape)
 
 
-def _sheet(indices: Ints, palette: Ints, shape: tuple[int, int]) -> Sheet:
+def _sheet(indices: Ints, palette: Ints, shape: tuple[int, ...]) -> Sheet:
     count, (height, width) = len(indices), shape
     columns, rows = COLUMNS, max(1, -(-count // COLUMNS))
     cells = np.zeros((rows * columns, height, width), dtype=np.uint8)

@@ -181,7 +181,18 @@ MEANS_NOTHING = {
 """Settings that change no estimate, by table: how it is computed, and how wide its interval is."""
 
 
-def identity_of(config: Config, data: str, digest: str, device: str) -> dict[str, str]:
+STANDS_FOR: dict[str, Any] = {
+    "model.model": "k-sparse",
+    "model.weights": None,
+    "model.model_dir": None,
+    "model.settings": {},
+}
+"""Settings that documents of before they came lack, and the values that stand for that: no other series."""
+
+
+def identity_of(
+    config: Config, data: str, digest: str, device: str, baseline: str | float = "zero"
+) -> dict[str, str]:
     """What the numbers of a run mean, by dotted name: runs that differ in it are of different series.
 
     Args:
@@ -189,16 +200,23 @@ def identity_of(config: Config, data: str, digest: str, device: str) -> dict[str
         data: The data set's name.
         digest: Of its arrays.
         device: `cpu` or `cuda`.
+        baseline: Where attributions start from; the digest tells one array from another.
     """
     tables = config.model_dump(
         mode="json", include={"model", "training", "attribution", "selection", "statistics"}
     )
     kept = {
-        name: {key: value for key, value in table.items() if key not in MEANS_NOTHING.get(name, ())}
+        name: {
+            key: value
+            for key, value in table.items()
+            if key not in MEANS_NOTHING.get(name, ()) and value != STANDS_FOR.get(f"{name}.{key}", ...)
+        }
         for name, table in tables.items()
     }
     told = {
-        "data": {"name": data, "digest": digest[:16]},
+        "data": {"name": data, "digest": digest[:16]}
+        # nights of before there was a choice have none
+        | ({} if baseline == "zero" else {"baseline": baseline}),
         "recipe": config.recipe,
         **kept,
         "device": device,
@@ -209,7 +227,8 @@ def identity_of(config: Config, data: str, digest: str, device: str) -> dict[str
 
 def _identity(config: Config, provenance: Provenance) -> dict[str, str]:
     dataset = provenance.dataset
-    return identity_of(config, dataset["name"], dataset["digest"], provenance.device["kind"])
+    kind, baseline = provenance.device["kind"], dataset.get("baseline", "zero")
+    return identity_of(config, dataset["name"], dataset["digest"], kind, baseline)
 
 
 def environment_of(config: Config, provenance: Provenance) -> dict[str, str]:

@@ -61,7 +61,7 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
     )
 
 
-def edges(images: Floats, shape: tuple[int, int]) -> Floats:
+def edges(images: Floats, shape: tuple[int, ...]) -> Floats:
     """The Sobel gradient's magnitude of each image: float64 [n, pixels]."""
     from scipy import ndimage  # a report needs none of it
 

@@ -72,8 +72,9 @@ class Evidence:
         logits: float32 [t, classes], of the test images.
         test_labels: int64 [t].
         baseline_logits: float32 [classes], of the zero image.
-        images: float32 [n, pixels], the explained images, in [0, 1].
-        shape: Rows and columns of an image.
+        images: float32 [n, pixels], the explained images as the network sees them: scaled, less the
+            baseline.
+        shape: The sides of an image; of a grey one its rows and columns.
         indices: int64 [n], their positions in the test set.
         labels: int64 [n], their true classes.
         maps: The methods' maps, by name.
@@ -95,7 +96,7 @@ class Evidence:
     test_labels: Ints
     baseline_logits: Floats
     images: Floats
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     indices: Ints
     labels: Ints
     maps: Mapping[str, MethodMaps]

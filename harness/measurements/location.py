@@ -26,7 +26,7 @@ def gini(values: Floats) -> Floats:
         return np.asarray(ordered @ weights / (pixels * ordered.sum(axis=1)))
 
 
-def centre(weights: Floats, shape: tuple[int, int]) -> Floats:
+def centre(weights: Floats, shape: tuple[int, ...]) -> Floats:
     """The centre of mass (row, column; float64 [n, 2], in pixels) of weights float [n, pixels] >= 0.
 
     NaN where all are 0.

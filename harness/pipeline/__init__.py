@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness import datasets, environment, measurements
 from harness.artifacts.cache import Cache
-from harness.artifacts.directories import MODEL, RunDirectory
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.forms import keep
 from harness.artifacts.latest import left_by_killed, next_sequence
-from harness.artifacts.model import ModelRecord
+from harness.artifacts.model import MODEL, ModelRecord
 from harness.artifacts.staging import remove
 from harness.capabilities import lacking
 from harness.config import Config, refuse_absent
@@ -35,8 +36,6 @@ from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
 
 if TYPE_CHECKING:
-    import torch
-
     from harness.pipeline.work import Work as Work
 
 S = TypeVar("S", bound=Started)
@@ -104,7 +103,7 @@ def begin(config: Config, progress: Progress) -> Begun:
         work = prepare(config, progress)
         return Begun(work.run, lambda: execute(work))
     _refuse_unmeasured(config)
-    dataset = datasets.load(config.data.dataset, config.data.data_dir)
+    dataset = _load(config)
     cache, threads = Cache(config.output, fresh=config.fresh, tell=progress.warn), computed.threads()
     key = computed.key_of_all(config, dataset, threads)
     entry = computed.find(cache, key)
@@ -157,6 +156,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         Refused: an unknown method or measurement, an absent device, data that is missing or damaged, an
             output folder that cannot be written to.
     """
+    import torch
+
     from harness import attributions
     from harness.pipeline.networks import engine
     from harness.pipeline.work import Work
@@ -184,8 +185,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         run=RunDirectory.create(config.output, looked.commit),
         cache=Cache(config.output, fresh=config.fresh, tell=progress.warn),
         progress=progress,
-        train_images=_pixels(dataset.train_images, device),
-        test_images=_pixels(dataset.test_images, device),
+        train_images=torch.from_numpy(dataset.inputs(dataset.train_images)).to(device),
+        test_images=torch.from_numpy(dataset.inputs(dataset.test_images)).to(device),
     )
     with environment.deterministic() as flags:
         by = {
@@ -204,7 +205,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
 
 
 def _at_the_door(
-    config: Config, dataset: datasets.Dataset, device: torch.device, progress: Progress
+    config: Config, dataset: datasets.Dataset, device: Any, progress: Progress
 ) -> tuple[Config, ModelRecord]:
     """The configuration without what the model cannot be judged by, which is told, and what the model is.
 
@@ -242,7 +243,12 @@ def loaded(config: Config) -> datasets.Dataset:
     from harness.environment import stream
 
     with environment.seeded(stream(0, "data")):
-        return datasets.load(config.data.dataset, config.data.data_dir)
+        return _load(config)
+
+
+def _load(config: Config) -> datasets.Dataset:
+    data = config.data
+    return datasets.load(data.dataset, data.data_dir, data.baseline)
 
 
 def _refuse_unmeasured(config: Config) -> None:
@@ -324,14 +330,6 @@ def _tell_failure(work: Started, stage: str, error: BaseException) -> None:
         work.progress.warn(f"{work.run.path} cannot be written to; the failure is told here alone")
 
 
-def _pixels(images: datasets.Bytes, device: torch.device) -> torch.Tensor:
-    """uint8 [n, pixels] as float32 in [0, 1] on the device."""
-    import torch
-
-    pixels: torch.Tensor = torch.from_numpy(images.copy()).to(device).float()
-    return pixels.div_(255)
-
-
 def _write_down(started: Started, looked: repository.Repository, by: Mapping[str, Any]) -> None:
     """`config.toml` and `environment.json`; `by` is what computes: versions, device, machine, flags."""
     dataset, run = started.dataset, started.run
@@ -351,7 +349,7 @@ def _write_down(started: Started, looked: repository.Repository, by: Mapping[str
             "train": len(dataset.train_images),
             "test": len(dataset.test_images),
             "classes": list(dataset.classes),
-            "shape": list(dataset.shape),
+            **dataset.form.as_record(),
             "notice": dataset.notice,
         },
         variables=environment.variables(),
@@ -364,6 +362,7 @@ def _write_down(started: Started, looked: repository.Repository, by: Mapping[str
     try:
         run.write_config(started.config)
         run.write_provenance(provenance)
+        keep(run, dataset.form)
         # from here on the latest run is this one, whatever becomes of it
         publishing = _publishing()
         publishing.unjudged(run, publishing.failure_of("computing", KeyboardInterrupt(publishing.UNENDED)))

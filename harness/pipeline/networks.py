@@ -187,7 +187,7 @@ def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
             return stacked.train_autoencoders(models, images, generators, **recipe)
         bfloat16 = settings.encoder_precision == "bfloat16"
         lone = training.train_autoencoder(
-            models[0], images, generator=generators[0], bfloat16=bfloat16, **recipe
+            models[0], images, generator=generators[0], bfloat16=bfloat16, any_scale=True, **recipe
         )
         return ((epoch,) for epoch in lone)
 

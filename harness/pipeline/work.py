@@ -118,7 +118,7 @@ def _memory_ran_out(error: BaseException) -> bool:
 
 def untrained(config: Config, dataset: Dataset, seed: int) -> Any:
     """The model of a seed before its training, on the CPU, in evaluation mode: flat rows to logits."""
-    return catalogue.build(config.model, dataset.input_shape, len(dataset.classes), seed)
+    return catalogue.build(config.model, dataset.form, len(dataset.classes), seed)
 
 
 def filled(config: Config, dataset: Dataset, seed: int, folder: Folder) -> Any:

@@ -98,7 +98,10 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     seeds = (shared[0], shared[0]) if shared else (a.seeds[0], b.seeds[0])
     names, notes = _methods(a, b, seeds)
     loaded = {name: _pair(a, b, seeds, name, common) for name in names}
-    pixels = int(np.prod(a.dataset["shape"]))
+    form = a.form
+    if form is None or b.form is None:
+        return {"why": "A run does not tell what its inputs are.", "notes": notes}
+    pixels, shape = int(np.prod(form.shape)), form.shape
     for name, pair in list(loaded.items()):
         if any(rows.shape != (len(common.indices), pixels) for rows in pair):
             notes.append(f"{words(name)}: its maps are of another shape, or of other images, in a run.")
@@ -112,7 +115,6 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     by_method = [np.where(same[name], 0.0, 1 - np.nan_to_num(one, nan=-1.0)) for name, one in kept.items()]
     changes = np.mean(by_method, axis=0)
     places = np.lexsort((common.indices, -changes))[:MOST]
-    shape = (int(a.dataset["shape"][0]), int(a.dataset["shape"][1]))
     limits = {
         name: np.array([figures.heat_limit(np.stack([x[at], y[at]])) for at in places])
         for name, (x, y) in loaded.items()
@@ -128,7 +130,7 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
         )
         for name, pair in loaded.items()
     ]
-    images = a.arrays("samples.npz")["images"][common.first[places]] / 255
+    images = form.values(form.inputs(a.arrays("samples.npz")["images"][common.first[places]]))
     known = [one for one in methods if one.median is not None]
     return {
         "why": "",
@@ -182,11 +184,11 @@ def _contributions(side: Side, seed: int, name: str, places: Any) -> Floats:
     """Empty where they are not there, not of these images, or not finite."""
     arrays, chosen = side.arrays(f"seed-{seed}/attributions/{name}.npz"), side.arrays("samples.npz")
     own, images = arrays.get("maps"), chosen.get("images")
-    if own is None or images is None or own.shape != images.shape or own.ndim != 2:
+    if own is None or images is None or side.form is None or own.shape != images.shape or own.ndim != 2:
         return np.empty((0, 0))
     rows = own[places].astype(np.float64)
     if str(arrays.get("space")) == "sensitivity":
-        rows *= images[places] / 255
+        rows *= side.form.inputs(images[places])
     return rows if np.isfinite(rows).all() else np.empty((0, 0))
 
 

@@ -96,7 +96,7 @@ def explained(run: Run) -> Samples:
         np.concatenate([samples.targets, others["targets"][order]]),
         np.concatenate([samples.kinds, others["kind"][order]]),
         np.concatenate([samples.confidences, others["confidences"][order]]),
-        np.concatenate([samples.images, others["images"][order] / 255]),
+        np.concatenate([samples.images, run.form.inputs(others["images"][order])]),
         {
             name: np.concatenate([rows, others["contributions"][names.index(name)][order]])
             for name, rows in maps.items()
@@ -164,10 +164,10 @@ def _gallery(run: Run) -> Context | str:
     limits = {name: figures.heat_limits(rows) for name, rows in maps.items()}
     shared = figures.heat_limit(np.stack(list(maps.values())))
     sheets = {name: figures.heat_sheet(rows, limits[name], shape) for name, rows in maps.items()}
-    sheets = {"image": figures.grey_sheet(samples.images, shape)} | sheets
+    sheets = {"image": figures.grey_sheet(run.form.values(samples.images), shape)} | sheets
     rebuilt = len(samples.reconstructions) > 0
     if rebuilt:
-        sheets["reconstruction"] = figures.grey_sheet(samples.reconstructions, shape)
+        sheets["reconstruction"] = figures.grey_sheet(run.form.values(samples.reconstructions), shape)
     names = tuple(maps)
     told = {name: _told(rows, limits[name]) for name, rows in samples.maps.items()}
     return {

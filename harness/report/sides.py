@@ -14,9 +14,11 @@ import numpy as np
 
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Array
+from harness.artifacts.forms import form_of
 from harness.config import tables
 from harness.criteria.diagnosis import sentence
 from harness.errors import HarnessError
+from harness.forms import Form
 from harness.records import Estimate, Ints, joint
 from harness.text import clean
 
@@ -94,6 +96,11 @@ class Side:
         """Its data: name, digests, sizes."""
         found = self.environment.get("dataset")
         return found if isinstance(found, Mapping) else {}
+
+    @cached_property
+    def form(self) -> Form | None:
+        """What the features of its inputs are; None where that cannot be told."""
+        return self._read("the form of its data", lambda: form_of(self.directory, self.dataset), None)
 
     @property
     def methods(self) -> list[str]:

@@ -111,8 +111,8 @@ def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     order = {label: np.argsort(-strength[label], kind="stable")[:STRONGEST] for label in present}
     figure = figures.atoms(
         [run.classes[label] for label in present],
-        np.stack([chosen["images"][typical[label]] / 255 for label in present]),
-        np.stack([codes["reconstructions"][typical[label]] for label in present]),
+        run.form.values(run.form.inputs(chosen["images"][[typical[label] for label in present]])),
+        run.form.values(codes["reconstructions"][[typical[label] for label in present]]),
         np.stack([codes["atoms"][order[label]] for label in present]).astype(np.float64),
         [[f"{unit} · {strength[label][unit]:+.2f}" for unit in order[label]] for label in present],
         run.shape,

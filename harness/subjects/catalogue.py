@@ -16,14 +16,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from harness import environment
 from harness.config.parameters import Model
 from harness.errors import CheckpointError, ConfigurationError
+from harness.forms import Form
 from harness.registry import Registry, suggestion
 from harness.subjects import training
-from harness.subjects.models import Classifier, Convolutional, KSparseAutoencoder, PixelClassifier
+from harness.subjects.models import (
+    Classifier,
+    Convolutional,
+    Flat,
+    KSparseAutoencoder,
+    PixelClassifier,
+)
 
 Factory = Callable[..., nn.Module]
 Shape = tuple[int, ...]
@@ -32,24 +40,6 @@ models: Registry[Factory] = Registry("model")
 
 GIVEN = ("shape", "classes", "seed")
 """What the harness gives a factory; the last where it takes it."""
-
-
-class Flat(nn.Module):
-    """A model of inputs in their own shape, as a function of flat rows.
-
-    Args:
-        model: float32 [n, *shape] to logits.
-        shape: Of one input.
-    """
-
-    def __init__(self, model: nn.Module, shape: Shape) -> None:
-        super().__init__()
-        self.model = model
-        self.shape = shape
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The logits (float32 [n, classes]) of flat rows [n, features]."""
-        return self.model(inputs.unflatten(1, self.shape))  # type: ignore[no-any-return]
 
 
 @models.register("k-sparse")
@@ -76,12 +66,12 @@ def convolutional(*, shape: Shape, classes: int, width: int = 16, dropout: float
     return Convolutional(shape, classes, width, dropout)
 
 
-def build(settings: Model, shape: Shape, classes: int, seed: int) -> nn.Module:
+def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
     """The model that a configuration names, with fresh weights of a seed: flat rows to logits, evaluating.
 
     Args:
         settings: The table `[model]`.
-        shape: Of one input, channels first.
+        form: Of the inputs.
         classes: How many there are.
         seed: Draws the weights.
 
@@ -90,7 +80,7 @@ def build(settings: Model, shape: Shape, classes: int, seed: int) -> nn.Module:
             of the factory, or something else than a module.
     """
     factory = factory_of(settings)
-    keywords = {"shape": shape, "classes": classes, "seed": seed} | keywords_of(factory, settings)
+    keywords = {"shape": form.input_shape, "classes": classes, "seed": seed} | keywords_of(factory, settings)
     if "seed" not in (known := _known_to(factory)) and known is not ANY:
         del keywords["seed"]
     with environment.seeded(environment.stream(seed, "model")):
@@ -100,7 +90,17 @@ def build(settings: Model, shape: Shape, classes: int, seed: int) -> nn.Module:
             f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
             f"(got {type(model).__name__})"
         )
-    return (model if isinstance(model, PixelClassifier | Classifier) else Flat(model, shape)).eval()
+    reference = torch.from_numpy(form.reference.copy()) if form.reference.any() else None
+    if reference is not None and isinstance(model, PixelClassifier):
+        raise ConfigurationError(
+            f"model {settings.model!r}: its code is of the inputs themselves, so it is explained from the "
+            f"baseline zero alone (got {form.baseline!r}); name --baseline zero, or another model"
+        )
+    if not isinstance(model, PixelClassifier | Classifier):
+        model = Flat(model, form.input_shape, reference)
+    elif reference is not None:
+        model = Flat(model, (math.prod(form.shape),), reference)
+    return model.eval()
 
 
 ANY = frozenset({"**"})

@@ -32,8 +32,8 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelR
     Raises:
         ConfigurationError: as `capabilities`; or the weights are not the model's, or would be trained.
     """
-    settings, shape, classes = config.model, dataset.input_shape, len(dataset.classes)
-    model, twin = (catalogue.build(settings, shape, classes, seed) for seed in (0, 1))
+    settings, form, classes = config.model, dataset.form, len(dataset.classes)
+    model, twin = (catalogue.build(settings, form, classes, seed) for seed in (0, 1))
     weights: dict[str, str] = {}
     if settings.weights is not None:
         _refuse_trained(config)
@@ -48,7 +48,7 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelR
         parameters=sum(one.numel() for one in model.parameters()),
         weights=weights,
         layers=tuple(catalogue.layers_of(model)),
-        shape=shape,
+        shape=form.input_shape,
     )
     return record, there
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import InputError
+from harness.subjects.models import Flat
 
 SLACK = 1e-6
 """By how much a pixel may lie outside [0, 1]: what rounding does to an image that was scaled."""
@@ -53,17 +54,18 @@ def images_of(values: Any, model: nn.Module) -> Tensor:
     return _batch(_like(images, model), "images", _width(model))
 
 
-def refuse_unscaled(images: Tensor, beyond: float = SLACK) -> None:
+def refuse_unscaled(images: Tensor, model: nn.Module | None = None, beyond: float = SLACK) -> None:
     """Refuse images (float [n, ...]) that are not in [0, 1].
 
     Args:
         images: float [n, ...].
+        model: What takes them; of a `Flat` one they are deviations from a baseline, in any unit.
         beyond: By how much a pixel may lie outside all the same.
 
     Raises:
         InputError: a pixel is NaN, or lies further outside.
     """
-    if not images.numel():
+    if not images.numel() or isinstance(model, Flat):
         return
     low, high = images.min().item(), images.max().item()
     if math.isnan(low):

@@ -101,6 +101,30 @@ class Convolutional(nn.Sequential):
         )
 
 
+class Flat(nn.Module):
+    """A model of inputs in their own shape, as a function of flat deviations from the baseline.
+
+    Args:
+        model: float32 [n, *shape] to logits.
+        shape: Of one input.
+        reference: float32 [features], the baseline, which is added; None where it is 0.
+    """
+
+    reference: Tensor | None
+
+    def __init__(self, model: nn.Module, shape: tuple[int, ...], reference: Tensor | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = shape
+        self.register_buffer("reference", reference, persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The logits (float32 [n, classes]) of flat rows [n, features]."""
+        if self.reference is not None:
+            inputs = inputs + self.reference
+        return self.model(inputs.unflatten(1, self.shape))  # type: ignore[no-any-return]
+
+
 class PixelClassifier(nn.Module):
     """Pixels to logits: f(x) = classifier(z(x)), the function whose decisions are explained."""
 

@@ -40,6 +40,7 @@ def train_autoencoder(
     learning_rate: float,
     generator: torch.Generator,
     bfloat16: bool = False,
+    any_scale: bool = False,
 ) -> Iterator[Epoch]:
     """Minimise the mean squared error of the reconstructions with Adam, one record an epoch.
 
@@ -54,6 +55,7 @@ def train_autoencoder(
         learning_rate: Adam's.
         generator: On the CPU; draws the orders.
         bfloat16: Whether the encoder's product is rounded to bfloat16 while training on a CPU.
+        any_scale: Whether images may lie outside [0, 1]: inputs that somebody else has looked at.
 
     Raises:
         InputError: images that cannot be meant, or nothing to train.
@@ -66,7 +68,8 @@ def train_autoencoder(
     def begin() -> Iterator[Epoch]:
         inputs.refuse_untrainable(model)
         x = inputs.images_of(images, model)
-        inputs.refuse_unscaled_to_train(x)
+        if not any_scale:
+            inputs.refuse_unscaled_to_train(x)
         batches = _batches(len(x), batch_size, generator)
         if is_sparse_autoencoder(model):
             if x.device.type != "cpu":

@@ -1,0 +1,71 @@
+"""What stored numbers stand for: as a network sees them, as they are drawn, as a run tells it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from harness.forms import AXES, BYTE, Form, axes_of
+
+generator = np.random.default_rng(0)
+EVERY_BYTE = np.arange(256, dtype=np.uint8).reshape(1, 256)
+
+
+def form(**changed: object) -> Form:
+    known = dict(
+        kind="table", axes=("feature",), shape=(256,), scale=BYTE, unit="V", baseline="array",
+        reference=generator.random(256).astype(np.float32),
+    )  # fmt: skip
+    return Form(**known | changed)  # type: ignore[arg-type]
+
+
+def test_a_byte_is_divided_by_255_to_the_last_bit() -> None:
+    """No number of a run on bytes depends on how its scale is written."""
+    zero = form(baseline="zero", reference=np.zeros(256, dtype=np.float32))
+    assert np.array_equal(zero.inputs(EVERY_BYTE), EVERY_BYTE.astype(np.float32) / np.float32(255))
+
+
+def test_inputs_are_a_copy() -> None:
+    """Stored data stays as it was verified, also where nothing is to be scaled."""
+    stored = generator.random((2, 256)).astype(np.float32)
+    same = form(scale=1.0, baseline="zero", reference=np.zeros(256, dtype=np.float32))
+    found = same.inputs(stored)
+    assert np.array_equal(found, stored)
+    assert not np.shares_memory(found, stored)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_drawing_adds_the_baseline_back(kind: type) -> None:
+    """In the type of the inputs."""
+    one = form()
+    values = one.values(one.inputs(EVERY_BYTE).astype(kind))
+    np.testing.assert_allclose(values, EVERY_BYTE / 255, atol=1e-6)
+    assert values.dtype == kind
+
+
+@pytest.mark.parametrize("baseline", ["zero", "mean", 0.5, "array"])
+def test_a_record_tells_the_form(baseline: str | float) -> None:
+    """Written and read as JSON; the reference is asked for where the record cannot tell it."""
+    reference = np.full(256, 0.5 if baseline != "zero" else 0.0, dtype=np.float32)
+    one = form(baseline=baseline, reference=reference)
+    record = json.loads(json.dumps(one.as_record()))
+    again = Form.of_record(record, one.reference if one.is_stored else None)
+    assert again.as_record() == one.as_record()
+    assert np.array_equal(again.reference, reference)
+    assert one.is_stored == (baseline in ("mean", "array"))
+
+
+def test_a_record_of_before_is_of_grey_images() -> None:
+    """Runs that know of nothing else have bytes, from black."""
+    old = Form.of_record({"shape": [2, 3], "classes": ["a"]}, None)
+    assert (old.kind, old.axes, old.scale, old.baseline) == ("image", ("row", "column"), BYTE, "zero")
+    assert not old.reference.any()
+
+
+def test_no_kind_has_two_forms_of_as_many_sides() -> None:
+    """So the axes follow from the shape."""
+    for kind, forms in AXES.items():
+        assert [axes_of(kind, len(axes)) for axes in forms] == list(forms)
+    assert axes_of("table", 4) == ()

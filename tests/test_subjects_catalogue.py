@@ -1,0 +1,172 @@
+"""Models by name and factories of one's own: what is built, what is refused, and what they have."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from harness.capabilities import CAPABILITIES
+from harness.config.parameters import Model
+from harness.errors import ConfigurationError
+from harness.forms import Form
+from harness.subjects import catalogue
+from harness.subjects.models import Flat
+
+NETS = """
+from torch import nn
+
+def build(*, shape, classes, width=4):
+    channels, rows, columns = shape
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Flatten(),
+                         nn.Linear(width * rows * columns, classes))
+
+def any_of_them(**keywords):
+    return build(shape=keywords["shape"], classes=keywords["classes"])
+
+def without_shape(classes): ...
+
+def a_list(*, shape, classes):
+    return [nn.Linear(2, 2)]
+
+answer = 42
+"""
+
+
+def form(shape: tuple[int, ...] = (6, 8), kind: str = "image", baseline: float = 0.0) -> Form:
+    record = {"shape": shape, "kind": kind, "scale": 1.0, "baseline": baseline or "zero"}
+    return Form.of_record(record, None)
+
+
+def build(given: Form | None = None, seed: int = 0, classes: int = 3, **table: Any) -> torch.nn.Module:
+    return catalogue.build(Model(**table), given or form(), classes, seed)
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> Path:
+    (tmp_path / "own_nets.py").write_text(NETS)
+    (tmp_path / "broken_nets.py").write_text("import numpy\nimport not_installed_anywhere\n")
+    (tmp_path / "failing_nets.py").write_text("1 / 0\n")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Any:
+    yield
+    for name in ("own_nets", "broken_nets", "failing_nets"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", ["k-sparse", "mlp", "convolutional"])
+def test_each_shipped_model_gives_logits_of_flat_rows(name: str) -> None:
+    """Drawn from its seed: the same again from the same, others from another."""
+    inputs = torch.rand(5, 48)
+    first, again, other = (build(seed=seed, model=name, k=3, code_width=16) for seed in (0, 0, 1))
+    assert first(inputs).shape == (5, 3)
+    assert torch.equal(first(inputs), again(inputs))
+    assert not torch.equal(first(inputs), other(inputs))
+    assert not first.training
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((3, 6, 8), "image"), ((2, 20), "series"), ((20,), "series"), ((5, 5), "image")]
+)
+def test_the_convolutional_network_takes_any_channels_and_series(shape: tuple[int, ...], kind: str) -> None:
+    """With an axis of channels put in where there is none."""
+    model = build(form(shape, kind), model="convolutional")
+    assert model(torch.rand(4, int(np.prod(shape)))).shape == (4, 3)
+
+
+def test_what_a_model_has_follows_from_its_parts() -> None:
+    """The k-sparse network has all but the gradient, which is found at the door; a plain one has nothing."""
+    assert catalogue.capabilities_of(build(k=3, code_width=16)) == set(CAPABILITIES) - {"gradient"}
+    assert catalogue.capabilities_of(build(model="mlp")) == set()
+
+
+def test_a_factory_of_ones_own_is_found_in_a_folder(nets: Path) -> None:
+    """With its keywords; the folder is searched during the import alone."""
+    before = list(sys.path)
+    model = build(model="own_nets:build", model_dir=nets, settings={"width": 2})
+    assert sys.path == before
+    assert model(torch.rand(2, 48)).shape == (2, 3)
+    assert isinstance(model, Flat)
+    assert next(model.parameters()).shape[0] == 2
+    assert build(model="own_nets:any_of_them", model_dir=nets, settings={"more": 1})(
+        torch.rand(2, 48)
+    ).shape == (
+        2,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"model": "k-spars"}, "unknown model 'k-spars': did you mean 'k-sparse'"),
+        ({"model": "no_nets:build"}, "there is no module 'no_nets'; looked in "),
+        ({"model": "own_nets:bild"}, "own_nets has no 'bild': did you mean 'build'"),
+        ({"model": "own_nets:answer"}, "must be a function"),
+        (
+            {"model": "broken_nets:build"},
+            "the module is there, and cannot be imported: No module named 'not_in",
+        ),
+        ({"model": "failing_nets:build"}, "cannot be imported: ZeroDivisionError: division by zero"),
+        (
+            {"model": "own_nets:build", "settings": {"widht": 2}},
+            "unknown keyword 'widht'.*did you mean 'width'",
+        ),
+        ({"model": "own_nets:build", "settings": {"shape": 2}}, "unknown keyword 'shape'"),
+        (
+            {"model": "own_nets:without_shape"},
+            "must take the keyword 'shape'; write it as: def without_shape",
+        ),
+        ({"model": "own_nets:a_list"}, r"must give a torch.nn.Module .*\(got list\)"),
+    ],
+)
+def test_what_is_no_model_is_refused_in_one_line(nets: Path, table: dict[str, Any], said: str) -> None:
+    """With the places looked in, a suggestion, or what was got."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        build(**table, model_dir=nets)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_baseline_is_added_at_the_door() -> None:
+    """The model sees the values; the rows that come are deviations from the baseline."""
+    plain, shifted = (build(form(baseline=value), model="convolutional") for value in (0.0, 0.25))
+    inputs = torch.rand(4, 48)
+    assert torch.allclose(shifted(inputs - 0.25), plain(inputs), atol=1e-6)
+    with pytest.raises(ConfigurationError, match="from the baseline zero alone"):
+        build(form(baseline=0.25), k=3, code_width=16)
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_weights_of_a_file_are_loaded(tmp_path: Path, ending: str) -> None:
+    """Of both kinds; nothing in them is executed."""
+    given, model = (catalogue.own_of(build(seed=seed, model="convolutional")) for seed in (1, 0))
+    path = tmp_path / f"best.{ending}"
+    if ending == "pth":
+        torch.save(given.state_dict(), path)
+    else:
+        safetensors.torch.save_file(given.state_dict(), path)
+    catalogue.load(model, path)
+    assert all(
+        torch.equal(one, other) for one, other in zip(model.parameters(), given.parameters(), strict=True)
+    )
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    """By name; a wrapper's prefix is told, and not taken off."""
+    model = catalogue.own_of(build(model="convolutional"))
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        catalogue.load(model, tmp_path / "best.pth")
+    torch.save({f"module.{name}": one for name, one in model.state_dict().items()}, tmp_path / "best.pth")
+    with pytest.raises(ConfigurationError, match=r"begin with 'module\.', a wrapper's"):
+        catalogue.load(model, tmp_path / "best.pth")
+    torch.save(catalogue.own_of(build(model="mlp")).state_dict(), tmp_path / "best.pth")
+    with pytest.raises(ConfigurationError, match="weights of another network"):
+        catalogue.load(model, tmp_path / "best.pth")
