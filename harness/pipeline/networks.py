@@ -155,7 +155,7 @@ def _dependencies(work: Work, seed: int) -> dict[str, Any]:
         "touched": touched(),
         "engine": how,
         "stack": work.config.seeds if how == "stacked" else [seed],
-        "model": work.config.model.model_dump(),
+        "model": work.config.model.model_dump(mode="json"),
         "recipe": work.config.recipe,
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
         "data": work.dataset.digest,

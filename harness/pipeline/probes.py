@@ -83,7 +83,7 @@ def _found_or_asked(
             "settings": asked.settings,
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
-            "model": work.config.model.model_dump(),
+            "model": work.config.model.model_dump(mode="json"),
             "data": work.dataset.digest,
             "code": environment.code_digest(
                 "subjects", "attributions", "environment", "pipeline/probes", *modules

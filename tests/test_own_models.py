@@ -1,0 +1,113 @@
+"""A user's own network: trained, or frozen with a file's weights; judged where its module is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import SMALL
+
+NETS = """
+from pathlib import Path
+from torch import nn
+
+with Path(__file__).with_name("imported").open("a") as stream:
+    stream.write("once\\n")
+
+def build(*, shape, classes, width=8):
+    channels, rows, columns = shape
+    return nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU(),
+                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(width * 49, classes))
+"""
+FLAGS = SMALL | {"model": "nets:build", "classifier_epochs": 6, "samples_per_class": 3}
+
+
+def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder of the user's."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def flags(**changed: object) -> list[str]:
+    return [f"--{name.replace('_', '-')}={value}" for name, value in (FLAGS | changed).items()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder after one run of their own network."""
+    place = tmp_path_factory.mktemp("user")
+    (place / "nets.py").write_text(NETS)
+    done = harness(place, "validate", *flags())
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return place
+
+
+def test_what_the_model_lacks_is_told_by_name_and_nothing_else_is(folder: Path) -> None:
+    """In the verdict, with the reason; all other gates are judged, the maps' definitions among them."""
+    verdict = json.loads((folder / "artifacts/latest/verdict.json").read_text())
+    away = [one for one in verdict["announcements"] if "judged without it" in one]
+    assert [one.split(":")[0] for one in away] == [
+        "methods.decoder_weighted",
+        "sparsity",
+        "reconstruction",
+        "fraction_unexplained",
+    ]
+    outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"] if one["gate"]}
+    assert not {"sparsity", "reconstruction", "fraction_unexplained"} & set(outcomes)
+    assert "error" not in outcomes.values()
+    assert outcomes["attribution_integrity"] == "pass"
+    assert (folder / "artifacts/latest/report.html").is_file()
+
+
+def test_judging_and_rendering_import_nothing_of_the_users(folder: Path) -> None:
+    """They work where the module is not there any more."""
+    run = (folder / "artifacts/latest").resolve()
+    before = (folder / "imported").read_text()
+    hidden = (folder / "nets.py").rename(folder / "hidden.txt")
+    try:
+        for command in ("judge", "report"):
+            done = harness(folder, command, str(run))
+            assert done.returncode in (0, 1), done.stdout + done.stderr
+    finally:
+        hidden.rename(folder / "nets.py")
+    assert (folder / "imported").read_text() == before
+
+
+def test_weights_of_a_file_are_judged_as_they_are(folder: Path) -> None:
+    """Nothing is trained, and the predictions are those of the run that they come from."""
+    first = (folder / "artifacts/latest").resolve()
+    weights = os.path.relpath(first / "seed-0/weights/model.pth", folder)
+    done = harness(folder, "validate", *flags(output="frozen"), "--weights", weights)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "epoch" not in done.stdout
+    run = folder / "frozen/latest"
+    one, other = (np.load(each / "seed-0/predictions.npz")["logits"] for each in (first, run))
+    assert np.array_equal(one, other)
+    assert json.loads((run / "model.json").read_text())["weights"]["file"] == "model.pth"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "nets:bild"], "nets has no 'bild': did you mean 'build'"),
+        (["--weights", "nowhere.pth"], "there is no such file"),
+        (["--weights", "nets.py", "--seeds", "0,1"], "are one network, and so one seed"),
+        (["--weights", "nets.py", "--recipe", "supervised"], "nothing is trained"),
+        (["--methods", "decoder_weighted,decoder_reconstruction"], "none of them can explain model"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_work(
+    folder: Path, arguments: list[str], said: str
+) -> None:
+    """With exit code 2, one line, and no run directory."""
+    done = harness(folder, "validate", *flags(output="refused"), *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert not (folder / "refused/runs").exists()
