@@ -100,7 +100,6 @@ def test_weights_of_a_file_are_judged_as_they_are(folder: Path) -> None:
         (["--weights", "nowhere.pth"], "there is no such file"),
         (["--weights", "nets.py", "--seeds", "0,1"], "are one network, and so one seed"),
         (["--weights", "nets.py", "--recipe", "supervised"], "nothing is trained"),
-        (["--methods", "decoder_weighted,decoder_reconstruction"], "none of them can explain model"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_any_work(
