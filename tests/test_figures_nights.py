@@ -195,7 +195,7 @@ def test_a_timeline_has_a_stroke_a_night() -> None:
 def test_the_key_names_every_sign() -> None:
     """The words of the legend."""
     text = figures.svg(figures.strip_key(), "a")
-    for word in ("night", "warm-up", "interval", "pin", "threshold", "alarm", "excluded", "broke off"):
+    for word in ("night", "warm-up", "interval", "pin", "threshold", "alarm", "excluded", "no number"):
         assert f">{word}</text>" in text
 
 

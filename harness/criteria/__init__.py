@@ -139,9 +139,14 @@ def blame_dead_units(verdict: Verdict, estimates: Mapping[str, Estimate], code_w
     return Verdict(**vars(verdict) | changed)
 
 
+WITHOUT = "judged without "
+"""How the announcement begins that names what cannot apply to a model."""
+
+
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    away = [f"{name}: judged without it: {why}" for name, why in config.without.items()]
+    reasons = "; ".join(dict.fromkeys(config.without.values()))
+    away = [f"{WITHOUT}{', '.join(config.without)}: {reasons}"] if config.without else []
     looser = [
         one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
     ]

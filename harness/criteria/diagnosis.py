@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts.directories import RunDirectory
-from harness.criteria import acceptable, show, show_threshold
+from harness.criteria import WITHOUT, acceptable, show, show_threshold
 from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict, joint
@@ -279,9 +279,9 @@ def sentence(verdict: Mapping[str, Any]) -> str:
     """The verdict in one sentence: on which data, compared with which nights, by which rules that are looser
     than shipped, and by which methods that are not repeatable.
     """
-    announced = [clean(one).split(": ") for one in verdict.get("announcements", ())]
-    looser = ", ".join(one[0] for one in announced if one[1] != "judged without it")
-    away = ", ".join(one[0] for one in announced if one[1] == "judged without it")
+    announced = [clean(one).split(":")[0] for one in verdict.get("announcements", ())]
+    looser = ", ".join(one for one in announced if not one.startswith(WITHOUT))
+    away = ", ".join(one.removeprefix(WITHOUT) for one in announced if one.startswith(WITHOUT))
     moving = ", ".join(clean(one) for one in verdict.get("unrepeatable", ()))
     told = {"looser than shipped": looser, "judged without": away, "not repeatable": moving}
     past = verdict.get("past")

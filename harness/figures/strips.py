@@ -299,7 +299,7 @@ def strip_key() -> Figure:
             patch(color=_COLOURS["notice"], alpha=0.16, linewidth=0, label="notice"),
             patch(color=GOOD, alpha=0.16, linewidth=0, label="improvement"),
             line([], [], color=INK, marker="x", markersize=5, linewidth=0, label="excluded"),
-            line([], [], color=BAD, marker="x", markersize=5, linewidth=0, label="broke off"),
+            line([], [], color=BAD, marker="x", markersize=5, linewidth=0, label="no number"),
         ]
         figure.legend(handles=handles, loc="upper left", ncol=6, handlelength=1.8, fontsize=9)
     return figure

@@ -28,6 +28,7 @@ from harness.artifacts.staging import remove
 from harness.capabilities import lacking
 from harness.config import Config, refuse_absent
 from harness.config.values import Settled
+from harness.criteria import WITHOUT
 from harness.environment import repository
 from harness.environment.state import clean
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
@@ -229,7 +230,7 @@ def _at_the_door(
             f"{'; '.join(dict.fromkeys(away.values()))}; name others by --methods"
         )
     if away:
-        progress.warn(f"judged without {', '.join(away)}: {'; '.join(dict.fromkeys(away.values()))}")
+        progress.warn(f"{WITHOUT}{', '.join(away)}: {'; '.join(dict.fromkeys(away.values()))}")
     changed = {
         "attribution": config.attribution.model_copy(update={"methods": methods}),
         "criteria": tuple(one for one in config.criteria if one.id not in away),
