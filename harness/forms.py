@@ -92,6 +92,11 @@ class Form:
         }
 
     @property
+    def noun(self) -> str:
+        """What several inputs are called."""
+        return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
+
+    @property
     def is_stored(self) -> bool:
         """Whether `reference` cannot be told by the record, and is kept in a file of its own."""
         return self.baseline in ("mean", "array")

@@ -169,7 +169,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     moving = False
     if dataset is None:
         dataset = loaded(config)
-        moving = config.data.dataset not in computed.DATASETS and loaded(config).digest != dataset.digest
+        moving = not computed.is_read(config.data.dataset) and loaded(config).digest != dataset.digest
     looked = repository.look()
     work = Work(
         config=config,
