@@ -296,7 +296,8 @@ def test_only_what_ships_is_certain(small_config: MakeConfig, monkeypatch: pytes
 def test_what_ships_is_named() -> None:
     """The names of methods and data sets that are known without torch are all that are registered."""
     assert set(computed.METHODS) == set(attributions.methods)
-    assert all(map(computed.is_read, ["auto", *datasets.datasets]))
+    assert all(map(computed.is_read, ["auto", *datasets.datasets, "photos/", "own.npz"]))
+    assert not computed.is_read("mine")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,9 @@ Names = Annotated[
     tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
 ]
 
+MaybeNames = Names | None
+Sides = Annotated[tuple[Natural, ...], BeforeValidator(_split), Field(min_length=1, max_length=2)] | None
+Share = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, lt=1)] | None
 
 Place = Annotated[Path, BeforeValidator(place)]
 MaybePlace = Annotated[Path | None, BeforeValidator(place)]

@@ -16,11 +16,8 @@ import numpy as np
 from harness.datasets.data import Bytes, Dataset
 from harness.datasets.registered import Absent, datasets
 from harness.datasets.series import Series, parse
-from harness.datasets.splitting import held_back
+from harness.datasets.splitting import TEST_SHARE, held_back
 from harness.errors import DataError
-
-TEST_SHARE = 0.2
-"""Of each class, where the package's file is of one piece."""
 
 
 @dataclass(frozen=True)

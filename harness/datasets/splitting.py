@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from harness.records import Ints
 
+TEST_SHARE = 0.2
+"""Of each class, where nobody says otherwise."""
+
 
 def held_back(inputs: npt.NDArray[Any], labels: Ints, share: float) -> npt.NDArray[np.bool_]:
     """The inputs of the test: of each class those whose content has the lowest SHA-256.

@@ -206,7 +206,15 @@ def loaded(config: Config) -> datasets.Dataset:
 
 def _load(config: Config) -> datasets.Dataset:
     data = config.data
-    return datasets.load(data.dataset, data.data_dir, data.baseline)
+    return datasets.load(
+        data.dataset,
+        data.data_dir,
+        data.baseline,
+        test_share=data.test_share,
+        image_size=data.image_size,
+        label_column=data.label_column,
+        axes=data.axes,
+    )
 
 
 def _refuse_unmeasured(config: Config) -> None:
