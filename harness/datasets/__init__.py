@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.config.values import named_place
 from harness.datasets import cifar as cifar
+from harness.datasets import made as made
 from harness.datasets import packages as packages
 from harness.datasets.checks import checked
 from harness.datasets.data import Bytes as Bytes
