@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import datasets
+from harness import datasets, environment
 from harness.datasets import Absent, Dataset, IdxFile, published
 from harness.datasets import idx as files_of
 from harness.errors import ConfigurationError, DataError
@@ -776,3 +776,26 @@ def test_the_download_leaves_the_sockets_time_limit_as_it_was(
         socket.setdefaulttimeout(before)
     assert limits == [published.DOWNLOAD_SECONDS]
     assert after == 77.0
+
+
+# the page
+
+
+def test_the_page_lists_every_set_with_its_sizes() -> None:
+    """`docs/data.md` names what is registered, and the sizes of what is at hand."""
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    table = page.split("## By name")[1].split("\n\n")[1].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+    rows = {row[0].strip("`"): row[1:] for row in cells}
+    shipped = {name for name, loader in datasets.datasets.items() if environment.ships(loader)}
+    assert set(rows) == {"auto", *shipped}
+    waits = datasets.downloading.set(False)
+    for name in shipped:
+        try:
+            found = datasets.load(name)
+        except Absent:
+            continue
+        _, classes, sizes, _ = rows[name]
+        assert int(classes) == len(found.classes), name
+        assert sizes == f"{len(found.train_images):,}, {len(found.test_images):,}", name
+    datasets.downloading.reset(waits)
