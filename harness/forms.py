@@ -103,6 +103,11 @@ class Form:
         return (*self.shape[:place], 1, *self.shape[place:])
 
     @property
+    def noun(self) -> str:
+        """What several inputs are called."""
+        return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
+
+    @property
     def is_stored(self) -> bool:
         """Whether `reference` cannot be told by the record, and is kept in a file of its own."""
         return self.baseline in ("mean", "array")

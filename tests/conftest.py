@@ -16,9 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
-from harness import config, datasets, pipeline
+from harness import config, pipeline
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
+from harness.datasets import cifar, published
 from harness.judging import verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests import gpu, postgresql
@@ -43,7 +44,8 @@ SMALL: dict[str, Any] = dict(
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test downloads data, wherever the suite runs."""
-    monkeypatch.setattr(datasets, "_download", lambda folder: f"no download to {folder} in tests.")
+    monkeypatch.setattr(published, "_download", lambda folder, *_: f"no download to {folder} in tests.")
+    monkeypatch.setattr(cifar, "_download", lambda folder, *_: f"no download to {folder} in tests.")
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from harness import cli, config, datasets
+from harness import cli, config
 from harness.artifacts.directories import RunDirectory
 from harness.config import parameters
+from harness.datasets import published
 from tests import gpu
 from tests.written import a_run, sealed_anew
 
@@ -178,7 +179,7 @@ def test_absent_data_ends_with_2_and_the_ways_to_get_it(
     harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Data that is asked for by name and is not there ends with 2, the places and three ways (fault 1)."""
-    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "none")
     code, printed = harness("validate", "--dataset", "fashion-mnist", "--data-dir", tmp_path / "mine")
     assert code == 2
     assert str(tmp_path / "mine") in printed
@@ -190,7 +191,7 @@ def test_auto_says_loudly_what_it_took(
     harness: Command, small: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Where `auto` takes the small set, start, last lines, verdict and report say so."""
-    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "none")
     code, printed = harness("validate", *small, "--dataset", "auto", "--epochs", 0, "--classifier-epochs", 0)
     assert code == 3
     assert printed.count("judges the small excerpt") >= 2
@@ -374,7 +375,7 @@ def test_datasets_lists_what_is_found(
     harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`harness datasets` verifies what is there, and ends with 2 where something is damaged."""
-    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "none")
     code, printed = harness("datasets")
     assert code == 0
     assert "verified  fashion-mnist-mini: 5000 training and 2000 test images" in printed

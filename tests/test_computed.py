@@ -22,6 +22,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.artifacts.sealing import OWN
 from harness.attributions import Method
 from harness.config import Config
+from harness.datasets import published
 from harness.environment import repository
 from harness.errors import HarnessError, Refused, TrainingDiverged
 from harness.judging import verdicts
@@ -295,7 +296,8 @@ def test_only_what_ships_is_certain(small_config: MakeConfig, monkeypatch: pytes
 def test_what_ships_is_named() -> None:
     """The names of methods and data sets that are known without torch are all that are registered."""
     assert set(computed.METHODS) == set(attributions.methods)
-    assert set(computed.DATASETS) == {"auto", *datasets.datasets}
+    assert all(map(computed.is_read, ["auto", *datasets.datasets, "photos/", "own.npz"]))
+    assert not computed.is_read("mine")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,7 @@ def test_what_is_refused_is_refused_alike(
 ) -> None:
     """A run that could take everything refuses what a run by stages refuses, in the same words."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "absent")
+    monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "absent")
     (tmp_path / "taken").write_text("a file")
     if flags.pop("criteria", None):
         table = {"id": "mine", "measurement": "acuracy", "relation": ">=", "threshold": 0.5}

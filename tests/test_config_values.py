@@ -181,3 +181,43 @@ def test_what_is_no_baseline_is_refused(given: Any) -> None:
     """By its key, with what it may be; an array is named by its file."""
     with pytest.raises(ConfigurationError, match=r"data\.baseline: "):
         config.load(flags={"baseline": given})
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "meant"),
+    [
+        ("image_size", "32", (32,)),
+        ("image_size", "32,48", (32, 48)),
+        ("image_size", 32, (32,)),
+        ("image_size", [32, 48], (32, 48)),
+        ("test_share", "0.3", 0.3),
+        ("label_column", "-1", "-1"),
+        ("axes", "channel,time", ("channel", "time")),
+        ("axes", ["time"], ("time",)),
+    ],
+)
+def test_what_is_said_of_data_by_path_is_read(key: str, given: Any, meant: Any) -> None:
+    """As a flag and in a file, and again of a stored configuration; none of it stands there unasked."""
+    read = config.load(flags={key: given})
+    assert getattr(read.data, key) == meant
+    assert getattr(config.of(read.as_toml_values(), "itself").data, key) == meant
+    assert config.load().as_toml_values()["data"] == {"dataset": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [
+        ("image_size", "0"),
+        ("image_size", "1,2,3"),
+        ("image_size", True),
+        ("test_share", 0),
+        ("test_share", 1),
+        ("test_share", True),
+        ("axes", ""),
+        ("axes", "time,time"),
+    ],
+)
+def test_what_cannot_be_said_of_data_by_path_is_refused(key: str, given: Any) -> None:
+    """By its key."""
+    with pytest.raises(ConfigurationError, match=rf"data\.{key}"):
+        config.load(flags={key: given})

@@ -25,20 +25,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import datasets
-from harness.datasets import Absent, Dataset, IdxFile
+from harness import datasets, environment
+from harness.datasets import Absent, Dataset, IdxFile, published
+from harness.datasets import idx as files_of
 from harness.errors import ConfigurationError, DataError
 
-DOWNLOAD = datasets._download
+DOWNLOAD = published._download
 """The real one; the tests' shared fixture puts another in its place."""
 
-NAMES = tuple(file.name for file in datasets.FASHION_MNIST)
+NAMES = tuple(file.name for file in published.FASHION_MNIST)
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES
 
 Contents = dict[str, bytes]
 
 full_set_only = pytest.mark.skipif(
-    not datasets.SYSTEM_FOLDER.is_dir(), reason="the full Fashion-MNIST is not installed"
+    not published.SYSTEM_FOLDER.is_dir(), reason="the full Fashion-MNIST is not installed"
 )
 
 
@@ -90,21 +91,23 @@ def put(folder: Path, contents: Contents, *, gzipped: bool = True) -> Path:
 
 
 def loaded(folder: Path, files: tuple[IdxFile, ...] | None = None) -> Dataset:
-    return datasets.load_folder("small", folder, files or declared(sound()))
+    return datasets.load_folder("small", folder, files or declared(sound()), datasets.FASHION_CLASSES)
 
 
 @pytest.fixture(scope="module")
 def full() -> Dataset:
     """The full set, where the system's package installed it."""
-    return datasets.load_folder("fashion-mnist", datasets.SYSTEM_FOLDER, datasets.FASHION_MNIST)
+    return datasets.load_folder(
+        "fashion-mnist", published.SYSTEM_FOLDER, published.FASHION_MNIST, datasets.FASHION_CLASSES
+    )
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory where no data is found; a small set passes for the full one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets, "SYSTEM_FOLDER", tmp_path / "system")
-    monkeypatch.setattr(datasets, "FASHION_MNIST", declared(sound()))
+    monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "system")
+    monkeypatch.setattr(published, "FASHION_MNIST", declared(sound()))
     return tmp_path
 
 
@@ -150,10 +153,10 @@ def test_the_installed_full_set_holds_all_images_of_each_class(full: Dataset) ->
 # the excerpt
 
 
-@pytest.mark.parametrize("file", datasets.FASHION_MNIST_MINI, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", published.FASHION_MNIST_MINI, ids=lambda file: file.name)
 def test_the_excerpts_files_match_their_digests(file: IdxFile) -> None:
     """What the package carries decompresses to the content whose SHA-256 the code states."""
-    content = gzip.decompress((datasets.MINI_FOLDER / f"{file.name}.gz").read_bytes())
+    content = gzip.decompress((published.MINI_FOLDER / f"{file.name}.gz").read_bytes())
     assert len(content) == file.size
     assert hashlib.sha256(content).hexdigest() == file.sha256
 
@@ -188,17 +191,17 @@ def test_the_places_come_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch
     """The named folder, HARNESS_DATA_DIR, `data`, the system's folder: the first with files is taken."""
     named, by_variable = nowhere / "named", nowhere / "variable"
     monkeypatch.setenv("HARNESS_DATA_DIR", str(by_variable))
-    order = [named, by_variable, Path("data"), nowhere / "system"]
-    assert datasets.places(named) == order
-    for place in reversed(order):
+    order = [named, by_variable, Path("data")]
+    assert published.places(named) == order
+    for place in (nowhere / "system", *reversed(order)):
         put(place, sound())
         assert datasets.load("fashion-mnist", named).source == str(place)
 
 
 def test_a_place_that_is_not_named_is_not_looked_in(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a named folder, and with an empty variable, two places are left."""
+    """Without a named folder, and with an empty variable, the working folder's `data` is left."""
     monkeypatch.setenv("HARNESS_DATA_DIR", "")
-    assert datasets.places() == [Path("data"), nowhere / "system"]
+    assert published.places() == [Path("data")]
 
 
 @pytest.mark.parametrize("gzipped", [True, False], ids=["gzipped", "plain"])
@@ -248,7 +251,7 @@ def test_auto_falls_back_on_the_excerpt_with_a_notice(nowhere: Path) -> None:
     """The data that is used bears its own name, and the notice says why and how small it is."""
     found = datasets.load("auto", nowhere / "named")
     assert found.name == "fashion-mnist-mini"
-    assert found.source == str(datasets.MINI_FOLDER)
+    assert found.source == str(published.MINI_FOLDER)
     assert "fashion-mnist-mini" in found.notice
     assert "5000 training and 2000 test images" in found.notice
     assert f"no download to {nowhere / 'named'} in tests." in found.notice
@@ -412,7 +415,7 @@ def test_a_file_without_end_is_read_in_bounded_memory(gzipped: bool, tmp_path: P
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match=f"must be {file.size} bytes .got more than {file.size}"):
-            datasets.read_idx(tmp_path, file)
+            files_of.read_idx(tmp_path, file)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -511,6 +514,70 @@ def test_links_that_stay_in_the_data_folder_are_followed(tmp_path: Path) -> None
     assert loaded(tmp_path / "link").sha256 == loaded(folder).sha256
 
 
+# its kin
+
+KIN = {"mnist": ("MNIST", "0123456789"), "kmnist": ("KMNIST", published.KMNIST_CLASSES)}
+
+
+@pytest.mark.parametrize("name", KIN)
+def test_the_kin_are_found_as_torchvision_leaves_them(
+    name: str, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MNIST by the digests of its contents, KMNIST by those of its gzipped files, with plain ones beside."""
+    folder, classes = KIN[name]
+    place = put(nowhere / "data" / folder / "raw", sound())
+    files = declared(sound())
+    if name == "kmnist":
+        put(place, sound(), gzipped=False)
+        files = tuple(
+            IdxFile(
+                one.name, one.count, "", hashlib.sha256((place / f"{one.name}.gz").read_bytes()).hexdigest()
+            )
+            for one in files
+        )
+    monkeypatch.setattr(published, folder, files)
+    found = datasets.load(name)
+    assert (found.name, found.classes, found.source) == (
+        name,
+        tuple(classes),
+        str(Path("data", folder, "raw")),
+    )
+    assert np.array_equal(found.train_images, images(20).reshape(20, 784))
+
+
+def test_digests_of_gzipped_files_are_asked_of_them(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another compression of the same content is refused, and so is a file that is not gzipped."""
+    files = tuple(IdxFile(one.name, one.count, "", "0" * 64) for one in declared(sound()))
+    monkeypatch.setattr(published, "KMNIST", files)
+    put(nowhere / "data", sound())
+    with pytest.raises(DataError, match=r"\.gz: damaged.*SHA-256 of the gzipped file must be 0000"):
+        datasets.load("kmnist")
+    put(nowhere / "plain", sound(), gzipped=False)
+    with pytest.raises(DataError, match=r"ubyte\.gz: missing"):
+        datasets.load("kmnist", nowhere / "plain")
+
+
+@pytest.mark.parametrize("name", KIN)
+def test_absent_kin_tell_the_ways_to_get_them(name: str, nowhere: Path) -> None:
+    """As Fashion-MNIST does."""
+    with pytest.raises(Absent) as caught:
+        datasets.load(name, nowhere / "named")
+    for part in (str(nowhere / "named"), "--data-dir", "HARNESS_DATA_DIR", "no download to"):
+        assert part in str(caught.value)
+
+
+def test_nothing_is_downloaded_where_only_what_is_there_is_asked_for(mirror: Mirror, nowhere: Path) -> None:
+    """A list of what is found does not wait for a network, nor fill the disk."""
+    waits = datasets.downloading.set(False)
+    try:
+        for name in ("fashion-mnist", *KIN, "cifar10"):
+            with pytest.raises(Absent, match="Nothing is downloaded"):
+                datasets.load(name)
+    finally:
+        datasets.downloading.reset(waits)
+    assert mirror.asked == []
+
+
 # the download
 
 
@@ -547,7 +614,7 @@ class Mirror:
 def mirror(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """The real download, with nothing but this behind it."""
     mirror = Mirror()
-    monkeypatch.setattr(datasets, "_download", DOWNLOAD)
+    monkeypatch.setattr(published, "_download", DOWNLOAD)
     monkeypatch.setattr(urllib.request, "urlopen", mirror.urlopen)
     torchvision = ModuleType("torchvision.datasets")
     monkeypatch.setattr(torchvision, "FashionMNIST", mirror, raising=False)
@@ -589,7 +656,7 @@ def test_a_download_that_works_leads_to_loading(mirror: Mirror, nowhere: Path) -
     found = datasets.load("auto", nowhere / "named")
     assert (found.name, found.notice) == ("fashion-mnist", "")
     assert Path(found.source).is_relative_to(nowhere / "named")
-    assert mirror.asked == [(f"http://mirror.invalid/{TRAIN_IMAGES}.gz", datasets.DOWNLOAD_SECONDS)]
+    assert mirror.asked == [(f"http://mirror.invalid/{TRAIN_IMAGES}.gz", published.DOWNLOAD_SECONDS)]
     again = datasets.load("fashion-mnist", nowhere / "named")
     assert np.array_equal(again.train_images, found.train_images)
     assert len(mirror.asked) == len(mirror.given) == 1
@@ -624,7 +691,7 @@ def test_a_download_that_cannot_start_is_given_up(error: Exception, mirror: Mirr
 
 def test_a_download_that_hangs_is_given_up(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that never answers, nor keeps to its time limit, is waited for no longer than the bound."""
-    monkeypatch.setattr(datasets, "DOWNLOAD_SECONDS", 0.05)
+    monkeypatch.setattr(published, "DOWNLOAD_SECONDS", 0.05)
     hung_up = threading.Event()
 
     def hang() -> BytesIO:
@@ -707,5 +774,28 @@ def test_the_download_leaves_the_sockets_time_limit_as_it_was(
         after = socket.getdefaulttimeout()
     finally:
         socket.setdefaulttimeout(before)
-    assert limits == [datasets.DOWNLOAD_SECONDS]
+    assert limits == [published.DOWNLOAD_SECONDS]
     assert after == 77.0
+
+
+# the page
+
+
+def test_the_page_lists_every_set_with_its_sizes() -> None:
+    """`docs/data.md` names what is registered, and the sizes of what is at hand."""
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    table = page.split("## By name")[1].split("\n\n")[1].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+    rows = {row[0].strip("`"): row[1:] for row in cells}
+    shipped = {name for name, loader in datasets.datasets.items() if environment.ships(loader)}
+    assert set(rows) == {"auto", *shipped}
+    waits = datasets.downloading.set(False)
+    for name in shipped:
+        try:
+            found = datasets.load(name)
+        except Absent:
+            continue
+        _, classes, sizes, _ = rows[name]
+        assert int(classes) == len(found.classes), name
+        assert sizes == f"{len(found.train_images):,}, {len(found.test_images):,}", name
+    datasets.downloading.reset(waits)

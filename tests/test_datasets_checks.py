@@ -428,6 +428,26 @@ def test_a_baseline_is_the_loaders_or_the_users(own: Callable[[Any], None]) -> N
         datasets.load("own", baseline=np.ones(5))
 
 
+FLAGS = TEST > 99
+
+
+@pytest.mark.parametrize("truth", [FLAGS, FLAGS.tolist(), torch.from_numpy(FLAGS)])
+def test_the_truth_is_a_flag_by_feature_of_the_test(truth: Any) -> None:
+    """Most sets have none; one that has is other data to all that rests on it."""
+    found = checked("own", with_(truth=truth))
+    assert found.truth is not None
+    assert np.array_equal(found.truth, FLAGS)
+    assert found.digest != SOUND.digest
+    assert checked("own", SOUND).truth is None
+
+
+@pytest.mark.parametrize("truth", [FLAGS.astype(int), FLAGS[0], TRAIN > 9, FLAGS & False, "all", True])
+def test_a_truth_that_is_none_is_refused(truth: Any) -> None:
+    """It must flag something of each test input."""
+    with pytest.raises(DataError, match="truth must be"):
+        checked("own", with_(truth=truth))
+
+
 # the digest
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from harness import datasets
-from harness.datasets import Dataset
+from harness.datasets import Dataset, published
 
 SCRIPT = Path(__file__).parents[1] / "tools" / "make_fashion_mnist_mini.py"
 
@@ -68,11 +68,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return data
 
 
-@pytest.mark.skipif(not datasets.SYSTEM_FOLDER.is_dir(), reason="the full Fashion-MNIST is not installed")
+@pytest.mark.skipif(not published.SYSTEM_FOLDER.is_dir(), reason="the full Fashion-MNIST is not installed")
 def test_making_it_again_gives_the_shipped_content_byte_for_byte(make: Callable[[str], Contents]) -> None:
     """From the full set the four files come out with the content that the package carries."""
     made = make("again")
-    shipped = {path.name: path.read_bytes() for path in datasets.MINI_FOLDER.glob("*.gz")}
+    shipped = {path.name: path.read_bytes() for path in published.MINI_FOLDER.glob("*.gz")}
     assert made.keys() == shipped.keys()
     for name, packed in shipped.items():
         assert gzip.decompress(made[name]) == gzip.decompress(packed), name
@@ -109,7 +109,7 @@ def test_the_harness_loads_what_the_tool_makes(
         datasets.IdxFile(name, counts[name.split("-")[0]], digest)
         for name, digest in (line.split() for line in capsys.readouterr().out.splitlines())
     )
-    made = datasets.load_folder("made", tmp_path / "made", files)
+    made = datasets.load_folder("made", tmp_path / "made", files, datasets.FASHION_CLASSES)
     assert np.bincount(made.train_labels).tolist() == [3] * 10
     assert np.bincount(made.test_labels).tolist() == [2] * 10
     for split in ("train", "test"):

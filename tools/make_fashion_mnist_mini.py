@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import datasets
+from harness.datasets import published
 
 SEED = 2017
 PER_CLASS = {"train": 500, "t10k": 200}
@@ -52,7 +53,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data-dir", type=Path, help="where the full set lies")
-    parser.add_argument("--output", type=Path, default=datasets.MINI_FOLDER, help="where the excerpt goes")
+    parser.add_argument("--output", type=Path, default=published.MINI_FOLDER, help="where the excerpt goes")
     arguments = parser.parse_args()
     full = datasets.load("fashion-mnist", arguments.data_dir)
     arguments.output.mkdir(parents=True, exist_ok=True)

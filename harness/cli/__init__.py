@@ -208,6 +208,7 @@ def datasets(
     console = Shown().console
     damaged: list[str] = []
     for name in data.datasets:
+        waits = data.downloading.set(False)
         try:
             found = data.load(name, folder)
         except data.Absent as absent:
@@ -217,10 +218,12 @@ def datasets(
             damaged.append(name)
             console.print(f"[red]damaged[/]   {safe(name)}: {safe(str(error))}", soft_wrap=True)
         else:
-            sizes = f"{len(found.train_images)} training and {len(found.test_images)} test images"
+            sizes = f"{len(found.train_images)} training and {len(found.test_images)} test {found.form.noun}"
             console.print(
                 f"[green]verified[/]  {safe(name)}: {sizes} in {safe(found.source)}", soft_wrap=True
             )
+        finally:
+            data.downloading.reset(waits)
     if damaged:
         raise typer.Exit(2)
 

@@ -11,12 +11,15 @@ from harness.config.values import (
     Baseline,
     Count,
     Keywords,
+    MaybeNames,
     MaybePlace,
     Names,
     Natural,
     Real,
     Seed,
     Settled,
+    Share,
+    Sides,
     Table,
 )
 
@@ -31,6 +34,20 @@ class Data(Table):
     baseline: Baseline = Field(
         None,
         description="where attributions start from: zero, mean, a number, a .npy file; the data set says",
+    )
+
+    test_share: Share = Field(
+        None,
+        description="of data by path without a test: share of each class held back for it; 0.2 where none",
+    )
+    image_size: Sides = Field(
+        None, description="of images by path: rows and columns to stretch them to, or one number for both"
+    )
+    label_column: str | None = Field(
+        None, description="of a .csv by path: the label's column, name or position"
+    )
+    axes: MaybeNames = Field(
+        None, description="of arrays by path: their axes after the first, such as row,column,channel or time"
     )
 
 

@@ -135,6 +135,10 @@ Names = Annotated[
     tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
 ]
 
+MaybeNames = Names | None
+Sides = Annotated[tuple[Natural, ...], BeforeValidator(_split), Field(min_length=1, max_length=2)] | None
+Share = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, lt=1)] | None
+
 
 class Settled(dict[str, Any]):
     """A mapping inside a table, which as a frozen one is hashed by its content."""

@@ -313,6 +313,19 @@ def _labels(value: object, known: Known) -> Bytes:
     return np.ascontiguousarray(array, dtype=np.min_scalar_type(classes - 1))
 
 
+def _truth(value: object, known: Known) -> npt.NDArray[np.bool_] | None:
+    if value is None:
+        return None
+    array, shape = _array(value), known["test_images"].shape
+    expected = f"bool [test images, features] {list(shape)}, or None"
+    if array.dtype != np.bool_ or array.shape != shape:
+        raise _Unfit(expected, _kind(array), "flag each feature of each test image")
+    if not array.any(axis=1).all():
+        row = int(np.argmin(array.any(axis=1)))
+        raise _Unfit(expected, f"none of the features of input {row}", "flag one of them at least")
+    return np.ascontiguousarray(array)
+
+
 _CHECKS: Mapping[str, Callable[[object, Known], Any]] = {
     "name": _named,
     "source": _text,
@@ -329,5 +342,6 @@ _CHECKS: Mapping[str, Callable[[object, Known], Any]] = {
     "test_images": _images,
     "test_labels": _labels,
     "baseline": _baseline,
+    "truth": _truth,
 }
 """By field: what puts it into the documented form, given the fields before it."""

@@ -40,6 +40,8 @@ class Dataset:
         unit: Of the scaled values; empty for brightness, or where none is known.
         baseline: Where attributions start from, in `unit`: `zero`, `mean` (of the training inputs), a number
             of every feature, or an array [features]; a path is that of a .npy file that holds one.
+        truth: bool [m, features], by test input the features that are known to tell its class; None where
+            nobody knows.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Dataset:
     scale: float | None = None
     unit: str = ""
     baseline: str | float | Floats | Path = "zero"
+    truth: npt.NDArray[np.bool_] | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -76,6 +79,8 @@ class Dataset:
             digest.update(f"scale {form.scale!r}\n".encode())
         if form.baseline != "zero":
             digest.update(form.reference.tobytes())
+        if self.truth is not None:
+            digest.update(np.packbits(self.truth).tobytes())
         return digest.hexdigest()
 
     @cached_property

@@ -175,7 +175,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     moving = False
     if dataset is None:
         dataset = loaded(config)
-        moving = config.data.dataset not in computed.DATASETS and loaded(config).digest != dataset.digest
+        moving = not computed.is_read(config.data.dataset) and loaded(config).digest != dataset.digest
     config, record = _at_the_door(config, dataset, device, progress)
     looked = repository.look()
     work = Work(
@@ -249,7 +249,15 @@ def loaded(config: Config) -> datasets.Dataset:
 
 def _load(config: Config) -> datasets.Dataset:
     data = config.data
-    return datasets.load(data.dataset, data.data_dir, data.baseline)
+    return datasets.load(
+        data.dataset,
+        data.data_dir,
+        data.baseline,
+        test_share=data.test_share,
+        image_size=data.image_size,
+        label_column=data.label_column,
+        axes=data.axes,
+    )
 
 
 def _refuse_unmeasured(config: Config) -> None:

@@ -1,0 +1,134 @@
+"""CIFAR-10 from its binary archive: fixed records, of which nothing is unpickled and nothing extracted."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import tarfile
+import tempfile
+import urllib.request
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.datasets.data import Bytes, Dataset
+from harness.datasets.published import DOWNLOAD_SECONDS, NOT_NOW, places
+from harness.datasets.registered import Absent, datasets, downloading
+from harness.errors import DataError
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+FEATURES = 3 * 32 * 32
+"""Bytes of an image: red, green and blue, row by row."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What the archive is: its name and address, its size and SHA-256, and the images of each member."""
+
+    name: str
+    url: str
+    size: int
+    sha256: str
+    images: int
+
+
+CIFAR10 = Archive(
+    "cifar-10-binary.tar.gz",
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    170_052_171,
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    10_000,
+)
+
+MEMBERS = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
+
+
+@datasets.register("cifar10")
+def cifar10(data_dir: Path | None = None) -> Dataset:
+    """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images in colour, of 32 x 32 pixels.
+
+    Raises:
+        DataError: absent (with the places looked in and the ways to get it), or unlike its digest.
+    """
+    looked = places(data_dir)
+    path = next((place / CIFAR10.name for place in looked if (place / CIFAR10.name).is_file()), None)
+    if path is None:
+        reason = _download(looked[0], CIFAR10) if downloading.get() else NOT_NOW
+        path = looked[0] / CIFAR10.name
+        if reason is not None:
+            listed = "\n".join(f"  - {place / CIFAR10.name}" for place in looked)
+            raise Absent(
+                f"CIFAR-10 was not found. Looked for:\n{listed}\n{reason} Two ways to get it:\n"
+                f"  1. put {CIFAR10.url} (the archive for C,\n"
+                "     no other) in a folder and name it with --data-dir or HARNESS_DATA_DIR\n"
+                "  2. run once with a network: the download is tried by itself",
+                reason,
+            )
+    return load_archive(path, CIFAR10)
+
+
+def load_archive(path: Path, archive: Archive) -> Dataset:
+    """The images of the archive, verified before anything of it is read.
+
+    Raises:
+        DataError: it is not the one that is known, or cannot be read.
+    """
+    try:
+        if (size := path.stat().st_size) != archive.size:
+            raise DataError(f"{path}: must be {archive.size} bytes (got {size}); fetch it anew")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}; fetch it anew") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != archive.sha256:
+        raise DataError(f"{path}: SHA-256 must be {archive.sha256} (got {digest}); fetch it anew")
+    found: dict[str, Bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as members:
+            for member in members:
+                stream = members.extractfile(member) if Path(member.name).name in MEMBERS else None
+                if stream is not None:
+                    records = stream.read(archive.images * (1 + FEATURES) + 1)
+                    found[Path(member.name).name] = np.frombuffer(records, dtype=np.uint8)
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}; fetch it anew") from None
+    for name in MEMBERS:
+        if len(found.get(name, ())) != archive.images * (1 + FEATURES):
+            raise DataError(f"{path}: must hold {archive.images} images in {name}; fetch it anew")
+    *train, test = (found[name].reshape(-1, 1 + FEATURES) for name in MEMBERS)
+    whole = np.concatenate(train)
+    return Dataset(
+        name="cifar10",
+        train_images=whole[:, 1:],
+        train_labels=whole[:, 0],
+        test_images=test[:, 1:],
+        test_labels=test[:, 0],
+        classes=CLASSES,
+        shape=(3, 32, 32),
+        sha256={archive.name: archive.sha256},
+        source=str(path),
+    )
+
+
+def _download(folder: Path, archive: Archive) -> str | None:
+    """Fetch the archive; the reason in words where that did not work. What broke off is not kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as part:
+            target = Path(part) / archive.name
+            with (
+                urllib.request.urlopen(archive.url, timeout=DOWNLOAD_SECONDS) as answer,  # noqa: S310 - https
+                target.open("wb") as out,
+            ):
+                left = archive.size + 1
+                while left > 0 and (piece := answer.read(min(left, 2**20))):
+                    out.write(piece)
+                    left -= len(piece)
+            target.replace(folder / archive.name)
+    except (OSError, http.client.HTTPException) as error:
+        return f"The download failed ({error})."
+    return None
