@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 CAPABILITIES = {
+    "rows": "the inputs have no rows and columns",
     "gradient": "no gradient of the model reaches its inputs",
     "code": "the model has no code",
     "k": "the model has no code of k active units",

@@ -108,6 +108,50 @@ class Form:
         return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
 
     @property
+    def picture(self) -> tuple[int, int]:
+        """Rows and columns of the picture that stands for an input; see `drawn`."""
+        rows, columns = self._laid(np.zeros((1, int(np.prod(self.shape))))).shape[1:]
+        return rows * self._times(rows, columns), columns
+
+    def drawn(self, inputs: Floats) -> Floats:
+        """Inputs u as pictures in [0, 1]: float [n, rows * columns].
+
+        Channels of an image or a clip are taken together, frames of a clip stand side by side. A series, or a
+        row of a table, is a strip, each channel a row of its own, from the smallest value to the largest.
+        """
+        values = self.values(inputs)
+        if self.kind not in ("image", "clip"):
+            low, height = values.min(), np.ptp(values)
+            values = (values - low) / (height if height > 0 else 1)
+        return self._rows(values, np.mean)
+
+    def drawn_maps(self, maps: Floats) -> Floats:
+        """Maps laid out like `drawn`; what the channels of one place contribute is added up."""
+        return self._rows(maps, np.sum)
+
+    def _rows(self, values: Floats, together: Any) -> Floats:
+        laid = self._laid(values, together)
+        times = self._times(*laid.shape[1:])
+        return (np.repeat(laid, times, axis=1) if times > 1 else laid).reshape(len(values), -1)
+
+    def _laid(self, values: Floats, together: Any = np.sum) -> Floats:
+        """[n, rows, columns]: an axis of channels of an image or clip is gone."""
+        n, shape = len(values), self.shape
+        found = values.reshape(n, *shape)
+        if self.kind in ("image", "clip"):
+            if "channel" in self.axes:
+                found = together(found, axis=1 + self.axes.index("channel"))
+            if self.kind == "clip":
+                found = found.transpose(0, 2, 1, 3)
+                found = found.reshape(n, found.shape[1], -1)
+            return found
+        return found.reshape(n, -1, shape[-1])
+
+    def _times(self, rows: int, columns: int) -> int:
+        """How often a row is drawn, so that a strip can be seen."""
+        return 1 if self.kind in ("image", "clip") else max(1, columns // (4 * rows))
+
+    @property
     def is_stored(self) -> bool:
         """Whether `reference` cannot be told by the record, and is kept in a file of its own."""
         return self.baseline in ("mean", "array")

@@ -224,6 +224,7 @@ class Run:
                 for path in sorted((folder / "sanity").glob("*.npz"))
             },
             code=code,
+            kind=self.form.kind,
         )
 
     @clean_state()
@@ -251,17 +252,17 @@ class Run:
         from harness import figures
 
         evidence = self.evidence(seed)
-        maps, sureness = evidence.contributions(), confidences(evidence.logits[evidence.indices])
+        maps = {name: self.form.drawn_maps(rows) for name, rows in evidence.contributions().items()}
+        sureness, images = confidences(evidence.logits[evidence.indices]), self.form.drawn(evidence.images)
+        rebuilt = None if evidence.code is None else self.form.drawn(evidence.reconstructions)
         return [
             figures.explanation(
-                self.form.values(evidence.images[place]),
+                images[place],
                 {name: one[place] for name, one in maps.items()},
-                shape=self.shape,
+                shape=self.form.picture,
                 title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
                 f"{sure(float(sureness[place]))} sure",
-                reconstruction=(
-                    None if evidence.code is None else self.form.values(evidence.reconstructions[place])
-                ),
+                reconstruction=None if rebuilt is None else rebuilt[place],
             )
             for place in self.typical(samples_per_class)
         ]

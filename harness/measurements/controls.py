@@ -61,16 +61,21 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
     )
 
 
-def edges(images: Floats, shape: tuple[int, ...]) -> Floats:
-    """The Sobel gradient's magnitude of each image: float64 [n, pixels]."""
+def edges(images: Floats, shape: tuple[int, ...], kind: str = "image") -> Floats:
+    """The Sobel gradient's magnitude of each image, channel and frame by itself: float64 [n, features].
+
+    Of a series it is that over time.
+    """
     from scipy import ndimage  # a report needs none of it
 
-    magnitudes = np.empty(images.shape, dtype=np.float64)
-    # one image at a time: on a stack of them the filter would smooth from image to image
-    for row, image in zip(magnitudes, images, strict=True):
-        picture = image.reshape(shape).astype(np.float64)
-        row[:] = np.hypot(ndimage.sobel(picture, axis=0), ndimage.sobel(picture, axis=1)).ravel()
-    return magnitudes
+    sides = shape[-1:] if kind == "series" else shape[-2:]
+    planes = images.astype(np.float64).reshape(-1, *sides)
+    # one plane at a time: on a stack of them the filter would smooth from one to the next
+    found = np.empty_like(planes)
+    for into, plane in zip(found, planes, strict=True):
+        along = [ndimage.sobel(plane, axis=axis) for axis in range(len(sides))]
+        into[:] = np.hypot(*along) if len(along) == 2 else np.abs(along[0])
+    return found.reshape(images.shape)
 
 
 def _with_methods(evidence: Evidence, control: Floats) -> Floats:
@@ -90,8 +95,12 @@ def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], F
     }
     if evidence.code is not None:
         known["reconstruction"] = ("The reconstruction", lambda: evidence.reconstructions)
+    if evidence.kind != "table":
+        known["edges"] = (
+            "The image's edges (Sobel)",
+            lambda: edges(evidence.images, evidence.shape, evidence.kind),
+        )
     return known | {
-        "edges": ("The image's edges (Sobel)", lambda: edges(evidence.images, evidence.shape)),
         "random": (
             "Random maps",
             lambda: np.random.default_rng(0).standard_normal(evidence.images.shape),
@@ -137,7 +146,7 @@ def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
     def values() -> Floats:
         controls = _maps_of_controls(evidence)
         reached = [by_pair(untrained, correlations).mean(axis=1)]
-        reached += [_with_methods(evidence, controls[name][1]()) for name in NO_MODEL]
+        reached += [_with_methods(evidence, controls[name][1]()) for name in NO_MODEL if name in controls]
         agreed = by_pair(contributions, correlations).mean(axis=1)
         return np.asarray(agreed[:, None] - np.stack(reached, axis=1))
 

@@ -89,6 +89,7 @@ class Evidence:
         sanity: What was asked of the maps beyond what they show, arrays by name, by subject.
         code: What a model's code made of the images; None where it has none. Who reads it says so by
             `harness.capabilities.needs`.
+        kind: Of the inputs, a key of `harness.forms.AXES`.
     """
 
     seed: int
@@ -109,6 +110,7 @@ class Evidence:
     in_training: Any
     sanity: Mapping[str, Mapping[str, Any]]
     code: CodeEvidence | None = None
+    kind: str = "image"
 
     @property
     def _of_code(self) -> CodeEvidence:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.capabilities import needs
 from harness.measurements.evidence import NO_METHOD, Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 
@@ -29,10 +30,10 @@ def gini(values: Floats) -> Floats:
 def centre(weights: Floats, shape: tuple[int, ...]) -> Floats:
     """The centre of mass (row, column; float64 [n, 2], in pixels) of weights float [n, pixels] >= 0.
 
-    NaN where all are 0.
+    Those of all channels and frames together; NaN where all are 0.
     """
-    places = np.indices(shape).reshape(2, -1).T.astype(np.float64)
-    rows = weights.astype(np.float64)
+    places = np.indices(shape[-2:]).reshape(2, -1).T.astype(np.float64)
+    rows = weights.astype(np.float64).reshape(len(weights), -1, len(places)).sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray(rows @ places / rows.sum(axis=1, keepdims=True))
 
@@ -64,14 +65,15 @@ def foreground_share(evidence: Evidence) -> Iterator[Measurement]:
 
     In contribution space it would be 1 by construction.
     """
-    yield from _shares(evidence, "foreground_share", "on the foreground", evidence.images > 0)
+    yield from _shares(evidence, "foreground_share", "on the foreground", evidence.images != 0)
 
 
 @measurements.register("border_share")
+@needs("rows")
 def border_share(evidence: Evidence) -> Iterator[Measurement]:
     """Share of the absolute sensitivity map on the outer two rows and columns, where images seldom differ."""
     ring = np.ones(evidence.shape, dtype=bool)
-    ring[BORDER:-BORDER, BORDER:-BORDER] = False
+    ring[..., BORDER:-BORDER, BORDER:-BORDER] = False
     yield from _shares(evidence, "border_share", "on the border", ring.reshape(1, -1))
 
 
@@ -117,6 +119,7 @@ def _shares(evidence: Evidence, base: str, where: str, inside: Any) -> Iterator[
 
 
 @measurements.register("centre_of_mass")
+@needs("rows")
 def centre_of_mass(evidence: Evidence) -> Iterator[Measurement]:
     """How far the absolute contribution's centre of mass lies from the image's own: down, and to the right.
 

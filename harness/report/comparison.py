@@ -101,7 +101,7 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     form = a.form
     if form is None or b.form is None:
         return {"why": "A run does not tell what its inputs are.", "notes": notes}
-    pixels, shape = int(np.prod(form.shape)), form.shape
+    pixels, shape = int(np.prod(form.shape)), form.picture
     for name, pair in list(loaded.items()):
         if any(rows.shape != (len(common.indices), pixels) for rows in pair):
             notes.append(f"{words(name)}: its maps are of another shape, or of other images, in a run.")
@@ -124,13 +124,13 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
             name,
             *_middle(kept[name]),
             tuple(
-                figures.heat_sheet(rows[places], limits[name], shape)
+                figures.heat_sheet(form.drawn_maps(rows[places]), limits[name], shape)
                 for rows in (pair[0], pair[1], pair[1] - pair[0])
             ),
         )
         for name, pair in loaded.items()
     ]
-    images = form.values(form.inputs(a.arrays("samples.npz")["images"][common.first[places]]))
+    images = form.drawn(form.inputs(a.arrays("samples.npz")["images"][common.first[places]]))
     known = [one for one in methods if one.median is not None]
     return {
         "why": "",

@@ -160,14 +160,15 @@ def _gallery(run: Run) -> Context | str:
     order = places[np.lexsort((keys, strata[places] // len(evidence.classes)))]
     samples, table, agreement = samples.chosen(order), table[order], agreement[order]
     marks = _marks(samples, agreement)
-    shape, maps = evidence.shape, {name: _finite(rows) for name, rows in samples.maps.items()}
+    form, shape = run.form, run.form.picture
+    maps = {name: form.drawn_maps(_finite(rows)) for name, rows in samples.maps.items()}
     limits = {name: figures.heat_limits(rows) for name, rows in maps.items()}
     shared = figures.heat_limit(np.stack(list(maps.values())))
     sheets = {name: figures.heat_sheet(rows, limits[name], shape) for name, rows in maps.items()}
-    sheets = {"image": figures.grey_sheet(run.form.values(samples.images), shape)} | sheets
+    sheets = {"image": figures.grey_sheet(form.drawn(samples.images), shape)} | sheets
     rebuilt = len(samples.reconstructions) > 0
     if rebuilt:
-        sheets["reconstruction"] = figures.grey_sheet(run.form.values(samples.reconstructions), shape)
+        sheets["reconstruction"] = figures.grey_sheet(form.drawn(samples.reconstructions), shape)
     names = tuple(maps)
     told = {name: _told(rows, limits[name]) for name, rows in samples.maps.items()}
     return {

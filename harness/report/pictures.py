@@ -63,11 +63,12 @@ def _class_means(run: Run) -> Context | str:
         return np.stack([rows[evidence.labels == label].mean(axis=0) for label in present])
 
     contributions = evidence.contributions()
+    form = run.form
     figure = figures.class_means(
-        {name: by_class(maps) for name, maps in contributions.items()},
-        by_class(evidence.images),
+        {name: form.drawn_maps(by_class(maps)) for name, maps in contributions.items()},
+        form.drawn(by_class(evidence.images)),
         [evidence.classes[label] for label in present],
-        evidence.shape,
+        form.picture,
     )
     strength = {
         name: float(stratified_mean(np.abs(maps).mean(axis=1), evidence.labels))

@@ -98,6 +98,11 @@ def _firing(by_seed: dict[int, Floats]) -> Chart:
     )
 
 
+def _drawn(run: Run, atoms: Array) -> Floats:
+    """Atoms as pictures: float64 [n, rows * columns]."""
+    return run.form.drawn_maps(atoms.astype(np.float64))
+
+
 def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     """The strongest atoms of each class; or why they cannot be shown."""
     if "class_contributions" not in codes:
@@ -111,11 +116,11 @@ def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     order = {label: np.argsort(-strength[label], kind="stable")[:STRONGEST] for label in present}
     figure = figures.atoms(
         [run.classes[label] for label in present],
-        run.form.values(run.form.inputs(chosen["images"][[typical[label] for label in present]])),
-        run.form.values(codes["reconstructions"][[typical[label] for label in present]]),
-        np.stack([codes["atoms"][order[label]] for label in present]).astype(np.float64),
+        run.form.drawn(run.form.inputs(chosen["images"][[typical[label] for label in present]])),
+        run.form.drawn(codes["reconstructions"][[typical[label] for label in present]]),
+        np.stack([_drawn(run, codes["atoms"][order[label]]) for label in present]),
         [[f"{unit} · {strength[label][unit]:+.2f}" for unit in order[label]] for label in present],
-        run.shape,
+        run.form.picture,
     )
     first = {label: int(units[0]) for label, units in order.items()}
     strongest = max(present, key=lambda label: strength[label][first[label]])

@@ -41,6 +41,8 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelR
         weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     inputs = two_of(dataset).to(device)
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
+    if form.axes[-2:] == ("row", "column"):
+        there |= {"rows"}
     record = ModelRecord(
         model=settings.model,
         recipe="none" if weights else config.recipe,
