@@ -64,3 +64,12 @@ def counted(number: int, thing: str) -> str:
 def without_password(text: str) -> str:
     """`text` with the passwords of the URLs in it hidden: for whatever is written down, or shown."""
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, finite or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

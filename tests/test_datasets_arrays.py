@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +202,27 @@ def test_a_folder_without_its_slash_is_told_so(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "photos").mkdir()
     with pytest.raises(ConfigurationError, match="named with its slash: photos/"):
         datasets.load("photos")
+
+
+def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    """A file whose header claims more than there is."""
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as file:
+        for name in ("x", "y"):
+            header = io.BytesIO()
+            shape = (2**45, 28)
+            np.lib.format.write_array_header_1_0(
+                header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
+            file.writestr(f"{name}.npy", header.getvalue())
+    with pytest.raises(DataError, match=r"own\.npz: (does not fit into memory|cannot be read)"):
+        datasets.load(str(tmp_path / "own.npz"))
+
+
+def test_a_registered_name_is_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it ends in."""
+    monkeypatch.setattr(datasets.datasets, "_entries", dict(datasets.datasets.items()))
+    datasets.datasets.add("mine.csv", datasets.fashion_mnist_mini)
+    assert datasets.load("mine.csv").name == "fashion-mnist-mini"
 
 
 # series

@@ -460,7 +460,15 @@ def test_the_digest_of_bytes_is_what_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "meaning", [{"kind": "series"}, {"scale": 1}, {"baseline": "mean"}, {"baseline": 0.5}, {"baseline": 0.25}]
+    "meaning",
+    [
+        {"kind": "series"},
+        {"shape": (1, 2, 3)},
+        {"scale": 1},
+        {"baseline": "mean"},
+        {"baseline": 0.5},
+        {"baseline": 0.25},
+    ],
 )
 def test_the_digest_follows_what_the_numbers_stand_for(meaning: Any) -> None:
     """Another kind, scale or baseline gives other numbers, so it is other data; a unit does not."""

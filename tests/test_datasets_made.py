@@ -12,9 +12,9 @@ from harness.datasets.made import COLOURS, FRAMES, GARMENTS, NOISE, PATCH, POINT
 SETS = ("planted-corner", "coloured-fashion-mini", "moving-fashion-mini", "bumps")
 DIGESTS = {
     "planted-corner": "fe1bca6ff959caa9f7c4e5a7fe80f63dfd954358504eae214c2377acd75e2957",
-    "coloured-fashion-mini": "9555f8ee8f91a2c2fbe9ebd5e5dabb737dbba09a813305ad2419fe885b7836bd",
-    "moving-fashion-mini": "c87663f7efe330260db4ce874b72916df246f317bd23e0b461bfdae1568e3891",
-    "bumps": "bba17ecaf110055aa23441ecc1871f61e64dac1f858556bfb5cee94ef8d5726d",
+    "coloured-fashion-mini": "4cc477cf159b23089c28779b82581b68baf9da5036ca7fe5c1931facf48896f4",
+    "moving-fashion-mini": "0fb7dd1ae4419ae0b6c5cb03f925d9418005ffc4030f9d98a51f11508715c58e",
+    "bumps": "bd329c0be2e7a15b59bf6340f91432093aee90d11acf02084ccb3511fea5bf5d",
 }
 """As they were first made: numbers that were measured on them rest on it."""
 

@@ -248,3 +248,14 @@ def test_a_setting_that_plays_no_part_is_refused(tmp_path: Path, photos: Path) -
             load(photos, **{name: value})
     with pytest.raises(ConfigurationError, match=r"data\.image_size: .*'fashion-mnist-mini'.*by path"):
         datasets.load("fashion-mnist-mini", image_size=(8,))
+
+
+def test_a_link_to_a_folder_is_not_passed_over(tmp_path: Path, photos: Path) -> None:
+    """It is refused: what is not followed would be missing in silence. A link to a file is the file."""
+    put(tmp_path / "elsewhere/1.png")
+    (photos / "boot/more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="boot/more: is a link to a folder"):
+        load(photos)
+    (photos / "boot/more").unlink()
+    (photos / "boot/10.png").symlink_to(tmp_path / "elsewhere/1.png")
+    assert len(load(photos).train_images) + len(load(photos).test_images) == 21

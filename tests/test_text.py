@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean, sure, without_password, words_of_pair
+from harness.text import LONGEST, clean, is_number, sure, without_password, words_of_pair
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -143,3 +143,12 @@ def test_a_password_in_a_url_is_hidden(word: str, form: str) -> None:
 def test_what_holds_no_password_is_left_as_it_is(text: str) -> None:
     """A user, a port and an address are none."""
     assert without_password(text) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [("1", True), ("-1e-3", True), (" 2 ", True), ("nan", True), ("", False), ("1,5", False)],
+)
+def test_a_number_in_words_is_known(given: str, known: bool) -> None:
+    """As Python writes it."""
+    assert is_number(given) == known

@@ -61,7 +61,7 @@ def load(
     """
     folder = None if data_dir is None else named_place("--data-dir", data_dir)
     settings = Settings(test_share, image_size, label_column, axes)
-    if is_path(name):
+    if is_path(name) and name not in datasets:
         return _checked(name, read(name, settings), baseline)
     settings.refuse(f"data set {name!r}", "only data by path has it")
     if name != "auto":

@@ -73,8 +73,8 @@ class Dataset:
             digest.update(f"{array.dtype.str} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).data)
         form = self.form
-        if form.kind != "image":
-            digest.update(f"kind {form.kind}\n".encode())
+        if form.axes != ("row", "column"):
+            digest.update(f"{form.kind} {form.axes} {form.shape}\n".encode())
         if form.scale != BYTE:
             digest.update(f"scale {form.scale!r}\n".encode())
         if form.baseline != "zero":

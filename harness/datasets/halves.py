@@ -16,6 +16,7 @@ from harness.datasets.data import Bytes, Dataset
 from harness.datasets.splitting import TEST_SHARE, held_back
 from harness.errors import ConfigurationError, DataError
 from harness.records import Ints
+from harness.text import is_number
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,7 @@ class Half:
 def in_order(labels: Sequence[str]) -> tuple[str, ...]:
     """The distinct labels: numbers by their size, texts by the alphabet."""
     distinct = set(labels)
-    try:
-        return tuple(sorted(distinct, key=float))
-    except ValueError:
-        return tuple(sorted(distinct))
+    return tuple(sorted(distinct, key=float if all(map(is_number, distinct)) else None))
 
 
 def positions(labels: Sequence[str], classes: Sequence[str], path: Path) -> Ints:

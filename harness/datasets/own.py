@@ -36,15 +36,15 @@ def read(name: str, settings: Settings) -> Dataset:
             raise DataError(
                 f"{path}: there is no such file or folder; name another, or a data set by its name"
             )
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); name another") from None
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(
-            f"{path}: data must be a folder of images by class, or a file in {', '.join(READERS)} "
-            f"(got {path.suffix or 'no ending'}); save it as one of these"
-        )
-    try:
+        reader = READERS.get(path.suffix.lower())
+        if reader is None:
+            raise DataError(
+                f"{path}: data must be a folder of images by class, or a file in {', '.join(READERS)} "
+                f"(got {path.suffix or 'no ending'}); save it as one of these"
+            )
         return reader(path, settings)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); name another") from None
+        place = error.filename or path
+        raise DataError(f"{place}: cannot be read ({error.strerror or error}); name another") from None
+    except MemoryError:
+        raise DataError(f"{path}: does not fit into memory; name a part of it, or smaller inputs") from None

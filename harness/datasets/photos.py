@@ -103,8 +103,12 @@ def _by_class(folder: Path) -> dict[str, list[Path]]:
         if any("\ud800" <= character <= "\udfff" for character in one.name):
             raise DataError(f"{one!r}: the name of a class must be text in UTF-8; name the folder otherwise")
         members = found.setdefault(one.name, [])
-        for place, folders, names in os.walk(one):
+        for place, folders, names in os.walk(one, onerror=_raise):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if linked := next((name for name in folders if (Path(place) / name).is_symlink()), None):
+                raise DataError(
+                    f"{Path(place) / linked}: is a link to a folder, which is not followed; copy it"
+                )
             for name in sorted(names):
                 if name.startswith("."):
                     continue
@@ -112,6 +116,10 @@ def _by_class(folder: Path) -> dict[str, list[Path]]:
                     raise DataError(f"{Path(place) / name}: must be an image; {_endings()}, or move it away")
                 members.append(Path(place) / name)
     return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _endings() -> str:

@@ -23,6 +23,7 @@ from harness.datasets.halves import (
     split,
 )
 from harness.errors import DataError
+from harness.text import is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,13 +193,5 @@ def _halves(path: Path, whole: Half, table: pd.DataFrame) -> tuple[Half, Half]:
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
     """Whether the first row names the columns: by a name that is known, or by texts where numbers follow."""
     known = {name.strip().lower() for name in first} & {*LABELS, IMAGE, SPLIT}
-    over = any(not _is_number(name) and _is_number(below) for name, below in zip(first, second, strict=False))
-    return bool(known) or over or not any(map(_is_number, first))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    over = any(not is_number(name) and is_number(below) for name, below in zip(first, second, strict=False))
+    return bool(known) or over or not any(map(is_number, first))

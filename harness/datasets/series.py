@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
+from harness.text import is_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +91,8 @@ def _numbers(text: str, name: str, number: int) -> list[float]:
     try:
         return [float(one) for one in text.split(",")]
     except ValueError:
-        got = next((one for one in text.split(",") if not _is_number(one)), text)
+        got = next((one for one in text.split(",") if not is_number(one)), text)
         mend = "fill the gap before" if got.strip() in ("?", "") else "write numbers with commas between them"
         raise DataError(
             f"{name}: line {number}: points must be numbers (got {got.strip()!r:.40}); {mend}"
         ) from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

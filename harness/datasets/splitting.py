@@ -28,7 +28,7 @@ def held_back(inputs: npt.NDArray[Any], labels: Ints, share: float) -> npt.NDArr
     Returns:
         bool [n]; none of a class whose inputs are all equal.
     """
-    digests = np.array([hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for one in inputs])
+    digests = np.array([hashlib.sha256(one.tobytes()).hexdigest() for one in inputs])
     held = np.zeros(len(inputs), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

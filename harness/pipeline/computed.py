@@ -127,11 +127,9 @@ def is_certain(config: Config) -> bool:
 def is_read(dataset: str) -> bool:
     """Whether the harness itself reads data of that name, the same whenever it is asked for."""
     known = datasets.datasets
-    return (
-        dataset == "auto"
-        or datasets.is_path(dataset)
-        or (dataset in known and environment.ships(known[dataset]))
-    )
+    if dataset in known:
+        return environment.ships(known[dataset])
+    return dataset == "auto" or datasets.is_path(dataset)
 
 
 def _is_untouched() -> bool:
