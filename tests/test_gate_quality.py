@@ -83,7 +83,9 @@ def test_a_run_that_broke_off_says_nothing_of_the_gate(shared: Path, monkeypatch
     def fails(*_: object) -> None:
         raise RunError("the disk is full")
 
-    monkeypatch.setitem(probes.PROBES, "integrity", (fails, ()))
+    monkeypatch.setitem(
+        probes.PROBES, "integrity", (fails, ("samples",))
+    )  # another key than the one that is kept
     with pytest.raises(RuntimeError, match="broke off in stage probing"):
         runs.judged(shared, (0,), FLAGS, nullcontext())
 
