@@ -192,6 +192,8 @@ def test_what_is_no_baseline_is_refused(given: Any) -> None:
         ("image_size", [32, 48], (32, 48)),
         ("test_share", "0.3", 0.3),
         ("label_column", "-1", "-1"),
+        ("label_column", -1, "-1"),
+        ("label_column", "species", "species"),
         ("axes", "channel,time", ("channel", "time")),
         ("axes", ["time"], ("time",)),
     ],
@@ -214,6 +216,7 @@ def test_what_is_said_of_data_by_path_is_read(key: str, given: Any, meant: Any) 
         ("test_share", 1),
         ("test_share", True),
         ("axes", ""),
+        ("label_column", True),
         ("axes", "time,time"),
     ],
 )

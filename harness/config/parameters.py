@@ -9,6 +9,7 @@ from pydantic import Field
 
 from harness.config.values import (
     Baseline,
+    Column,
     Count,
     Keywords,
     MaybeNames,
@@ -43,9 +44,7 @@ class Data(Table):
     image_size: Sides = Field(
         None, description="of images by path: rows and columns to stretch them to, or one number for both"
     )
-    label_column: str | None = Field(
-        None, description="of a .csv by path: the label's column, name or position"
-    )
+    label_column: Column = Field(None, description="of a .csv by path: the label's column, name or position")
     axes: MaybeNames = Field(
         None, description="of arrays by path: their axes after the first, such as row,column,channel or time"
     )

@@ -135,6 +135,15 @@ Names = Annotated[
     tuple[str, ...], BeforeValidator(_split), Field(min_length=1), pydantic.AfterValidator(_distinct)
 ]
 
+
+def _column(value: object) -> object:
+    """A position is its own text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Column = Annotated[str | None, BeforeValidator(_column)]
+"""A table's column, by its name or position."""
+
 MaybeNames = Names | None
 Sides = Annotated[tuple[Natural, ...], BeforeValidator(_split), Field(min_length=1, max_length=2)] | None
 Share = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, lt=1)] | None
