@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.artifacts import directories
 from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import shipped
 from harness.config import Config
 from harness.errors import ConfigurationError, OutputError, RunError
 
@@ -102,6 +103,17 @@ def test_a_stored_configuration_is_complete_or_refused(finished: RunDirectory, c
     (finished / "config.toml").write_text(text[:end])
     with pytest.raises(RunError, match=r"config\.toml: is not complete, it lacks "):
         finished.read_config()
+
+
+def test_a_run_of_before_a_key_came_is_whole(tmp_path: Path) -> None:
+    """It meant then what the key's value says now."""
+    run = RunDirectory(tmp_path)
+    run.write_config(Config())
+    text = (run / "config.toml").read_text()
+    older = re.sub(r'(?m)^model = "k-sparse"\n|^\[model\.settings\]\n|^\[without\]\n', "", text)
+    assert older != text
+    (run / "config.toml").write_text(older)
+    assert run.read_config() == Config()
 
 
 def test_a_single_key_of_a_stored_configuration_is_missed(finished: RunDirectory) -> None:
@@ -196,10 +208,10 @@ def test_the_configuration_of_a_run_comes_back(finished: RunDirectory) -> None:
 
 def test_shipped_folders_are_found() -> None:
     """Templates and criteria are found, and a folder that is missing is named."""
-    assert (directories.shipped("templates") / "report.html.j2").is_file()
-    assert (directories.shipped("validation") / "test_accuracy.py").is_file()
+    assert (shipped("templates") / "report.html.j2").is_file()
+    assert (shipped("validation") / "test_accuracy.py").is_file()
     with pytest.raises(RunError, match="lacks its folder 'nothing'"):
-        directories.shipped("nothing")
+        shipped("nothing")
 
 
 def test_a_run_keeps_no_password(tmp_path: Path) -> None:

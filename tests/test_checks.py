@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.artifacts.directories import RunDirectory, shipped
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import shipped
 from harness.checks import ended
 from harness.criteria.rows import own_verdict
 from harness.judging import verdicts

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.artifacts.directories import shipped
+from harness.artifacts.files import shipped
 from harness.errors import RunError
 from harness.judging import suite
 from tests.written import a_run
@@ -225,7 +225,7 @@ def test_the_harness_may_lie_anywhere(tmp_path: Path, run: Path) -> None:
     (place / "validation").symlink_to(VALIDATION)
     code = (
         "import sys; from pathlib import Path; from harness.judging import suite\n"
-        "from harness.artifacts.directories import shipped; run, scratch = map(Path, sys.argv[1:])\n"
+        "from harness.artifacts.files import shipped; run, scratch = map(Path, sys.argv[1:])\n"
         "found = suite.run(run, shipped('validation'), strict=False, scratch=scratch, own=False)\n"
         "assert found.rows and all(row.holds for row in found.rows.values()), found.printed\n"
     )

@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.artifacts.directories import RunDirectory, shipped
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import shipped
 from harness.config.parameters import Criterion, shipped_criteria
 from harness.criteria import diagnosis
 from harness.criteria.rows import own_verdict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from harness.artifacts import latest
 from harness.artifacts.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
 from harness.artifacts.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.config import Config
+from harness.config.parameters import STANDS_FOR
 from harness.config.tables import parse
 from harness.config.values import named_place
 from harness.errors import ConfigurationError, DamageError, OutputError, RunError
@@ -249,7 +249,8 @@ class RunDirectory(Folder):
         except ConfigurationError as error:
             raise RunError(f"{path}: damaged ({error}); compute the run again") from None
         whole = {key: value for key, value in config.as_toml_values().items() if key != "nightly"}
-        if lacking := _lacking(whole, values):  # [nightly] plays no part in a run's numbers
+        # [nightly] plays no part in a run's numbers
+        if lacking := [name for name in _lacking(whole, values) if name not in STANDS_FOR]:
             raise RunError(
                 f"{path}: is not complete, it lacks {', '.join(lacking)}: a run's own configuration "
                 "spells out every key; compute the run again"
@@ -389,12 +390,3 @@ def _lacking(whole: Mapping[str, Any], stored: Mapping[str, Any], place: str = "
             known = {row.get("id") for row in stored[key]}
             found += [f"criteria.{row['id']}" for row in value if row["id"] not in known]
     return found
-
-
-def shipped(folder: str) -> Path:
-    """`templates` or `validation`: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    for place in (package / folder, package.parent / folder):
-        if place.is_dir():
-            return place
-    raise RunError(f"the installation lacks its folder {folder!r}; install the harness again ({sys.prefix})")

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -277,3 +278,12 @@ def what_is_wrong(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def shipped(folder: str) -> Path:
+    """`templates` or `validation`: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    for place in (package / folder, package.parent / folder):
+        if place.is_dir():
+            return place
+    raise RunError(f"the installation lacks its folder {folder!r}; install the harness again ({sys.prefix})")

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 from xml.sax.saxutils import escape
 
-from harness.artifacts.directories import shipped
+from harness.artifacts.files import shipped
 from harness.text import clean
 
 LABEL = "explanations"

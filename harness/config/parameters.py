@@ -65,6 +65,17 @@ class Model(Table):
     settings: Keywords = Field(Settled(), description="keywords of the factory")
 
 
+STANDS_FOR: dict[str, Any] = {
+    "model.model": "k-sparse",
+    "model.weights": None,
+    "model.model_dir": None,
+    "model.settings": {},
+    "without": {},
+}
+"""Keys that came after the first runs and nights, with what these meant without them: a run that lacks one is
+whole, and a night's number means the same with and without it."""
+
+
 class Training(Table):
     """`[training]`: the recipe's parameters; the defaults are the recipe `reference`."""
 

@@ -13,6 +13,7 @@ import pydantic
 
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
+from harness.config.parameters import STANDS_FOR
 from harness.criteria import overall, show_threshold
 from harness.criteria.rows import PAST
 from harness.history.records import Canary, Judged, Night, NightKind, Value
@@ -179,15 +180,6 @@ MEANS_NOTHING = {
     "statistics": ("interval_confidence", "resamples", "interval"),
 }
 """Settings that change no estimate, by table: how it is computed, and how wide its interval is."""
-
-
-STANDS_FOR: dict[str, Any] = {
-    "model.model": "k-sparse",
-    "model.weights": None,
-    "model.model_dir": None,
-    "model.settings": {},
-}
-"""Settings that documents of before they came lack, and the values that stand for that: no other series."""
 
 
 def identity_of(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.artifacts.directories import shipped
+from harness.artifacts.files import shipped
 from harness.criteria.rows import Case, identify, own_verdict, settled
 from harness.errors import RunError
 from harness.judging.alone import ASIDE

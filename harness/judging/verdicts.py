@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness import config as configuration
-from harness.artifacts.directories import RunDirectory, shipped
-from harness.artifacts.files import Folder, storing
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder, shipped, storing
 from harness.artifacts.sealing import HISTORY, lies_in_data
 from harness.artifacts.staging import Staged
 from harness.config import Config

@@ -221,7 +221,7 @@ def agreement_absolute(evidence: Evidence) -> Iterator[Measurement]:
 @measurements.register("agreement_foreground")
 def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, on the pixels that are not 0."""
-    foreground = (evidence.images > 0).astype(np.float64)
+    foreground = (evidence.images != 0).astype(np.float64)
     yield sampled(
         evidence,
         "agreement_foreground",

@@ -20,8 +20,8 @@ import jinja2
 from markupsafe import Markup
 
 from harness import figures
-from harness.artifacts.directories import RunDirectory, shipped
-from harness.artifacts.files import Folder, storing
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder, shipped, storing
 from harness.artifacts.sealing import HISTORY
 from harness.artifacts.staging import Staged, locked
 from harness.capabilities import lacking

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import attributions, pipeline, samples
-from harness.artifacts import directories
+from harness.artifacts import directories, files
 from harness.config import Config
 from harness.environment import stream
 from harness.pipeline.networks import train
@@ -395,7 +395,7 @@ def _unbalanced(_logits: Any, _labels: Any, classes: int, count: int, clean: Any
 @contextmanager
 def _skipped() -> Iterator[None]:
     """The criterion `agreement` is skipped."""
-    true = directories.shipped
+    true = files.shipped
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(shutil.copytree(true("validation"), Path(folder) / "validation"))
         test = suite / "test_agreement.py"
