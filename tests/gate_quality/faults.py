@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from harness import attributions, pipeline, samples
 from harness.artifacts import directories, files
 from harness.config import Config
+from harness.datasets import Dataset
 from harness.environment import stream
 from harness.pipeline.networks import train
 from harness.pipeline.work import Silence, Work, attribution_settings, untrained
@@ -227,9 +228,12 @@ def _one_generator() -> Iterator[None]:
     def one(_seed: int, purpose: str) -> int:
         return stream(0, purpose)
 
+    def alike(config: Config, dataset: Dataset, _seed: int) -> Any:
+        return untrained(config, dataset, 0)
+
     with (
         mock.patch("harness.pipeline.networks.stream", one),
-        mock.patch("harness.pipeline.work.stream", one),
+        mock.patch("harness.pipeline.networks.untrained", alike),
     ):
         yield
 
