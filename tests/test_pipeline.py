@@ -790,7 +790,7 @@ def test_seeds_that_share_a_part_are_one_network(
         return true(0 if purpose.startswith(part) else seed, purpose)
 
     monkeypatch.setattr("harness.pipeline.networks.stream", shared)
-    monkeypatch.setattr("harness.pipeline.work.stream", shared)
+    monkeypatch.setattr("harness.environment.stream", shared)
     config = small_config(seeds="0,1", epochs=1, classifier_epochs=1, fresh=True)
     work = pipeline.prepare(config, Silence())
     if part == "classifier":
@@ -863,7 +863,7 @@ def test_a_run_tells_where_its_attributions_start_from(
     baseline: str | float | None, small_config: MakeConfig
 ) -> None:
     """What networks compute on, and what is read of the run directory without the data, are the same."""
-    work = pipeline.prepare(small_config(baseline=baseline), Silence())
+    work = pipeline.prepare(small_config(baseline=baseline, model="mlp"), Silence())
     stored, form = work.dataset.test_images, Run(work.run).form
     assert np.array_equal(work.test_images.numpy(), form.inputs(stored))
     assert form.baseline == (baseline or "zero")

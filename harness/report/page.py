@@ -90,11 +90,7 @@ def section(
     """A decorator: the function below it fills the section `name`; `ORDER` says where it stands."""
 
     def decorate(function: Callable[[Run], Context | str]) -> Callable[[Run], Context | str]:
-        def fill(run: Run) -> Context | str:
-            why = lacking(function, run.capabilities) if hasattr(function, "needs") else ""
-            return f"{why[:1].upper()}{why[1:]}." if why else function(run)
-
-        sections.add(name, Section(name, title, fill, templates), function)
+        sections.add(name, Section(name, title, function, templates), function)
         return function
 
     return decorate
@@ -279,11 +275,17 @@ def _without_style(drawing: str) -> str:
     return f'<table role="none"><tr><td width="{own}"><svg width="100%"{drawing}</td></tr></table>'
 
 
+def _filled(one: Section, run: Run) -> Context | str:
+    """A section's context; or what the model lacks that it shows."""
+    why = lacking(one.fill, run.capabilities) if hasattr(one.fill, "needs") else ""
+    return f"{why[:1].upper()}{why[1:]}." if why else one.fill(run)
+
+
 def _part(one: Section, run: Run, environment: jinja2.Environment, broken: list[str]) -> dict[str, Any]:
     """One section's title and markup; where it failed, its trace in its place."""
     part: dict[str, Any] = {"name": one.name, "title": one.title, "absent": "", "trace": "", "body": ""}
     try:
-        context = one.fill(run)
+        context = _filled(one, run)
         if isinstance(context, str):
             part["absent"] = context
         else:
