@@ -143,10 +143,14 @@ WITHOUT = "judged without "
 """How the announcement begins that names what cannot apply to a model."""
 
 
+def judged_without(reasons: Mapping[str, str]) -> str:
+    """The announcement of what cannot apply to a model, by name, with each reason once."""
+    return f"{WITHOUT}{', '.join(reasons)}: {'; '.join(dict.fromkeys(reasons.values()))}"
+
+
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    reasons = "; ".join(dict.fromkeys(config.without.values()))
-    away = [f"{WITHOUT}{', '.join(config.without)}: {reasons}"] if config.without else []
+    away = [judged_without(config.without)] if config.without else []
     looser = [
         one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
     ]

@@ -28,7 +28,7 @@ from harness.artifacts.staging import remove
 from harness.capabilities import lacking
 from harness.config import Config, refuse_absent
 from harness.config.values import Settled
-from harness.criteria import WITHOUT
+from harness.criteria import judged_without
 from harness.environment import repository
 from harness.environment.state import clean
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
@@ -216,7 +216,8 @@ def _at_the_door(
     from harness import attributions
     from harness.subjects import door
 
-    record, there = door.look(config, dataset, device)
+    record = door.look(config, dataset, device)
+    there = record.capabilities
     away = {f"methods.{one}": lacking(attributions.methods[one], there) for one in config.attribution.methods}
     away |= {
         one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
@@ -229,21 +230,20 @@ def _at_the_door(
             f"attribution.methods: none of them can explain model {config.model.model!r}: "
             f"{'; '.join(dict.fromkeys(away.values()))}; name others by --methods"
         )
-    if away:
-        progress.warn(f"{WITHOUT}{', '.join(away)}: {'; '.join(dict.fromkeys(away.values()))}")
+    if not away:
+        return config, record
+    progress.warn(judged_without(away))
     changed = {
         "attribution": config.attribution.model_copy(update={"methods": methods}),
         "criteria": tuple(one for one in config.criteria if one.id not in away),
         "without": Settled(config.without | away),
     }
-    return config.model_copy(update=changed) if away else config, record
+    return config.model_copy(update=changed), record
 
 
 def loaded(config: Config) -> datasets.Dataset:
     """The configuration's data: the same for every seed, so what a loader draws follows none of them."""
-    from harness.environment import stream
-
-    with environment.seeded(stream(0, "data")):
+    with environment.seeded(environment.stream(0, "data")):
         return _load(config)
 
 

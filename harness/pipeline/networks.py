@@ -48,7 +48,8 @@ def train(work: Work) -> None:
     stacks = [seeds] if two and engine(work.config, work.device) == "stacked" else [(one,) for one in seeds]
     for stack in stacks:
         networks = {seed: untrained(work.config, work.dataset, seed).to(work.device) for seed in stack}
-        stages = _two_stages(work, networks) if two else (_trained_whole(work, networks),)
+        trainings = (_trained_autoencoders, _trained_classifiers) if two else (_trained_whole,)
+        stages = [one(work, networks) for one in trainings]
         for seed, network in networks.items():
             entries, folder = [stage[seed] for stage in stages], work.run.seed(seed)
             table = pd.concat([entry.read_table("epochs.csv") for entry in entries])
@@ -96,10 +97,6 @@ def _load_frozen(work: Work, weights: Path) -> None:
 def _store(folder: Folder, name: str, part: torch.nn.Module) -> None:
     with folder.writing(f"weights/{name}.pth") as stream_:
         torch.save({key: value.cpu() for key, value in part.state_dict().items()}, stream_)
-
-
-def _two_stages(work: Work, networks: Any) -> tuple[dict[int, Folder], ...]:
-    return _trained_autoencoders(work, networks), _trained_classifiers(work, networks)
 
 
 def _trained_whole(work: Work, networks: Networks) -> dict[int, Folder]:

@@ -26,7 +26,7 @@ SAME = 1e-4
 """Logits that differ by less than this share of their largest are the same, in float32."""
 
 
-def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelRecord, frozenset[str]]:
+def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     """What a configuration's model is, and what it can be asked for.
 
     Raises:
@@ -43,7 +43,7 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelR
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
     if form.axes[-2:] == ("row", "column"):
         there |= {"rows"}
-    record = ModelRecord(
+    return ModelRecord(
         model=settings.model,
         recipe="none" if weights else config.recipe,
         capabilities=tuple(sorted(there)),
@@ -52,7 +52,6 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> tuple[ModelR
         layers=tuple(catalogue.layers_of(model)),
         shape=form.input_shape,
     )
-    return record, there
 
 
 def _refuse_trained(config: Config) -> None:
