@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 
 from harness.config import Config
 from harness.errors import ConfigurationError
@@ -121,6 +121,30 @@ def test_eight_at_once_are_eight_nights(place: str) -> None:
     assert [one.sequence for one in nights] == list(range(1, 9))
     assert sorted(one.seeds[0] for one in nights) == list(range(8))
     assert {one.status for one in nights} == {"ended"}
+
+
+@pytest.mark.parametrize("statement", range(4))
+def test_a_store_that_another_makes_meanwhile_is_no_damage(server: Server, statement: int) -> None:
+    """Whichever statement of looking at a new store the other's tables appear before."""
+    place = server.new()
+    seen: list[bool] = []
+    others: list[int] = []
+
+    def makes_it_first(connection: Connection, *_: Any) -> None:
+        if connection.get_execution_options().get("harness_writing") is False and not others:
+            if len(seen) == statement:
+                others.append(0)  # the inner one is asked too
+                others.append(History.open(place).reserve(begun).sequence)
+            seen.append(True)
+
+    event.listen(Engine, "before_cursor_execute", makes_it_first)
+    try:
+        history = History.open(place)
+        assert history.nights() is not None
+    finally:
+        event.remove(Engine, "before_cursor_execute", makes_it_first)
+    assert others == [0, 1]  # that statement was reached
+    assert history.reserve(begun).sequence == 2
 
 
 def run_sql(place: str, *statements: str, **values: str) -> list[Any]:
