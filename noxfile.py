@@ -34,6 +34,16 @@ def store(session: nox.Session) -> None:
 
 
 @nox.session
+def adapters(session: nox.Session) -> None:
+    """Sparse autoencoders of the packages that people have, at a layer; red where one is not installed.
+
+    overcomplete asks matplotlib for what 3.11 has no more.
+    """
+    session.install("-e", ".[test]", "sae-lens", "dictionary-learning", "overcomplete", "matplotlib<3.11")
+    session.run("python", "-m", "pytest", "tests/test_subjects_spliced.py", env={"HARNESS_CODES": "required"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Format, style and types."""
     session.install("-e", ".[test,lint]", "nox")

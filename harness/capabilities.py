@@ -16,10 +16,14 @@ CAPABILITIES = {
     "gradient": "no gradient of the model reaches its inputs",
     "code": "the model has no code",
     "k": "the model has no code of k active units",
+    "decoder": "the model has no code that gives back what it is of",
     "reconstruction": "the model has no code that gives the inputs back",
     "atoms": "the model has no code with a linear decoder to the inputs",
 }
 """By name: what is said of a model that lacks it."""
+
+OF_A_CODE = frozenset({"k", "decoder", "reconstruction", "atoms"})
+"""What only a model with a code may have."""
 
 
 def needs(*capabilities: str) -> Callable[[F], F]:
@@ -41,5 +45,7 @@ def needs(*capabilities: str) -> Callable[[F], F]:
 
 def lacking(function: object, there: Collection[str]) -> str:
     """Why a function cannot be asked of a model that has the capabilities `there`; empty where it can."""
-    wanted: Collection[str] = getattr(function, "needs", ())
+    wanted = set(getattr(function, "needs", ()))
+    if wanted & OF_A_CODE:
+        wanted.add("code")  # the first reason is told
     return next((why for name, why in CAPABILITIES.items() if name in wanted and name not in there), "")

@@ -193,14 +193,15 @@ class Run:
         methods, code = settings.attribution.methods, None
         controls: tuple[str, ...] = ()
         if "code" in self.capabilities:
-            codes, controls = folder.read_arrays("codes.npz"), (CONTROL_METHOD,)
+            codes = folder.read_arrays("codes.npz")
+            controls = (CONTROL_METHOD,) if "reconstruction" in self.capabilities else ()
             code = CodeEvidence(
                 l0=codes["l0"],
                 k=settings.model.k,
                 firing_frequency=codes["firing_frequency"],
-                squared_errors=codes["squared_errors"],
-                squared_deviations=codes["squared_deviations"],
-                reconstructions=codes["reconstructions"],
+                squared_errors=codes.get("squared_errors", np.empty(0)),
+                squared_deviations=codes.get("squared_deviations", np.empty(0)),
+                reconstructions=codes.get("reconstructions"),
             )
         return Evidence(
             seed=seed,
@@ -254,7 +255,7 @@ class Run:
         evidence = self.evidence(seed)
         maps = {name: self.form.drawn_maps(rows) for name, rows in evidence.contributions().items()}
         sureness, images = confidences(evidence.logits[evidence.indices]), self.form.drawn(evidence.images)
-        rebuilt = None if evidence.code is None else self.form.drawn(evidence.reconstructions)
+        rebuilt = self.form.drawn(evidence.reconstructions) if evidence.is_rebuilt else None
         return [
             figures.explanation(
                 images[place],

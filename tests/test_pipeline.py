@@ -597,7 +597,7 @@ def test_what_nothing_changed_is_not_computed_again(
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("harness.pipeline.networks._looked_at", refuse)
+    monkeypatch.setattr("harness.pipeline.inspection._looked_at", refuse)
     monkeypatch.setattr("harness.pipeline.numbers._measure", refuse)
     looser = tuple(one.model_copy(update={"gate": False}) for one in small_config().criteria)
     other = small_config(strict=True, title="another").model_copy(update={"criteria": looser})

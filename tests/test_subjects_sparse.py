@@ -522,10 +522,10 @@ def test_only_a_network_of_this_kind_is_taken(network: PixelClassifier) -> None:
     assert structure_of(network) is None
     handle.remove()
     assert structure_of(network) is not None
-    autoencoder.encode = lambda images: images[:, :1].expand(-1, 40)  # type: ignore[method-assign]
+    autoencoder.encode = lambda images: images[:, :1].expand(-1, 40)
     assert structure_of(network) is None
     del autoencoder.encode
-    autoencoder.encoder = nn.Sequential(autoencoder.encoder)  # type: ignore[assignment]
+    autoencoder.encoder = nn.Sequential(autoencoder.encoder)
     assert structure_of(network) is None
 
 

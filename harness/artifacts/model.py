@@ -19,6 +19,10 @@ class ModelRecord(pydantic.BaseModel):
         capabilities: What it could be asked for (`harness.capabilities`).
         parameters: How many numbers its weights are; 0 where nobody counted.
         weights: The file that they were loaded from, and its SHA-256; empty where they were trained.
+        code_width: Units of its code; 0 where it has none, or nobody counted.
+        minimised: What its autoencoder's training minimises.
+        layer: Where a code was put in.
+        code: The code that was put in there.
         layers: Its parts that hold parameters, from the input on.
         shape: Of one input as it took it, channels first.
     """
@@ -28,6 +32,10 @@ class ModelRecord(pydantic.BaseModel):
     capabilities: tuple[str, ...] = tuple(CAPABILITIES)
     parameters: int = 0
     weights: dict[str, str] = {}
+    code_width: int = 0
+    minimised: str = "squared error a pixel"
+    layer: str = ""
+    code: str = ""
     layers: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
 

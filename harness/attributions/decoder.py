@@ -21,7 +21,7 @@ def decoder_sensitivity(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:
     """The sum over active units j of (df_y/dz_j) d_j, float32 [n, pixels]: decoder_weighted without z_j."""
-    return _through_decoder(model, images, targets, lambda z, slope: (z > 0) * slope, chunk_size)
+    return _through_decoder(model, images, targets, lambda z, slope: (z != 0) * slope, chunk_size)
 
 
 @register(
@@ -29,7 +29,7 @@ def decoder_sensitivity(
     space="sensitivity",
     sensitivity=decoder_sensitivity,
     identity=integrity.of_decoder_weighted,
-    needs=["gradient", "code", "atoms"],
+    needs=["gradient", "reconstruction"],
 )
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -42,7 +42,7 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity", needs=["code", "atoms"])
+@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"])
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:
@@ -61,14 +61,22 @@ def _through_decoder(
     weigh: Callable[[Tensor, Tensor], Tensor],
     chunk_size: int,
 ) -> Tensor:
-    """The sum over units j of weigh(z, df_y/dz)_j d_j, float32 [n, pixels]."""
+    """The sum over units j of weigh(z, df_y/dz)_j d_j, float32 [n, pixels].
+
+    d_j is the decoder's derivative along the unit at the image's own code: one atom for all images where the
+    decoder is affine, and the product of Jacobian and vector where it is not.
+    """
     total = torch.zeros_like(images)
     with state.evaluation(model):
         _refuse_unless_of_codes(model, images)
         for chunk in chunks_of(images, targets, chunk_size):
             codes = model.autoencoder.encode(images[chunk]).detach()
             slopes = slope(model.classifier, codes, targets[chunk])
-            total[chunk] = weigh(codes, slopes) @ model.autoencoder.atoms.detach()
+            weights = weigh(codes, slopes)
+            if hasattr(model.autoencoder, "atoms"):
+                total[chunk] = weights @ model.autoencoder.atoms.detach()
+            else:
+                total[chunk] = torch.autograd.functional.jvp(model.autoencoder.decode, codes, weights)[1]
     return total
 
 
@@ -79,7 +87,7 @@ def _refuse_unless_of_codes(model: PixelClassifier, images: Tensor) -> None:
         InputError: it has no autoencoder and classifier, or gives other logits than they.
     """
     parts = getattr(model, "autoencoder", None), getattr(model, "classifier", None)
-    if parts[1] is None or not all(hasattr(parts[0], name) for name in ("encode", "atoms")):
+    if parts[1] is None or not all(hasattr(parts[0], name) for name in ("encode", "decode")):
         raise InputError(
             f"the decoder's methods need a PixelClassifier, an autoencoder and a classifier on its codes "
             f"(got {type(model).__name__}); name other methods"

@@ -266,6 +266,20 @@ def of_decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, directions: Tensor
 ) -> Tensor:
     """Of the sum of z_j (dg_y/dz_j) d_j: the slope in code space, along z_j <d_j, direction>."""
-    codes = model.autoencoder.encode(images)
-    along = directions @ model.autoencoder.decoder.weight  # [directions, units]
-    return _slopes(_logit(model.classifier, targets), codes, along[:, None] * codes)
+    codes = model.encode(images)
+    atoms: Tensor | None = getattr(model.autoencoder, "atoms", None)
+    if atoms is not None:
+        along = (directions @ atoms.T)[:, None]  # [directions, 1, units]
+    else:
+        along = _along_units(model.decode, codes, directions)
+    return _slopes(_logit(model.classifier, targets), codes, along * codes)
+
+
+def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
+    """How much of each direction a unit's own change decodes to: float64 [directions, n, units]."""
+    found = codes.new_zeros(len(directions), *codes.shape)
+    for unit in codes.any(dim=0).nonzero()[:, 0].tolist():
+        step = torch.zeros_like(codes)
+        step[:, unit] = STEP
+        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * STEP)
+    return found

@@ -13,16 +13,16 @@ product with the encoder, and only over pixels that are not 0.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import environment
 from harness.environment.state import clean
 from harness.subjects.catalogue import layers_of
-from harness.subjects.models import largest
+from harness.subjects.models import largest, start_anew
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import Structure
 
@@ -188,22 +188,20 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
     """
     cascading = model
     generator = torch.Generator().manual_seed(seed)
-    for name in reversed([name for name in layers_of(model) if name != "autoencoder.decoder"]):
+    for name in reversed([name for name in layers_of(model) if not _is_unread(model, name)]):
         draw = int(torch.randint(2**62, (), generator=generator))
         cascading, alone = _with_new(cascading, name, draw), _with_new(model, name, draw)
-        yield name.removeprefix("autoencoder.").removeprefix("model."), cascading, alone
+        yield re.sub(r"^(autoencoder\.|(model\.)+)", "", name), cascading, alone
+
+
+def _is_unread(model: nn.Module, layer: str) -> bool:
+    """Whether a layer has no part in the logits: what an autoencoder decodes with, or learns by, alone."""
+    unread = getattr(getattr(model, "autoencoder", None), "UNREAD", ("decoder",))
+    return any(f"{layer}.".startswith(f"autoencoder.{one}.") for one in unread)
 
 
 def _with_new(model: nn.Module, name: str, seed: int) -> nn.Module:
-    """A copy of the model in which a layer starts anew; drawn on the CPU, so that devices agree."""
+    """A copy of the model in which a layer starts anew."""
     changed = copy.deepcopy(model)
-    layer = changed.get_submodule(name)
-    fresh = copy.deepcopy(layer).cpu()
-    with environment.seeded(seed), torch.no_grad():
-        if hasattr(fresh, "reset_parameters"):
-            fresh.reset_parameters()  # type: ignore[operator]
-        else:
-            for one in fresh.parameters(recurse=False):
-                one.copy_(one.flatten()[torch.randperm(one.numel())].view_as(one))
-    layer.load_state_dict(fresh.state_dict())
+    start_anew(changed.get_submodule(name), seed)
     return changed

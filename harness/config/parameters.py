@@ -59,6 +59,10 @@ class Model(Table):
     weights: MaybePlace = Field(
         None, description="file of weights (.pth, .safetensors): loaded and frozen, nothing is trained"
     )
+    layer: str = Field("", description="a layer of the model, by its dotted name, at which a code is put in")
+    code: str = Field(
+        "", description="sparse autoencoder at the layer, as module:function that gives it, loaded"
+    )
     model_dir: MaybePlace = Field(
         None, description="where a module of one's own is looked for first, before the working folder"
     )
@@ -68,6 +72,8 @@ class Model(Table):
 STANDS_FOR: dict[str, Any] = {
     "model.model": "k-sparse",
     "model.weights": None,
+    "model.layer": "",
+    "model.code": "",
     "model.model_dir": None,
     "model.settings": {},
     "without": {},

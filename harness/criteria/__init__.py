@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from statistics import NormalDist
 from typing import TypeGuard
 
+from harness.capabilities import CAPABILITIES
 from harness.config import Config
 from harness.config.parameters import Criterion, Selection, Statistics, shipped_criteria
 from harness.records import Estimate, Outcome, Verdict
@@ -155,6 +156,16 @@ def announcements(config: Config) -> list[str]:
         one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
     ]
     return away + looser + loosened_selection(config.selection) + _loosened_comparison(config)
+
+
+def lacking_threshold(criterion: Criterion, k: int, there: Collection[str]) -> str:
+    """Why a shipped threshold says nothing of a model that has the capabilities `there`; empty where it does.
+
+    The band of the sparsity is one around k; of a code without a k only a band of one's own can be judged.
+    """
+    shipped = next(one for one in shipped_criteria(k) if one.id == "sparsity")
+    banded = criterion.measurement == shipped.measurement and criterion.threshold == shipped.threshold
+    return CAPABILITIES["k"] if banded and "k" not in there else ""
 
 
 def loosened(criteria: Iterable[Criterion], k: int) -> list[str]:

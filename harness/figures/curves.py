@@ -117,15 +117,16 @@ def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]) -> 
         axes.margins(x=0.08)
 
 
-def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
+def training_curves(epochs: Sequence[Mapping[str, Any]], minimised: str = "squared error a pixel") -> Figure:
     """Loss by epoch of the autoencoder and the classifier, and the classifier's training accuracy.
 
     Args:
         epochs: Records of `seed`, `stage`, `epoch`, `loss` and `accuracy`, in order.
+        minimised: What the autoencoder's loss is.
     """
     seeds = list(dict.fromkeys(row["seed"] for row in epochs))
     shown = (
-        ("autoencoder", "loss", "autoencoder: squared error a pixel"),
+        ("autoencoder", "loss", f"autoencoder: {minimised}"),
         ("classifier", "loss", "classifier: cross-entropy [nats]"),
         ("classifier", "accuracy", "classifier: training accuracy"),
     )
@@ -138,7 +139,9 @@ def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
             rows = [row for row in epochs if row["stage"] == stage and row["seed"] == seed]
             along, values = (np.array([row[key] for row in rows], dtype=float) for key in ("epoch", column))
             found.append(Line(f"seed {seed}", along, values))
-        panels.append(Panel(title, "epoch", found, log=column == "loss"))
+        panels.append(
+            Panel(title, "epoch", found, log=column == "loss" and all((one.y > 0).all() for one in found))
+        )
     return lines(panels)
 
 

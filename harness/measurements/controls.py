@@ -93,7 +93,7 @@ def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], F
     known: dict[str, tuple[str, Callable[[], Floats]]] = {
         "image": ("The image itself, |x|", lambda: np.abs(evidence.images))
     }
-    if evidence.code is not None:
+    if evidence.is_rebuilt:
         known["reconstruction"] = ("The reconstruction", lambda: evidence.reconstructions)
     if evidence.kind != "table":
         known["edges"] = (

@@ -47,12 +47,14 @@ class CodeEvidence:
     """What a code made of the images.
 
     Attributes:
-        l0: int64 [t], active units of each test image.
+        l0: int64 [t], active units of each test image; float64 of a code that is taken at several places.
         k: The code's declared number of active units.
         firing_frequency: float64 [code width], on the training images.
-        squared_errors: float64 [t], summed over pixels, of the reconstructions of test images.
+        squared_errors: float64 [t], summed over pixels, of what the code gives back of test images; empty
+            of a code that gives nothing back.
         squared_deviations: float64 [t], likewise, of test images from the mean training image.
-        reconstructions: float32 [n, pixels], of the explained images.
+        reconstructions: float32 [n, pixels], of the explained images; None of a code that gives no inputs
+            back.
     """
 
     l0: Ints
@@ -60,7 +62,7 @@ class CodeEvidence:
     firing_frequency: Floats
     squared_errors: Floats
     squared_deviations: Floats
-    reconstructions: Floats
+    reconstructions: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +146,15 @@ class Evidence:
         return self._of_code.squared_deviations
 
     @property
+    def is_rebuilt(self) -> bool:
+        """Whether the code gives the explained images back."""
+        return self.code is not None and self.code.reconstructions is not None
+
+    @property
     def reconstructions(self) -> Floats:
-        """The code's."""
-        return self._of_code.reconstructions
+        """The code's, of the explained images; no row where it gives none back."""
+        found = self._of_code.reconstructions if self.code is not None else None
+        return np.empty((0, self.images.shape[1])) if found is None else found
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -30,9 +30,9 @@ def accuracy(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("sparsity")
-@needs("k")
+@needs("code")
 def sparsity(evidence: Evidence) -> Iterator[Measurement]:
-    """L0: the number of positive code units of each test image."""
+    """L0: the number of active code units of each test image; the mean over places where it has several."""
     l0 = evidence.l0.astype(np.float64)
     yield Measurement("sparsity", "Active units a test image (L0)", "units", None, "equivalence", l0)
 
@@ -64,9 +64,12 @@ def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
 
 
 @measurements.register("fraction_unexplained")
-@needs("reconstruction")
+@needs("decoder")
 def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
-    """Sum of squared errors over the sum of squared deviations from the mean training image."""
+    """Sum of squared errors over the sum of squared deviations from the mean training image.
+
+    Of a code at a layer both are of the layer's output.
+    """
     parts = np.stack([evidence.squared_errors, evidence.squared_deviations], axis=1)
     varied = bool(evidence.squared_deviations.any())
     yield Measurement(

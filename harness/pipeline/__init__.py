@@ -28,7 +28,7 @@ from harness.artifacts.staging import remove
 from harness.capabilities import lacking
 from harness.config import Config, refuse_absent
 from harness.config.values import Settled
-from harness.criteria import judged_without
+from harness.criteria import judged_without, lacking_threshold
 from harness.environment import repository
 from harness.environment.state import clean
 from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
@@ -59,7 +59,7 @@ def _publishing() -> Any:
 
 STAGES: tuple[Stage, ...] = (
     ("training", _late("networks", "train")),
-    ("inspection", _late("networks", "inspect")),
+    ("inspection", _late("inspection", "inspect")),
     ("selection", _late("explanations", "select")),
     ("attribution", _late("explanations", "attribute")),
     ("probing", _late("probes", "probe")),
@@ -221,6 +221,7 @@ def _at_the_door(
     away = {f"methods.{one}": lacking(attributions.methods[one], there) for one in config.attribution.methods}
     away |= {
         one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
+        or lacking_threshold(one, config.model.k, there)
         for one in config.criteria
     }
     away = {name: why for name, why in away.items() if why}

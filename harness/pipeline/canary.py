@@ -19,7 +19,7 @@ from harness.artifacts.files import Folder, digest_of_values
 from harness.artifacts.staging import Staged
 from harness.errors import RunError
 from harness.history.documents import CANARY
-from harness.pipeline import networks, probes
+from harness.pipeline import inspection, networks, probes
 from harness.pipeline.explanations import attribute, freeze, select
 from harness.pipeline.numbers import measure
 from harness.pipeline.work import Work, weights_digest
@@ -41,7 +41,7 @@ def canary(seed: int, frozen: Ints | None = None, weights: Folder | None = None)
             inner = _alone(work, seed, scratch)
             made = networks.train if weights is None else networks.stored(weights)
             chosen = select if frozen is None else freeze(frozen)
-            for part in (made, networks.inspect, chosen, attribute, probes.probe, measure):
+            for part in (made, inspection.inspect, chosen, attribute, probes.probe, measure):
                 part(inner)
             inner.cache.close()
             _write_down(inner, seed)

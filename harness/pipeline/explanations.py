@@ -28,7 +28,7 @@ from harness.pipeline.work import (
 )
 from harness.records import Floats, Ints
 from harness.samples import Selection
-from harness.subjects.models import PixelClassifier
+from harness.subjects.models import Coded
 
 
 def select(work: Work) -> None:
@@ -130,18 +130,19 @@ def attribute(work: Work) -> None:
             share(_maps(work, network, seed, name, images, targets, selection), folder / "attributions")
         for name in work.config.attribution.methods:
             share(_maps(work, blank, seed, name, images, targets, selection), folder / "untrained")
-        if not isinstance(network, PixelClassifier):
+        if not isinstance(network, Coded):
             continue
         codes = folder.read_arrays("codes.npz")
-        with torch.no_grad():
-            codes["reconstructions"] = to_numpy(network.autoencoder(images))
+        if "reconstruction" in work.capabilities:
+            with torch.no_grad():
+                codes["reconstructions"] = to_numpy(network.decode(network.encode(images)))
         codes["class_contributions"] = to_numpy(
             class_contributions(network, images, targets, len(work.dataset.classes))
         )
         folder.write_arrays("codes.npz", codes)
 
 
-def class_contributions(network: PixelClassifier, images: Tensor, targets: Tensor, classes: int) -> Tensor:
+def class_contributions(network: Coded, images: Tensor, targets: Tensor, classes: int) -> Tensor:
     """Mean over each class's images of z_j df_y/dz_j, what a unit adds to the class's logit.
 
     It is the weight that `decoder_weighted` gives to the unit's atom.
@@ -153,14 +154,17 @@ def class_contributions(network: PixelClassifier, images: Tensor, targets: Tenso
         classes: How many there are.
 
     Returns:
-        float32 [classes, code width]; NaN where a class has no image.
+        float32 [classes, code width], summed over places where there are several; NaN where a class has no
+        image.
     """
     with torch.no_grad():
-        codes = network.autoencoder.encode(images)
+        codes = network.encode(images)
     codes.requires_grad_()
-    logits = network.classifier(codes).gather(1, targets[:, None])
+    logits = network.readout(codes, images).gather(1, targets[:, None])
     (slope,) = torch.autograd.grad(logits.sum(), codes)
     contributions = (codes * slope).detach()
+    if contributions.ndim > 2:
+        contributions = contributions.sum(dim=1)
     return torch.stack([contributions[targets == label].mean(dim=0) for label in range(classes)])
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,20 +16,18 @@ from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, key_of, write
 from harness.config import Config
 from harness.environment import stream
-from harness.errors import ConfigurationError, SeedsAlike
+from harness.errors import ConfigurationError
 from harness.pipeline.work import (
     Work,
     filled,
-    network_digest,
     ships,
-    to_numpy,
     touched,
     untrained,
-    weights_digest,
 )
 from harness.records import Epoch, Training
 from harness.subjects import catalogue, recipes, stacked, training
 from harness.subjects.models import PixelClassifier
+from harness.subjects.sparse.structure import is_rectifier_network, is_sparse_autoencoder
 
 Networks = Mapping[int, Any]
 """By seed; those of two stages are of a `PixelClassifier`."""
@@ -41,12 +37,12 @@ Files = dict[str, torch.nn.Module]
 def train(work: Work) -> None:
     """Train each seed's network by the recipe, or take it from the cache; or load its weights."""
     if work.config.model.weights is not None:
-        _load_frozen(work, work.config.model.weights)
+        _load_frozen(work)
         return
     seeds = work.config.seeds
     two = is_two_staged(work)
-    stacks = [seeds] if two and engine(work.config, work.device) == "stacked" else [(one,) for one in seeds]
-    for stack in stacks:
+    whole = two and _is_stackable(work, untrained(work.config, work.dataset, seeds[0]))
+    for stack in [seeds] if whole else [(one,) for one in seeds]:
         networks = {seed: untrained(work.config, work.dataset, seed).to(work.device) for seed in stack}
         trainings = (_trained_autoencoders, _trained_classifiers) if two else (_trained_whole,)
         stages = [one(work, networks) for one in trainings]
@@ -79,14 +75,23 @@ def stored(weights: Folder) -> Callable[[Work], None]:
 
 def is_two_staged(work: Work) -> bool:
     """Whether an autoencoder is trained first, and then a classifier on its codes."""
-    return work.config.recipe == "reference" and "code" in work.capabilities
+    return work.config.recipe == "reference" and "reconstruction" in work.capabilities
 
 
-def _load_frozen(work: Work, weights: Path) -> None:
+def _is_stackable(work: Work, network: PixelClassifier) -> bool:
+    """Whether all seeds are trained as one batched model: it is asked for, and the model is of that kind."""
+    return (
+        engine(work.config, work.device) == "stacked"
+        and is_sparse_autoencoder(network.autoencoder)
+        and is_rectifier_network(network.classifier)
+    )
+
+
+def _load_frozen(work: Work) -> None:
     """Take the weights of a file: nothing is trained."""
     for seed in work.config.seeds:
         network = untrained(work.config, work.dataset, seed)
-        training.load_weights(catalogue.own_of(network), weights)
+        catalogue.fill(network, work.config.model)
         folder = work.run.seed(seed)
         for name, part in catalogue.parts_of(network).items():
             _store(folder, name, part)
@@ -118,11 +123,20 @@ def _trained_whole(work: Work, networks: Networks) -> dict[int, Folder]:
         )
         return ((epoch,) for epoch in log)
 
-    own = {} if ships(model) and environment.ships(recipe) else {"own": uuid.uuid4().hex}
-    depends = {"model": repr(model), "classifier_epochs": settings.classifier_epochs} | own
+    depends = {"model": repr(model), "classifier_epochs": settings.classifier_epochs}
+    depends |= _own(model) or ({} if environment.ships(recipe) else _unknown())
     return _trained(
         work, "classifier", networks, depends, catalogue.parts_of, epochs, settings.classifier_epochs
     )
+
+
+def _own(*models: torch.nn.Module) -> dict[str, str]:
+    """Part of a training's key: nobody can tell what the code of models of one's own rests on."""
+    return {} if all(ships(model) for model in models) else _unknown()
+
+
+def _unknown() -> dict[str, str]:
+    return {"own": uuid.uuid4().hex}
 
 
 def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]:
@@ -144,14 +158,13 @@ def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]
     return "stacked"
 
 
-def _dependencies(work: Work, seed: int) -> dict[str, Any]:
+def _dependencies(work: Work, seed: int, stack: list[int]) -> dict[str, Any]:
     """What both trainings of a seed depend on; the others of its stack too, for they change how it rounds."""
-    how = engine(work.config, work.device)
     return {
         "seed": seed,
         "touched": touched(),
-        "engine": how,
-        "stack": work.config.seeds if how == "stacked" else [seed],
+        "engine": engine(work.config, work.device),
+        "stack": stack,
         "model": work.config.model.model_dump(mode="json"),
         "recipe": work.config.recipe,
         "training": work.config.training.model_dump(exclude={"classifier_epochs", "engine"}),
@@ -176,11 +189,11 @@ def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
     recipe: dict[str, Any] = dict(
         epochs=settings.epochs, batch_size=settings.batch_size, learning_rate=settings.learning_rate
     )
-    models = [network.autoencoder for network in networks.values()]
+    whole, models = [*networks.values()], [network.autoencoder for network in networks.values()]
 
     def epochs() -> Iterator[tuple[Epoch, ...]]:
         generators = _generators(networks, "autoencoder batches")
-        if engine(work.config, work.device) == "stacked":
+        if _is_stackable(work, whole[0]):
             return stacked.train_autoencoders(models, images, generators, **recipe)
         bfloat16 = settings.encoder_precision == "bfloat16"
         lone = training.train_autoencoder(
@@ -190,9 +203,11 @@ def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
 
     def files(network: PixelClassifier) -> Files:
         model = network.autoencoder
-        return {"encoder": model.encoder, "decoder": model.decoder, "full_autoencoder": model}
+        halves = {name: getattr(model, name, None) for name in ("encoder", "decoder")}
+        there = {name: one for name, one in halves.items() if isinstance(one, torch.nn.Module)}
+        return there | {"full_autoencoder": model}
 
-    return _trained(work, "autoencoder", networks, {}, files, epochs, settings.epochs)
+    return _trained(work, "autoencoder", networks, _own(*models), files, epochs, settings.epochs)
 
 
 def _trained_classifiers(work: Work, networks: Networks) -> dict[int, Folder]:
@@ -208,7 +223,7 @@ def _trained_classifiers(work: Work, networks: Networks) -> dict[int, Folder]:
     def epochs() -> Iterator[tuple[Epoch, ...]]:
         generators = _generators(networks, "classifier batches")
         codes = [training.encode(network.autoencoder, work.train_images) for network in networks.values()]
-        if engine(work.config, work.device) == "stacked":
+        if _is_stackable(work, next(iter(networks.values()))):
             return stacked.train_classifiers(models, torch.stack(codes), labels, generators, **recipe)
         lone = training.train_classifier(models[0], codes.pop(), labels, generator=generators[0], **recipe)
         return ((epoch,) for epoch in lone)
@@ -216,6 +231,7 @@ def _trained_classifiers(work: Work, networks: Networks) -> dict[int, Folder]:
     depends = {
         "classifier_epochs": settings.classifier_epochs,
         "hidden": [list(weight.shape) for weight in models[0].parameters()],
+        **_own(*networks.values()),
     }
     return _trained(
         work,
@@ -238,7 +254,7 @@ def _trained(
     total: int,
 ) -> dict[int, Folder]:
     """The cache entries of one training by seed, the networks filled with the trained weights."""
-    keys = {seed: key_of(_dependencies(work, seed) | depends) for seed in networks}
+    keys = {seed: key_of(_dependencies(work, seed, [*networks]) | depends) for seed in networks}
     entries = {seed: work.cache.find(stage, key) for seed, key in keys.items()}
     found = {seed: entry for seed, entry in entries.items() if entry is not None}
     named = f"seed{'s' if len(keys) > 1 else ''} {', '.join(map(str, keys))}"
@@ -260,95 +276,3 @@ def _trained(
                 _store(made, name, module)
         found[seed] = made
     return found
-
-
-def inspect(work: Work) -> None:
-    """What each network makes of the whole test set, and how often its units fire on the training set."""
-    for seed, network in work.networks.items():
-        key = key_of(
-            {
-                "network": network_digest(network),
-                "data": work.dataset.digest,
-                "code": environment.code_digest("subjects", "pipeline/networks"),
-                "torch": torch.__version__,
-                "device": environment.device_key(work.device),
-            }
-        )
-
-        def fill(made: Folder, network: torch.nn.Module = network) -> None:
-            arrays = _looked_at(work, network)
-            arrays["predictions.npz"]["in_training"] = _in_training(work)
-            for name, inner in arrays.items():
-                made.write_arrays(name, inner)
-
-        share(work.cache.found_or_made("inspection", key, fill), work.run.seed(seed).path)
-    _refuse_twins(work)
-
-
-def _refuse_twins(work: Work) -> None:
-    """Refuse seeds that are one network: they have no spread, and an interval for the recipe would be void.
-
-    Raises:
-        SeedsAlike: two seeds have the same autoencoder, the same classifier, or the same predictions of every
-            test image.
-    """
-    found: dict[tuple[str, str], int] = {}
-    for seed, network in work.networks.items():
-        logits = work.run.seed(seed).read_arrays("predictions.npz", only=("logits",))["logits"]
-        alike = {
-            **{
-                name.removeprefix("full_"): weights_digest(part)
-                for name, part in catalogue.parts_of(network).items()
-            },
-            "predictions": hashlib.sha256(logits.tobytes()).hexdigest(),
-        }
-        for what, digest in alike.items():
-            if (what, digest) in found:
-                raise SeedsAlike(
-                    f"seeds {found[what, digest]} and {seed} have the same {what}: they are one network, and "
-                    "say nothing of the recipe; look at what draws by seed, or name one seed"
-                )
-            found[what, digest] = seed
-
-
-def _in_training(work: Work) -> Any:
-    """Whether each test image stands in the training set too, pixel for pixel: bool [test]."""
-    known = {image.tobytes() for image in work.dataset.train_images}
-    return np.array([image.tobytes() in known for image in work.dataset.test_images])
-
-
-@torch.no_grad()
-def _looked_at(work: Work, network: torch.nn.Module) -> dict[str, dict[str, Any]]:
-    """The arrays of `predictions.npz`, and of a model that has a code, of `codes.npz`."""
-    logits = torch.cat([network(part) for part in work.test_images.split(training.PART)])
-    baseline = network(torch.zeros(1, work.test_images.shape[1], device=work.device))[0]
-    found = {
-        "predictions.npz": {
-            "logits": to_numpy(logits),
-            "labels": work.dataset.test_labels.astype(np.int64),
-            "baseline_logits": to_numpy(baseline),
-        }
-    }
-    return found | ({"codes.npz": _codes(work, network)} if isinstance(network, PixelClassifier) else {})
-
-
-@torch.no_grad()
-def _codes(work: Work, network: PixelClassifier) -> dict[str, Any]:
-    """What the code makes of the test set, and how often its units fire on the training set."""
-    mean, autoencoder = work.train_images.mean(dim=0), network.autoencoder
-    l0, errors, deviations = [], [], []
-    for part in work.test_images.split(training.PART):
-        codes = autoencoder.encode(part)
-        l0.append((codes > 0).sum(dim=1))
-        errors.append((part - autoencoder.decode(codes)).square().sum(dim=1, dtype=torch.float64))
-        deviations.append((part - mean).square().sum(dim=1, dtype=torch.float64))
-    fired = torch.zeros(work.config.model.code_width, dtype=torch.int64, device=work.device)
-    for part in work.train_images.split(training.PART):
-        fired += (autoencoder.encode(part) > 0).sum(dim=0)
-    return {
-        "firing_frequency": to_numpy(fired) / len(work.train_images),
-        "l0": to_numpy(torch.cat(l0)),
-        "atoms": to_numpy(autoencoder.atoms).astype(np.float16),
-        "squared_errors": to_numpy(torch.cat(errors)),
-        "squared_deviations": to_numpy(torch.cat(deviations)),
-    }

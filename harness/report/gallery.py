@@ -14,7 +14,6 @@ from harness.criteria import show
 from harness.criteria.diagnosis import lowest_agreement
 from harness.measurements import correlations
 from harness.measurements.agreement import by_pair, pairs
-from harness.measurements.evidence import Evidence
 from harness.records import Floats, Ints
 from harness.report.page import Context, no_samples, section
 from harness.runs import Run
@@ -43,7 +42,7 @@ class Samples:
         confidences: float [n], in the classes named.
         images: float [n, pixels], in [0, 1].
         maps: Each method's contributions, float [n, pixels].
-        reconstructions: float [of kind right, pixels]; none where the model has no code.
+        reconstructions: float [of kind right, pixels]; none where no code gives images back.
     """
 
     indices: Ints
@@ -82,7 +81,7 @@ def explained(run: Run) -> Samples:
         confidences(evidence.logits[evidence.indices]),
         evidence.images,
         maps,
-        _reconstructions(evidence),
+        np.asarray(evidence.reconstructions, dtype=np.float64),
     )
     others = evidence.sanity.get("others")
     if others is None or not set(maps) <= set(others["methods"].tolist()):
@@ -103,13 +102,6 @@ def explained(run: Run) -> Samples:
         },
         samples.reconstructions,
     )
-
-
-def _reconstructions(evidence: Evidence) -> Floats:
-    """What the model's code gives back; no row where it has none."""
-    if evidence.code is None:
-        return np.empty((0, evidence.images.shape[1]))
-    return np.asarray(evidence.reconstructions, dtype=np.float64)
 
 
 def spread(strata: Ints, values: Floats, most: int) -> Ints:

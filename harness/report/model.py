@@ -36,7 +36,9 @@ def _model(run: Run) -> Context | str:
         "calibration": None if bad else _calibration(logits, labels),
         "bad": bad,
         "estimates": [one for name in names if (one := run.estimate(name)) is not None],
-        "code_width": run.config.model.code_width if "code" in run.capabilities else 0,
+        "code_width": run.model.code_width or run.config.model.code_width
+        if "code" in run.capabilities
+        else 0,
         "model": run.model,
     }
 
@@ -55,7 +57,7 @@ def _training(run: Run) -> Chart | None:
     seeds = f" of {len(run.config.seeds)} seeds" if len(run.config.seeds) > 1 else ""
     return Chart(
         "training",
-        figures.training_curves(epochs),
+        figures.training_curves(epochs, run.model.minimised),
         f"Loss by epoch{seeds}: {ends}.",
         ("stage", "epoch", *(f"{what}{seed}" for what in ("loss", "accuracy") for seed in _named(run))),
         _by_epoch(epochs, run.config.seeds),

@@ -33,7 +33,7 @@ def _sparse_code(run: Run) -> Context | str:
         "firing": _firing({seed: one["firing_frequency"] for seed, one in codes.items()}),
         "atoms": atoms,
         "absent": absent,
-        "k": run.config.model.k,
+        "k": run.config.model.k if "k" in run.capabilities else None,
         "seed": run.config.seeds[0],
     }
 
@@ -44,18 +44,21 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     criteria: list[Verdict] = (run.verdict or {})["criteria"]
     declared = next((one.threshold for one in criteria if one.measurement == "sparsity"), None)
     band = declared if isinstance(declared, tuple) else None
-    below = int((values < run.config.model.k).sum())
     codes = "test images" if len(by_seed) == 1 else f"codes, of {len(by_seed)} seeds,"
     finding = (
         f"Each of {len(values):,} {codes} has {values[0]} active units"
         if np.ptp(values) == 0
         else f"Of {len(values):,} {codes} the mean is {show(float(values.mean()))} active units, from "
-        f"{values.min()} to {values.max()}; {below:,} have fewer than k = {run.config.model.k}"
+        f"{show(float(values.min()))} to {show(float(values.max()))}"
     )
+    if "k" in run.capabilities and np.ptp(values) > 0:
+        k = run.config.model.k
+        finding += f"; {int((values < k).sum()):,} have fewer than k = {k}"
     if band is not None:
         inside = int(((values >= band[0]) & (values <= band[1])).sum())
         finding += f", and {inside:,} lie in the band from {band[0]:g} to {band[1]:g}"
     counted = "test images" if len(by_seed) == 1 else "codes of all seeds"
+    values = np.rint(values).astype(np.int64)  # of a code at several places they are means
     units, images = np.unique(values, return_counts=True)
     shown = np.argsort(-images, kind="stable")[:20]
     return Chart(
@@ -105,6 +108,8 @@ def _drawn(run: Run, atoms: Array) -> Floats:
 
 def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     """The strongest atoms of each class; or why they cannot be shown."""
+    if "atoms" not in run.capabilities:
+        return None, "Its units have no atoms to draw: no linear decoder leads from them to the inputs."
     if "class_contributions" not in codes:
         return None, "The run does not hold what each unit adds to each class; compute it again."
     strength = codes["class_contributions"]

@@ -20,18 +20,27 @@ import torch
 from torch import nn
 
 from harness import environment
+from harness.artifacts.model import ModelRecord
 from harness.config.parameters import Model
 from harness.errors import CheckpointError, ConfigurationError
 from harness.forms import Form
 from harness.registry import Registry, suggestion
 from harness.subjects import training
+from harness.subjects.autoencoders import (
+    RectifiedAutoencoder,
+    RevivingAutoencoder,
+    VariationalAutoencoder,
+)
 from harness.subjects.models import (
     Classifier,
+    Coded,
     Convolutional,
     Flat,
     KSparseAutoencoder,
     PixelClassifier,
+    start_anew,
 )
+from harness.subjects.spliced import Spliced, Unfit
 
 Factory = Callable[..., nn.Module]
 Shape = tuple[int, ...]
@@ -45,11 +54,53 @@ GIVEN = ("shape", "classes", "seed")
 @models.register("k-sparse")
 def k_sparse(*, shape: Shape, classes: int, seed: int, k: int = 50, code_width: int = 1024) -> nn.Module:
     """A k-sparse autoencoder, and a classifier on its codes; each is drawn by itself."""
+    return _coded(seed, classes, code_width, lambda: KSparseAutoencoder(k, math.prod(shape), code_width))
+
+
+@models.register("topk-auxk")
+def topk_auxk(
+    *,
+    shape: Shape,
+    classes: int,
+    seed: int,
+    k: int = 50,
+    code_width: int = 1024,
+    auxiliary: int = 512,
+    patience: int = 100,
+) -> nn.Module:
+    """The same with atoms of length 1, and dead units revived."""
+    return _coded(
+        seed,
+        classes,
+        code_width,
+        lambda: RevivingAutoencoder(k, math.prod(shape), code_width, auxiliary=auxiliary, patience=patience),
+    )
+
+
+@models.register("relu-l1")
+def relu_l1(*, shape: Shape, classes: int, seed: int, code_width: int = 1024, l1: float = 5e-4) -> nn.Module:
+    """The same without top-k: sparse by a penalty, and continuous."""
+    return _coded(seed, classes, code_width, lambda: RectifiedAutoencoder(math.prod(shape), code_width, l1))
+
+
+@models.register("dense")
+def dense(*, shape: Shape, classes: int, seed: int, code_width: int = 1024) -> nn.Module:
+    """The same without top-k and without a penalty."""
+    return _coded(seed, classes, code_width, lambda: RectifiedAutoencoder(math.prod(shape), code_width))
+
+
+@models.register("vae")
+def vae(*, shape: Shape, classes: int, seed: int, latent: int = 64, hidden: int = 512) -> nn.Module:
+    """A variational autoencoder, and the classifier on its codes' means."""
+    return _coded(seed, classes, latent, lambda: VariationalAutoencoder(math.prod(shape), latent, hidden))
+
+
+def _coded(seed: int, classes: int, code_width: int, autoencoder: Callable[[], nn.Module]) -> nn.Module:
+    """An autoencoder, and the reference classifier on its codes; each is drawn by itself."""
     with environment.seeded(environment.stream(seed, "autoencoder")):
-        autoencoder = KSparseAutoencoder(k, math.prod(shape), code_width)
+        encoding = autoencoder()
     with environment.seeded(environment.stream(seed, "classifier")):
-        classifier = Classifier(code_width, classes=classes)
-    return PixelClassifier(autoencoder, classifier)
+        return PixelClassifier(encoding, Classifier(code_width, classes=classes))
 
 
 @models.register("mlp")
@@ -100,7 +151,60 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
         model = Flat(model, form.input_shape, reference)
     elif reference is not None:
         model = Flat(model, (math.prod(form.shape),), reference)
+    if settings.code:
+        model = _spliced(model.eval(), settings, form, seed)
     return model.eval()
+
+
+def _spliced(model: nn.Module, settings: Model, form: Form, seed: int) -> Spliced:
+    """A model with the code at its layer, started anew: the untrained control has no trained part.
+
+    Raises:
+        ConfigurationError: no such layer or code, or they do not fit one another.
+    """
+    known = layers_of(own_of(model), bare=True)
+    if settings.layer not in known:
+        raise ConfigurationError(
+            f"model.layer: there is no {settings.layer!r}: {suggestion(settings.layer, known)}"
+        )
+    code = code_of(settings)
+    for number, part in enumerate(code.modules()):
+        if any(True for _ in part.parameters(recurse=False)):
+            start_anew(part, environment.stream(seed, f"code {number}"))
+    place = f"model.{settings.layer}" if isinstance(model, Flat) else settings.layer
+    try:
+        return Spliced(model, place, code, torch.zeros(1, math.prod(form.shape)))
+    except Unfit as error:
+        raise ConfigurationError(f"model {settings.model!r} with code {settings.code!r}: {error}") from error
+
+
+def code_of(settings: Model) -> nn.Module:
+    """The code that a configuration names, as its function gives it.
+
+    Raises:
+        ConfigurationError: no such function, or it gives no `torch.nn.Module` with `encode` and `decode`.
+    """
+    code = attribute_of("code", settings.code, settings.model_dir)()
+    if not isinstance(code, nn.Module) or not all(
+        callable(getattr(code, one, None)) for one in ("encode", "decode")
+    ):
+        raise ConfigurationError(
+            f"code {settings.code!r}: must give a torch.nn.Module with encode and decode "
+            f"(got {type(code).__name__})"
+        )
+    return code.eval()
+
+
+def fill(model: nn.Module, settings: Model) -> None:
+    """Give a model the weights that its configuration names, and its code its own.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    if settings.weights is not None:
+        load(own_of(model), settings.weights)
+    if isinstance(model, Spliced):
+        model.code.load_state_dict(code_of(settings).state_dict())
 
 
 ANY = frozenset({"**"})
@@ -205,25 +309,60 @@ def parts_of(model: nn.Module) -> Mapping[str, nn.Module]:
     """What is stored of a model, by the name of its file; together they are all of it."""
     if isinstance(model, PixelClassifier):
         return {"full_autoencoder": model.autoencoder, "classifier": model.classifier}
-    return {"model": own_of(model)}
+    code = {"code": model.code} if isinstance(model, Spliced) else {}
+    return {"model": own_of(model)} | code
 
 
 def own_of(model: nn.Module) -> nn.Module:
     """A model as its factory made it."""
+    if isinstance(model, Spliced):
+        model = model.model
     return model.model if isinstance(model, Flat) else model
 
 
 def capabilities_of(model: nn.Module) -> frozenset[str]:
     """What a model's parts give it beside logits; whether a gradient passes is for the door to find out."""
-    if not isinstance(model, PixelClassifier):
-        return frozenset()
-    asked = {"k": "k", "reconstruction": "decode", "atoms": "atoms"}
-    return frozenset({"code", *(name for name, part in asked.items() if hasattr(model.autoencoder, part))})
+    if isinstance(model, PixelClassifier):
+        asked = {"k": "k", "decoder": "decode", "reconstruction": "decode", "atoms": "atoms"}
+        return frozenset(
+            {"code", *(name for name, part in asked.items() if hasattr(model.autoencoder, part))}
+        )
+    return frozenset({"code", "decoder"} if isinstance(model, Coded) else ())
 
 
-def layers_of(model: nn.Module) -> list[str]:
-    """The parts of a model that hold parameters of their own, from the input on, by their dotted names."""
-    return [name for name, one in model.named_modules() if any(True for _ in one.parameters(recurse=False))]
+@torch.no_grad()
+def code_width_of(model: nn.Module, inputs: torch.Tensor) -> int:
+    """How many units a model's code has; 0 where it has none."""
+    return model.encode(inputs).shape[-1] if isinstance(model, Coded) else 0
+
+
+def minimised_by(model: nn.Module) -> str:
+    """What the training of a model's autoencoder minimises, in words."""
+    own = isinstance(model, PixelClassifier) and hasattr(model.autoencoder, "loss")
+    return "loss" if own else ModelRecord().minimised
+
+
+def layers_of(model: nn.Module, *, bare: bool = False) -> list[str]:
+    """The parts of a model that hold parameters of their own, from the input on, by their dotted names.
+
+    Args:
+        model: A code that was put in stands behind its layer.
+        bare: Whether parts without parameters are named too.
+    """
+    found = [
+        name
+        for name, one in model.named_modules()
+        if (name and bare) or any(True for _ in one.parameters(recurse=False))
+    ]
+    if not isinstance(model, Spliced):
+        return found
+    code = [name for name in found if name.split(".")[0] == "code"]
+    others = [name for name in found if name not in code]
+    before = [
+        number for number, name in enumerate(others, 1) if f"{name}.".startswith(f"model.{model.layer}.")
+    ]
+    place = before[-1] if before else 0
+    return others[:place] + code + others[place:]
 
 
 def load(model: nn.Module, path: Path) -> None:

@@ -33,12 +33,13 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
         ConfigurationError: as `capabilities`; or the weights are not the model's, or would be trained.
     """
     settings, form, classes = config.model, dataset.form, len(dataset.classes)
+    _refuse_lone(config)
     model, twin = (catalogue.build(settings, form, classes, seed) for seed in (0, 1))
     weights: dict[str, str] = {}
     if settings.weights is not None:
         _refuse_trained(config)
-        catalogue.load(catalogue.own_of(model), settings.weights)
         weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
+    catalogue.fill(model, settings)
     inputs = two_of(dataset).to(device)
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
     if form.axes[-2:] == ("row", "column"):
@@ -49,9 +50,32 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
         capabilities=tuple(sorted(there)),
         parameters=sum(one.numel() for one in model.parameters()),
         weights=weights,
+        code_width=catalogue.code_width_of(model, inputs),
+        minimised=catalogue.minimised_by(model),
+        layer=settings.layer,
+        code=settings.code,
         layers=tuple(catalogue.layers_of(model)),
         shape=form.input_shape,
     )
+
+
+def _refuse_lone(config: Config) -> None:
+    """Refuse a code without a layer, a layer without a code, and a code of weights that are yet to be.
+
+    Raises:
+        ConfigurationError: one of these.
+    """
+    settings = config.model
+    if bool(settings.code) != bool(settings.layer):
+        there, absent = ("code", "layer") if settings.code else ("layer", "code")
+        raise ConfigurationError(
+            f"model.{there}: a code stands at a layer (got no {absent}); name it by --{absent}"
+        )
+    if settings.code and settings.weights is None and config.recipe != "none":
+        raise ConfigurationError(
+            "model.code: was learned from the layer of a trained model (got no weights); name them by "
+            "--weights"
+        )
 
 
 def _refuse_trained(config: Config) -> None:

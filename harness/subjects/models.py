@@ -1,12 +1,20 @@
-"""The networks that are explained: a k-sparse autoencoder, a classifier on its codes, and both as one."""
+"""The networks that are explained: a k-sparse autoencoder, a classifier on its codes, and both as one.
+
+Beside them what a model is to the harness: a function of flat rows (`Flat`), with a code (`Coded`) or without
+one.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from harness import environment
 
 
 def largest(values: Tensor, k: int) -> Tensor:
@@ -125,19 +133,83 @@ class Flat(nn.Module):
         return self.model(inputs.unflatten(1, self.shape))  # type: ignore[no-any-return]
 
 
-class PixelClassifier(nn.Module):
-    """Pixels to logits: f(x) = classifier(z(x)), the function whose decisions are explained."""
+class Coded(nn.Module):
+    """A model that computes its logits through a code: f(x) = readout(encode(x), x).
 
-    def __init__(self, autoencoder: KSparseAutoencoder, classifier: nn.Module) -> None:
+    Whoever asks for a code asks these four; codes are float32 [n, units], or [n, places, units] where the
+    same code is taken at several places of one input.
+    """
+
+    def encoded(self, inputs: Tensor) -> Tensor:
+        """What the code is of: the inputs themselves, or what a layer makes of them."""
+        raise NotImplementedError
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """The codes of inputs [n, features]."""
+        raise NotImplementedError
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """What was encoded, given back from codes."""
+        raise NotImplementedError
+
+    def readout(self, codes: Tensor, inputs: Tensor) -> Tensor:
+        """The logits (float32 [n, classes]) that follow from codes; `inputs` are those of the codes."""
+        raise NotImplementedError
+
+
+class PixelClassifier(Coded):
+    """Pixels to logits: f(x) = classifier(z(x)), the function whose decisions are explained.
+
+    Args:
+        autoencoder: With `encode`, and where it has them `decode`, `atoms` and `k`.
+        classifier: Codes to logits.
+
+    Raises:
+        TypeError: the first part has no `encode`.
+    """
+
+    def __init__(self, autoencoder: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
         if not hasattr(autoencoder, "encode"):
             raise TypeError(
                 f"the first part must be an autoencoder, with `encode` (got {type(autoencoder).__name__}); "
                 "PixelClassifier(autoencoder, classifier)"
             )
-        self.autoencoder = autoencoder
+        self.autoencoder: Any = autoencoder
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits (float32 [batch, classes]) of images (float32 [batch, pixels], in [0, 1])."""
         return self.classifier(self.autoencoder.encode(images))  # type: ignore[no-any-return]
+
+    def encoded(self, inputs: Tensor) -> Tensor:
+        """The inputs themselves."""
+        return inputs
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """The autoencoder's codes (float32 [n, code_width])."""
+        return self.autoencoder.encode(inputs)  # type: ignore[no-any-return]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The autoencoder's reconstructions (float32 [n, pixels])."""
+        return self.autoencoder.decode(codes)  # type: ignore[no-any-return]
+
+    def readout(self, codes: Tensor, inputs: Tensor) -> Tensor:  # noqa: ARG002
+        """The classifier's logits of codes."""
+        return self.classifier(codes)  # type: ignore[no-any-return]
+
+
+def start_anew(module: nn.Module, seed: int) -> None:
+    """Give the parameters that are a module's own new numbers: the initial ones, drawn from a seed.
+
+    Of a module that has no way to start anew, its own numbers in another order. They are drawn on the CPU, so
+    that devices agree.
+    """
+    fresh = copy.deepcopy(module).cpu()
+    with environment.seeded(seed), torch.no_grad():
+        if hasattr(fresh, "reset_parameters"):
+            fresh.reset_parameters()  # type: ignore[operator]
+        else:
+            for one in fresh.parameters(recurse=False):
+                one.copy_(one.flatten()[torch.randperm(one.numel())].view_as(one))
+    module.load_state_dict(fresh.state_dict())

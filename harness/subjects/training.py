@@ -21,7 +21,6 @@ from harness.environment.state import clean, evaluation, stepwise
 from harness.errors import CheckpointError, InputError, TrainingDiverged
 from harness.records import Epoch, Training
 from harness.subjects import inputs, stacked
-from harness.subjects.models import KSparseAutoencoder
 from harness.subjects.sparse import training as sparse
 from harness.subjects.sparse.classifier import ClassifierTraining
 from harness.subjects.sparse.proof import classifies_like, reconstructs_like
@@ -32,7 +31,7 @@ PART = sparse.PART
 
 
 def train_autoencoder(
-    model: KSparseAutoencoder,
+    model: nn.Module,
     images: Tensor,
     *,
     epochs: int,
@@ -44,7 +43,8 @@ def train_autoencoder(
 ) -> Iterator[Epoch]:
     """Minimise the mean squared error of the reconstructions with Adam, one record an epoch.
 
-    After each epoch the model holds its weights.
+    A model that has a `loss` of a batch of images minimises that instead. After each epoch the model holds
+    its weights.
 
     Args:
         model: Trained where it is. One that is not as the harness wrote it - a subclass, hooked, partly
@@ -85,8 +85,10 @@ def train_autoencoder(
                 step = lambda batch: (state.step(batch), 0)  # noqa: E731
                 return _epochs("autoencoder", model, epochs, batches, step, state.store, state.rest, load)
 
+        own: Callable[[Tensor], Tensor] | None = getattr(model, "loss", None)
+
         def losses(batch: Tensor) -> tuple[Tensor, int]:
-            return F.mse_loss(model(x[batch]), x[batch]), 0
+            return F.mse_loss(model(x[batch]), x[batch]) if own is None else own(x[batch]), 0
 
         return _epochs("autoencoder", model, epochs, batches, _plain_step(model, losses, learning_rate))
 
@@ -243,9 +245,10 @@ def _batches(n: int, size: int, generator: torch.Generator) -> Callable[[], tupl
 
 
 @torch.no_grad()
-def encode(model: KSparseAutoencoder, images: Tensor) -> Tensor:
-    """The codes (float32 [n, code_width]) of many images, part by part."""
-    codes = images.new_empty(len(images), model.encoder.out_features)
+def encode(model: Any, images: Tensor) -> Tensor:
+    """The codes (float32 [n, units]) of many images, part by part."""
+    first: Tensor = model.encode(images[:1])
+    codes = first.new_empty(len(images), *first.shape[1:])
     for done, part in zip(codes.split(PART), images.split(PART), strict=True):
         done.copy_(model.encode(part))
     return codes
