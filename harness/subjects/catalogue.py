@@ -135,7 +135,7 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
     if "seed" not in (known := _known_to(factory)) and known is not ANY:
         del keywords["seed"]
     with environment.seeded(environment.stream(seed, "model")):
-        model = factory(**keywords)
+        model = _called("model", settings.model, factory, **keywords)
     if not isinstance(model, nn.Module):
         raise ConfigurationError(
             f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
@@ -178,13 +178,28 @@ def _spliced(model: nn.Module, settings: Model, form: Form, seed: int) -> Splice
         raise ConfigurationError(f"model {settings.model!r} with code {settings.code!r}: {error}") from error
 
 
+def _called(kind: str, name: str, function: Callable[..., Any], **keywords: Any) -> Any:
+    """What a function of somebody's gives.
+
+    Raises:
+        ConfigurationError: it fails, with its error.
+    """
+    try:
+        return function(**keywords)
+    except (ConfigurationError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever it raises
+        told = " ".join(str(error).split())[:300]
+        raise ConfigurationError(f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told}") from error
+
+
 def code_of(settings: Model) -> nn.Module:
     """The code that a configuration names, as its function gives it.
 
     Raises:
         ConfigurationError: no such function, or it gives no `torch.nn.Module` with `encode` and `decode`.
     """
-    code = attribute_of("code", settings.code, settings.model_dir)()
+    code = _called("code", settings.code, attribute_of("code", settings.code, settings.model_dir))
     if not isinstance(code, nn.Module) or not all(
         callable(getattr(code, one, None)) for one in ("encode", "decode")
     ):
