@@ -25,6 +25,28 @@ def build(*, shape, classes, width=8):
     return nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU(),
                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(width * 49, classes))
 """
+CODES = """
+import torch
+from torch import nn
+
+class Turned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.turn = nn.Parameter(torch.linalg.qr(torch.randn(8, 8, generator=generator))[0])
+
+    def encode(self, rows):
+        turned = rows @ self.turn
+        return torch.relu(torch.cat([turned, -turned], dim=1))
+
+    def decode(self, codes):
+        ahead, behind = codes.chunk(2, dim=1)
+        return (ahead - behind) @ self.turn.T
+
+def load():
+    return Turned()
+
+"""
 FLAGS = SMALL | {"model": "nets:build", "classifier_epochs": 6, "samples_per_class": 3}
 
 
@@ -44,6 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder after one run of their own network."""
     place = tmp_path_factory.mktemp("user")
     (place / "nets.py").write_text(NETS)
+    (place / "codes.py").write_text(CODES)
     done = harness(place, "validate", *flags())
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return place
@@ -54,7 +77,7 @@ def test_what_the_model_lacks_is_told_by_name_and_nothing_else_is(folder: Path) 
     verdict = json.loads((folder / "artifacts/latest/verdict.json").read_text())
     (away,) = [one for one in verdict["announcements"] if one.startswith("judged without")]
     names = "methods.decoder_weighted, sparsity, reconstruction, fraction_unexplained"
-    assert away.startswith(f"judged without {names}: the model has no code; ")
+    assert away == f"judged without {names}: the model has no code"
     outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"] if one["gate"]}
     assert not {"sparsity", "reconstruction", "fraction_unexplained"} & set(outcomes)
     assert "error" not in outcomes.values()
@@ -89,9 +112,42 @@ def test_weights_of_a_file_are_judged_as_they_are(folder: Path) -> None:
     assert json.loads((run / "model.json").read_text())["weights"]["file"] == "model.pth"
 
 
+def test_a_code_at_a_layer_is_judged_as_far_as_it_goes(folder: Path) -> None:
+    """How sparse it is and how much it leaves unexplained is measured; it gives no inputs back."""
+    weights = (folder / "artifacts/latest").resolve() / "seed-0/weights/model.pth"
+    place = ["--weights", str(weights), "--layer", "0", "--code", "codes:load"]
+    done = harness(folder, "validate", *flags(output="spliced"), *place)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    run = folder / "spliced/latest"
+    verdict = json.loads((run / "verdict.json").read_text())
+    (away,) = [one for one in verdict["announcements"] if one.startswith("judged without")]
+    assert away.startswith("judged without methods.decoder_weighted, sparsity, reconstruction: ")
+    outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"] if one["gate"]}
+    assert outcomes["attribution_integrity"] == "pass"
+    assert outcomes["fraction_unexplained"] == "pass"
+    codes = np.load(run / "seed-0/codes.npz")
+    np.testing.assert_allclose(codes["l0"], 8, atol=0.05)  # of 16, but where a channel is 0
+    assert codes["firing_frequency"].shape == (16,)
+    one, other = (
+        np.load(each / "seed-0/predictions.npz")["logits"] for each in (run, folder / "artifacts/latest")
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    record = json.loads((run / "model.json").read_text())
+    assert (record["layer"], record["code"], record["code_width"]) == ("0", "codes:load", 16)
+    assert "no linear decoder leads from them to the inputs" in (run / "report.html").read_text()
+    hidden = [(folder / name).rename(folder / f"{name}.txt") for name in ("nets.py", "codes.py")]
+    try:
+        done = harness(folder, "judge", str(run))
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+    finally:
+        for one in hidden:
+            one.rename(one.with_suffix(""))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--code", "codes:load"], "a code stands at a layer (got no layer)"),
         (["--model", "nets:bild"], "nets has no 'bild': did you mean 'build'"),
         (["--weights", "nowhere.pth"], "there is no such file"),
         (["--weights", "nets.py", "--seeds", "0,1"], "are one network, and so one seed"),

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
-from harness.capabilities import CAPABILITIES
 from harness.config.parameters import Model
 from harness.errors import ConfigurationError
 from harness.forms import Form
@@ -60,32 +58,6 @@ def _forgotten() -> Any:
     yield
     for name in ("own_nets", "broken_nets", "failing_nets"):
         sys.modules.pop(name, None)
-
-
-@pytest.mark.parametrize("name", ["k-sparse", "mlp", "convolutional"])
-def test_each_shipped_model_gives_logits_of_flat_rows(name: str) -> None:
-    """Drawn from its seed: the same again from the same, others from another."""
-    inputs = torch.rand(5, 48)
-    first, again, other = (build(seed=seed, model=name, k=3, code_width=16) for seed in (0, 0, 1))
-    assert first(inputs).shape == (5, 3)
-    assert torch.equal(first(inputs), again(inputs))
-    assert not torch.equal(first(inputs), other(inputs))
-    assert not first.training
-
-
-@pytest.mark.parametrize(
-    ("shape", "kind"), [((3, 6, 8), "image"), ((2, 20), "series"), ((20,), "series"), ((5, 5), "image")]
-)
-def test_the_convolutional_network_takes_any_channels_and_series(shape: tuple[int, ...], kind: str) -> None:
-    """With an axis of channels put in where there is none."""
-    model = build(form(shape, kind), model="convolutional")
-    assert model(torch.rand(4, int(np.prod(shape)))).shape == (4, 3)
-
-
-def test_what_a_model_has_follows_from_its_parts() -> None:
-    """The k-sparse network has all but what is found at the door; a plain one has nothing."""
-    assert catalogue.capabilities_of(build(k=3, code_width=16)) == set(CAPABILITIES) - {"gradient", "rows"}
-    assert catalogue.capabilities_of(build(model="mlp")) == set()
 
 
 def test_a_factory_of_ones_own_is_found_in_a_folder(nets: Path) -> None:

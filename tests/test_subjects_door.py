@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from harness import datasets
+from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.subjects import door
 
@@ -74,3 +79,68 @@ def test_a_gradient_is_found_or_is_not() -> None:
     assert asked(lambda logits: logits) == {"gradient"}
     assert asked(lambda logits: logits.detach()) == set()
     assert asked(lambda logits: torch.round(logits)) == set()
+
+
+CODES = """
+from torch import nn
+
+class Code(nn.Linear):
+    def encode(self, rows):
+        return self(rows)
+
+    def decode(self, codes):
+        return codes[:, :16]
+
+def load():
+    return Code(16, 16)
+
+def broken():
+    return open("nowhere.pth")
+
+def something():
+    return nn.Linear(8, 8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"code": "own_codes:load"}, r"a code stands at a layer \(got no layer\); name it by --layer"),
+        ({"layer": "0"}, r"a code stands at a layer \(got no code\); name it by --code"),
+        (
+            {"layer": "0", "code": "own_codes:load", "recipe": "reference"},
+            "from the layer of a trained model",
+        ),
+        ({"layer": "00", "code": "own_codes:load"}, "there is no '00': did you mean '0'"),
+        ({"layer": "5", "code": "own_codes:load"}, "must take what layer 'model.5' gives"),
+        ({"layer": "0", "code": "own_codes:lode"}, "own_codes has no 'lode': did you mean 'load'"),
+        ({"layer": "0", "code": "own_codes:broken"}, "cannot be made: FileNotFoundError"),
+        ({"layer": "0", "code": "own_codes:something"}, r"with encode and decode \(got Linear\)"),
+        ({"model": "relu-l1", "settings": {"l1": -1.0}}, "cannot be made: ValueError: l1 must be a number"),
+    ],
+)
+def test_a_code_that_cannot_be_meant_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], said: str
+) -> None:
+    """In one line with the mend."""
+    (tmp_path / "own_codes.py").write_text(CODES)
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)
+    recipe = changed.pop("recipe", "none")
+    table = {"model": "convolutional", "model_dir": str(tmp_path)} | changed
+    config = Config.model_validate({"model": table, "recipe": recipe})
+    with pytest.raises(ConfigurationError, match=said):
+        door.look(config, datasets.load("fashion-mnist-mini", None), torch.device("cpu"))
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)
+
+
+def test_what_a_code_is_stands_in_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its place among the layers is behind its layer; what it cannot give is not there."""
+    (tmp_path / "own_codes.py").write_text(CODES)
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)
+    table = {"model": "convolutional", "model_dir": str(tmp_path), "layer": "0", "code": "own_codes:load"}
+    config = Config.model_validate({"model": table, "recipe": "none"})
+    record = door.look(config, datasets.load("fashion-mnist-mini", None), torch.device("cpu"))
+    assert record.capabilities == ("code", "decoder", "gradient", "rows")
+    assert record.layers == ("model.model.0", "code", "model.model.2", "model.model.5", "model.model.8")
+    assert (record.code_width, record.layer, record.code) == (16, "0", "own_codes:load")
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)

@@ -23,98 +23,21 @@ from harness import environment
 from harness.artifacts.model import ModelRecord
 from harness.config.parameters import Model
 from harness.errors import CheckpointError, ConfigurationError
-from harness.forms import Form
-from harness.registry import Registry, suggestion
+from harness.forms import BYTE, Form
+from harness.registry import suggestion
 from harness.subjects import training
-from harness.subjects.autoencoders import (
-    RectifiedAutoencoder,
-    RevivingAutoencoder,
-    VariationalAutoencoder,
-)
 from harness.subjects.models import (
     Classifier,
     Coded,
-    Convolutional,
     Flat,
-    KSparseAutoencoder,
     PixelClassifier,
     start_anew,
 )
+from harness.subjects.shipped import Factory, models
 from harness.subjects.spliced import Spliced, Unfit
-
-Factory = Callable[..., nn.Module]
-Shape = tuple[int, ...]
-
-models: Registry[Factory] = Registry("model")
 
 GIVEN = ("shape", "classes", "seed")
 """What the harness gives a factory; the last where it takes it."""
-
-
-@models.register("k-sparse")
-def k_sparse(*, shape: Shape, classes: int, seed: int, k: int = 50, code_width: int = 1024) -> nn.Module:
-    """A k-sparse autoencoder, and a classifier on its codes; each is drawn by itself."""
-    return _coded(seed, classes, code_width, lambda: KSparseAutoencoder(k, math.prod(shape), code_width))
-
-
-@models.register("topk-auxk")
-def topk_auxk(
-    *,
-    shape: Shape,
-    classes: int,
-    seed: int,
-    k: int = 50,
-    code_width: int = 1024,
-    auxiliary: int = 512,
-    patience: int = 100,
-) -> nn.Module:
-    """The same with atoms of length 1, and dead units revived."""
-    return _coded(
-        seed,
-        classes,
-        code_width,
-        lambda: RevivingAutoencoder(k, math.prod(shape), code_width, auxiliary=auxiliary, patience=patience),
-    )
-
-
-@models.register("relu-l1")
-def relu_l1(*, shape: Shape, classes: int, seed: int, code_width: int = 1024, l1: float = 5e-4) -> nn.Module:
-    """The same without top-k: sparse by a penalty, and continuous."""
-    return _coded(seed, classes, code_width, lambda: RectifiedAutoencoder(math.prod(shape), code_width, l1))
-
-
-@models.register("dense")
-def dense(*, shape: Shape, classes: int, seed: int, code_width: int = 1024) -> nn.Module:
-    """The same without top-k and without a penalty."""
-    return _coded(seed, classes, code_width, lambda: RectifiedAutoencoder(math.prod(shape), code_width))
-
-
-@models.register("vae")
-def vae(*, shape: Shape, classes: int, seed: int, latent: int = 64, hidden: int = 512) -> nn.Module:
-    """A variational autoencoder, and the classifier on its codes' means."""
-    return _coded(seed, classes, latent, lambda: VariationalAutoencoder(math.prod(shape), latent, hidden))
-
-
-def _coded(seed: int, classes: int, code_width: int, autoencoder: Callable[[], nn.Module]) -> nn.Module:
-    """An autoencoder, and the reference classifier on its codes; each is drawn by itself."""
-    with environment.seeded(environment.stream(seed, "autoencoder")):
-        encoding = autoencoder()
-    with environment.seeded(environment.stream(seed, "classifier")):
-        return PixelClassifier(encoding, Classifier(code_width, classes=classes))
-
-
-@models.register("mlp")
-def mlp(
-    *, shape: Shape, classes: int, hidden: tuple[int, ...] = (512, 256), dropout: float = 0.3
-) -> nn.Module:
-    """The reference classifier on the inputs themselves: no autoencoder, no code."""
-    return Classifier(math.prod(shape), tuple(hidden), classes, dropout)
-
-
-@models.register("convolutional")
-def convolutional(*, shape: Shape, classes: int, width: int = 16, dropout: float = 0.3) -> nn.Module:
-    """A small convolutional network: of images of any channels, and of series."""
-    return Convolutional(shape, classes, width, dropout)
 
 
 def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
@@ -135,7 +58,7 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
     if "seed" not in (known := _known_to(factory)) and known is not ANY:
         del keywords["seed"]
     with environment.seeded(environment.stream(seed, "model")):
-        model = _called("model", settings.model, factory, **keywords)
+        model: Any = _called("model", settings.model, factory, **keywords)
     if not isinstance(model, nn.Module):
         raise ConfigurationError(
             f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
@@ -153,7 +76,10 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
         model = Flat(model, (math.prod(form.shape),), reference)
     if settings.code:
         model = _spliced(model.eval(), settings, form, seed)
-    return model.eval()
+    if form.scale != BYTE:
+        model.any_scale = True
+    built: nn.Module = model.eval()
+    return built
 
 
 def _spliced(model: nn.Module, settings: Model, form: Form, seed: int) -> Spliced:
@@ -190,7 +116,9 @@ def _called(kind: str, name: str, function: Callable[..., Any], **keywords: Any)
         raise
     except Exception as error:  # whatever it raises
         told = " ".join(str(error).split())[:300]
-        raise ConfigurationError(f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told}") from error
+        raise ConfigurationError(
+            f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told}"
+        ) from error
 
 
 def code_of(settings: Model) -> nn.Module:

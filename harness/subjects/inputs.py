@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import InputError
-from harness.subjects.models import Flat
 
 SLACK = 1e-6
 """By how much a pixel may lie outside [0, 1]: what rounding does to an image that was scaled."""
@@ -59,13 +58,13 @@ def refuse_unscaled(images: Tensor, model: nn.Module | None = None, beyond: floa
 
     Args:
         images: float [n, ...].
-        model: What takes them; of a `Flat` one they are deviations from a baseline, in any unit.
+        model: What takes them; of one that is `any_scale` they are in any unit.
         beyond: By how much a pixel may lie outside all the same.
 
     Raises:
         InputError: a pixel is NaN, or lies further outside.
     """
-    if not images.numel() or isinstance(model, Flat):
+    if not images.numel() or getattr(model, "any_scale", False):
         return
     low, high = images.min().item(), images.max().item()
     if math.isnan(low):

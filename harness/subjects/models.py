@@ -118,6 +118,9 @@ class Flat(nn.Module):
         reference: float32 [features], the baseline, which is added; None where it is 0.
     """
 
+    any_scale = True
+    """Whether inputs may lie outside [0, 1]: so of what the harness itself made of checked data."""
+
     reference: Tensor | None
 
     def __init__(self, model: nn.Module, shape: tuple[int, ...], reference: Tensor | None = None) -> None:

@@ -44,6 +44,8 @@ class Spliced(Coded):
         Unfit: no such layer, no one tensor comes out of it, or the code does not take that.
     """
 
+    any_scale = True
+
     def __init__(self, model: nn.Module, layer: str, code: nn.Module, example: Tensor) -> None:
         super().__init__()
         self.model, self.layer, self.code = model, layer, code.requires_grad_(requires_grad=False)
