@@ -108,48 +108,27 @@ class Form:
         return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
 
     @property
-    def picture(self) -> tuple[int, int]:
-        """Rows and columns of the picture that stands for an input; see `drawn`."""
-        rows, columns = self._laid(np.zeros((1, int(np.prod(self.shape))))).shape[1:]
-        return rows * self._times(rows, columns), columns
+    def one(self) -> str:
+        """What one input is called."""
+        return "row" if self.kind == "table" else self.kind
 
-    def drawn(self, inputs: Floats) -> Floats:
-        """Inputs u as pictures in [0, 1]: float [n, rows * columns].
+    @property
+    def owner(self) -> str:
+        """One input, as the owner of something."""
+        return {"image": "an image's", "clip": "a clip's", "table": "a row's"}.get(self.kind, "a series'")
 
-        Channels of an image or a clip are taken together, frames of a clip stand side by side. A series, or a
-        row of a table, is a strip, each channel a row of its own, from the smallest value to the largest.
-        """
-        values = self.values(inputs)
-        if self.kind not in ("image", "clip"):
-            low, height = values.min(), np.ptp(values)
-            values = (values - low) / (height if height > 0 else 1)
-        return self._rows(values, np.mean)
-
-    def drawn_maps(self, maps: Floats) -> Floats:
-        """Maps laid out like `drawn`; what the channels of one place contribute is added up."""
-        return self._rows(maps, np.sum)
-
-    def _rows(self, values: Floats, together: Any) -> Floats:
-        laid = self._laid(values, together)
-        times = self._times(*laid.shape[1:])
-        return (np.repeat(laid, times, axis=1) if times > 1 else laid).reshape(len(values), -1)
-
-    def _laid(self, values: Floats, together: Any = np.sum) -> Floats:
-        """[n, rows, columns]: an axis of channels of an image or clip is gone."""
-        n, shape = len(values), self.shape
-        found = values.reshape(n, *shape)
+    @property
+    def feature(self) -> str:
+        """What one feature of an input is called."""
         if self.kind in ("image", "clip"):
-            if "channel" in self.axes:
-                found = together(found, axis=1 + self.axes.index("channel"))
-            if self.kind == "clip":
-                found = found.transpose(0, 2, 1, 3)
-                found = found.reshape(n, found.shape[1], -1)
-            return found
-        return found.reshape(n, -1, shape[-1])
+            several = "channel" in self.axes and self.shape[self.axes.index("channel")] > 1
+            return "pixel and channel" if several else "pixel"
+        return "feature" if self.kind == "table" else "point"
 
-    def _times(self, rows: int, columns: int) -> int:
-        """How often a row is drawn, so that a strip can be seen."""
-        return 1 if self.kind in ("image", "clip") else max(1, columns // (4 * rows))
+    @property
+    def features(self) -> str:
+        """What several features of an input are called."""
+        return " and ".join(f"{word}s" for word in self.feature.split(" and "))
 
     @property
     def is_stored(self) -> bool:

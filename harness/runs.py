@@ -247,25 +247,28 @@ class Run:
             taken += [ranked[int(place)] for place in np.unique(places.astype(int))]
         return np.array(taken, dtype=np.int64)
 
-    @clean_state()
     def explanations(self, samples_per_class: int = 1, seed: int | None = None) -> list[Figure]:
         """The three-row figure of a few samples of each class, of one seed."""
+        return self.explained(self.typical(samples_per_class), seed)
+
+    @clean_state()
+    def explained(self, places: Ints, seed: int | None = None) -> list[Figure]:
+        """The three-row figure of each sample at some places among the explained, of one seed."""
         from harness import figures
 
         evidence = self.evidence(seed)
-        maps = {name: self.form.drawn_maps(rows) for name, rows in evidence.contributions().items()}
-        sureness, images = confidences(evidence.logits[evidence.indices]), self.form.drawn(evidence.images)
-        rebuilt = self.form.drawn(evidence.reconstructions) if evidence.is_rebuilt else None
+        maps, sureness = evidence.contributions(), confidences(evidence.logits[evidence.indices])
+        layout, one = figures.Layout.of(self.form, evidence.images), self.form.one
         return [
             figures.explanation(
-                images[place],
-                {name: one[place] for name, one in maps.items()},
-                shape=self.form.picture,
-                title=f"{self.classes[evidence.labels[place]]} · test image {evidence.indices[place]} · "
+                evidence.images[place],
+                {name: rows[place] for name, rows in maps.items()},
+                layout=layout,
+                title=f"{self.classes[evidence.labels[place]]} · test {one} {evidence.indices[place]} · "
                 f"{sure(float(sureness[place]))} sure",
-                reconstruction=None if rebuilt is None else rebuilt[place],
+                reconstruction=evidence.reconstructions[place] if evidence.is_rebuilt else None,
             )
-            for place in self.typical(samples_per_class)
+            for place in places
         ]
 
     def _repr_html_(self) -> str:

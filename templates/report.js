@@ -24,7 +24,7 @@ const gallery = (view) => {
   const places = new Map(cards.map((card, place) => [card, [place % columns, Math.floor(place / columns)]]));
   const nameOf = (card) => {
     const name = [...form.class.options].find((option) => option.value === card.dataset.class).textContent;
-    return `${name}, test image ${card.id.slice(2)}`;
+    return `${name}, test ${view.dataset.one} ${card.id.slice(2)}`;
   };
   for (const card of cards) {
     const button = document.createElement("button");
@@ -68,9 +68,7 @@ const gallery = (view) => {
     const levels = view.dataset.levels.split(" ").map(Number);
     const colours = view.dataset.palette.split(" ").map((code) => parseInt(code, 16));
     const levelOf = new Map(colours.map((colour, index) => [colour, index]));
-    const side = image.width / columns;
-    const [across, down] = getComputedStyle(picture).aspectRatio.split("/").map(Number);
-    const height = Math.round(side * (down || 1) / across);
+    const [height, side] = view.dataset.cell.split(" ").map(Number);
     for (const card of cards) {
       const own = Number(limits.get(card)[place].slice(1)) / Number(view.dataset.shared);
       const anew = levels.map((level) => {
@@ -118,7 +116,10 @@ const gallery = (view) => {
     if (cards.indexOf(card) < Number(overlaid.dataset.rebuilt)) {
       below[0].classList.replace("image", "reconstruction");
       below[0].lastChild.textContent = "reconstruction";
+      // a copy is not to bear the id that maps draw the input by
+      for (const one of below[0].querySelectorAll("path")) one.setAttribute("d", card.querySelector("[data-again]").dataset.again);
     }
+    for (const one of [tiles[0], below[0]]) one.querySelector("path")?.removeAttribute("id");
     for (const [row, some] of [[plain, tiles], [overlaid, below]]) {
       row.replaceChildren(...some);
       ["--x", "--y"].forEach((key, at) => row.style.setProperty(key, places.get(card)[at]));

@@ -217,6 +217,15 @@ def test_the_worst_part_of_what_joins_several_is_named(
     assert worst(run, a_verdict(measurement=measurement))[0] == expected
 
 
+@pytest.mark.parametrize(("held", "told"), [(1.0, True), (0.97, False)])
+def test_methods_that_are_one_on_a_model_are_no_copies(tmp_path: Path, held: float, told: bool) -> None:
+    """Where each map is what it claims to be, the mend is another choice of methods."""
+    run = a_run(tmp_path / "artifacts", numbers={"attribution_integrity": held})
+    store(run, "attribution_copies", [np.ones(12)], by_sample=True)
+    found = worst(run, a_verdict(measurement="attribution_copies", relation="<=", threshold=0.999))
+    assert any("none is a copy" in one for one in found) == told
+
+
 def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
     """One number a run, a missing file and a test of one's own have no worst image, and say so."""
     store(run, "dead_units", [[5.0]], by_sample=False)

@@ -321,7 +321,8 @@ def test_atoms_stand_beside_their_class() -> None:
     """One picture holds a row for each class: image, reconstruction, and each atom with its text."""
     images, strongest = RANDOM.random((2, 6)), RANDOM.standard_normal((2, 3, 6))
     texts = [["1", "2", "3"], ["4", "5", "6"]]
-    figure = figures.atoms(["<a>", "b"], images, images, strongest, texts, (2, 3))
+    layout = figures.Layout.of_shape("image", (2, 3), images)
+    figure = figures.atoms(["<a>", "b"], images, images, strongest, texts, layout)
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts][:8] == ["<a>", "1", "2", "3", "b", "4", "5", "6"]
     (picture,) = axes.images
@@ -334,7 +335,8 @@ def test_atoms_stand_beside_their_class() -> None:
 def test_class_means_have_a_row_a_method() -> None:
     """Ten classes and two methods are three rows of ten pictures."""
     rows = RANDOM.random((10, 784))
-    figure = figures.class_means({"a": rows, "b": rows}, rows, list("abcdefghij"), (28, 28))
+    layout = figures.Layout.of_shape("image", (28, 28), rows)
+    figure = figures.class_means({"a": rows, "b": rows}, rows, list("abcdefghij"), layout)
     places = {(one.get_extent()[0], one.get_extent()[3]) for one in figure.axes[0].images}
     assert places == {(column, row) for column in range(10) for row in range(3)}
 

@@ -21,13 +21,13 @@ from harness.report import gallery, page
 from harness.runs import Run
 
 
-def pixels_of(sheet: figures.Sheet, shape: tuple[int, int]) -> Any:
-    """The sheet's pictures, one after another: uint8 [n, rows, columns, 3]."""
+def pixels_of(sheet: figures.Sheet, shape: tuple[int, int], mode: str = "RGB") -> Any:
+    """The sheet's pictures, one after another: uint8 [n, rows, columns, 3], with opacity 4."""
     content = base64.b64decode(sheet.uri.removeprefix("data:image/png;base64,"))
-    whole = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    whole = np.asarray(Image.open(io.BytesIO(content)).convert(mode))
     height, width = shape
-    cells = whole.reshape(sheet.rows, height, sheet.columns, width, 3).swapaxes(1, 2)
-    return cells.reshape(-1, height, width, 3)
+    cells = whole.reshape(sheet.rows, height, sheet.columns, width, len(mode)).swapaxes(1, 2)
+    return cells.reshape(-1, height, width, len(mode))
 
 
 def test_a_heat_sheet_holds_every_map() -> None:
@@ -35,7 +35,7 @@ def test_a_heat_sheet_holds_every_map() -> None:
     random = np.random.default_rng(0)
     maps = random.standard_normal((45, 12))
     limits = random.uniform(0.5, 2, 45)
-    sheet = figures.heat_sheet(maps, limits, (3, 4))
+    sheet = figures.heat_sheet(maps.reshape(-1, 3, 4), limits)
     colours = pixels_of(sheet, (3, 4))[:45].reshape(45, 12, 3)
     levels = {tuple(colour): level for colour, level in zip(figures.PALETTE, figures.LEVELS, strict=True)}
     shown = np.array([[levels[tuple(pixel)] for pixel in row] for row in colours]) * limits[:, None]
@@ -61,7 +61,7 @@ def test_the_scale_is_centred_at_zero() -> None:
 def test_a_grey_sheet_holds_every_image() -> None:
     """Each image stands in its cell, to half a grey level."""
     images = np.random.default_rng(0).random((21, 6))
-    sheet = figures.grey_sheet(images, (2, 3))
+    sheet = figures.picture_sheet(images.reshape(-1, 2, 3))
     shown = pixels_of(sheet, (2, 3))[:21, ..., 0].reshape(21, 6) / 255
     assert np.abs(shown - images).max() <= 0.5 / (sprites.GREYS - 1) + 0.5 / 255
 
@@ -170,7 +170,7 @@ def test_the_limit_is_a_page_of_under_five_megabytes() -> None:
     """A thousand samples of noise, the worst to compress, fit in the sheets' share of the page."""
     noise = np.random.default_rng(0).standard_normal((100, 784))
     limits = np.array([figures.heat_limit(row) for row in noise])
-    a_sample = len(figures.heat_sheet(noise, limits, (28, 28)).uri) / 100
+    a_sample = len(figures.heat_sheet(noise.reshape(-1, 28, 28), limits).uri) / 100
     assert 4 * a_sample * gallery.MOST < 5e6
 
 

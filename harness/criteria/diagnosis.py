@@ -103,7 +103,7 @@ def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     if verdict.threshold is None:
         return ["none, a test of one's own tells no images"]
     try:
-        return [*_worst_part(run, verdict), *_worst_values(run, verdict)]
+        return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_no_copy(run, verdict)]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
 
@@ -180,6 +180,18 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
     if found:
         value, name = pick(found)
         yield f"{word} {name} {show(value)}"
+
+
+def _no_copy(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
+    """What two maps are that hardly differ and are each what they claim to be: of a model almost linear."""
+    held = joint(run.read_estimates()).get("attribution_integrity")
+    if verdict.measurement != "attribution_copies" or verdict.estimate is None or held is None:
+        return
+    if held.estimate == 1:
+        yield (
+            "every map satisfies its own definition, so none is a copy: on this model two methods are one, "
+            "counted twice; leave one out by --methods"
+        )
 
 
 def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:

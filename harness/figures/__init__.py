@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import harness.figures.alone  # noqa: F401 - loads matplotlib, before any module below does
-from harness.figures.charts import agreement_matrix, class_table, confusion, intervals
+from harness.figures.charts import NUMBERED, agreement_matrix, class_table, confusion, intervals
 from harness.figures.curves import Line, Panel, counts, firing, lines, reliability, training_curves
 from harness.figures.forest import Margin, forest
-from harness.figures.pictures import atoms, class_means, explanation, heat_limit, heat_limits
+from harness.figures.heat import heat_limit, heat_limits
+from harness.figures.layouts import LANE, Layout
+from harness.figures.pictures import atoms, class_means, explanation
 from harness.figures.spreads import Column, beside, distributions, ranges
-from harness.figures.sprites import LEVELS, PALETTE, Sheet, grey_sheet, heat_sheet
+from harness.figures.sprites import LEVELS, PALETTE, Sheet, heat_sheet, picture_sheet
 from harness.figures.standing import Tonight, standing
 from harness.figures.strips import Axis, Kind, Levels, Nights, Span, sparkline, strip, strip_key, timeline
 from harness.figures.theme import INK, LINE, SERIES, svg
 
 __all__ = [
     "INK",
+    "LANE",
     "LEVELS",
     "LINE",
+    "NUMBERED",
     "PALETTE",
     "SERIES",
     "Axis",
     "Column",
     "Kind",
+    "Layout",
     "Levels",
     "Line",
     "Margin",
@@ -41,12 +46,12 @@ __all__ = [
     "explanation",
     "firing",
     "forest",
-    "grey_sheet",
     "heat_limit",
     "heat_limits",
     "heat_sheet",
     "intervals",
     "lines",
+    "picture_sheet",
     "ranges",
     "reliability",
     "sparkline",

@@ -126,21 +126,55 @@ def class_table(
     return figure
 
 
+NUMBERED = 20
+"""Classes whose confusions are told in numbers; of more the cells would be too small."""
+
+
 def confusion(shares: Floats, classes: Sequence[str]) -> Figure:
     """Of each true class (row) the percentage that is named each class (column), float [classes, classes].
 
-    Less than one percent stays empty.
+    Less than one percent stays empty. Of many classes the colours alone are shown, with their scale.
     """
+    shown = np.where(shares >= 0.01, shares, np.nan)
     with themed():
+        if len(classes) > NUMBERED:
+            return _colours_alone(shown, classes)
         figure = Figure(figsize=(0.52 * len(classes) + 1.4, 0.44 * len(classes) + 1.2))
         axes = figure.subplots()
         texts = [[f"{100 * share:.0f}" if share >= 0.01 else "" for share in row] for row in shares]
-        shown = np.where(shares >= 0.01, shares, np.nan)
         # the root brings out what is rare
         heat_table(axes, np.sqrt(shown), texts, limits=(0, 1), colours="Blues", size=9)
         axes.set_xticks(axes.get_xticks(), classes, rotation=40, ha="right")
         axes.set_yticks(axes.get_yticks(), classes)
         axes.set(xlabel="named [% of the class]", ylabel="true class")
+    return figure
+
+
+def _colours_alone(shares: Floats, classes: Sequence[str]) -> Figure:
+    """A table of so many cells that its side is given, and theirs follows."""
+    count, side = len(classes), 10.0
+    figure = Figure(figsize=(side, side))
+    axes = figure.add_axes((0, 0, 1, 1))
+    style: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1, "interpolation": "none"}
+    drawn = axes.imshow(np.sqrt(shares), extent=(0, count, count, 0), **style)
+    size = min(9.0, 0.95 * 72 * side / count)
+    axes.set_xticks(np.arange(count) + 0.5, classes, rotation=90, fontsize=size)
+    axes.set_yticks(np.arange(count) + 0.5, classes, fontsize=size)
+    axes.tick_params(length=0, pad=2)
+    # the eye finds its row and column by a line at every fifth class
+    axes.grid(visible=False)
+    axes.hlines(range(0, count + 1, 5), 0, count, color=LINE, linewidth=0.5)
+    axes.vlines(range(0, count + 1, 5), 0, count, color=LINE, linewidth=0.5)
+    axes.spines[:].set_visible(False)
+    axes.set(xlabel="named", ylabel="true class")
+    key = axes.inset_axes((0.75, 1.03, 0.25, 0.012))
+    bar = figure.colorbar(drawn, cax=key, orientation="horizontal")
+    marks = (0, 0.01, 0.1, 0.25, 0.5, 1)
+    bar.set_ticks(np.sqrt(marks).tolist(), labels=[f"{100 * one:.0f}" for one in marks])
+    bar.outline.set_visible(False)
+    key.tick_params(labelsize=8, length=2)
+    key.xaxis.set_label_position("top")
+    key.set_xlabel("% of the true class", fontsize=8)
     return figure
 
 

@@ -145,13 +145,14 @@ def training_curves(epochs: Sequence[Mapping[str, Any]], minimised: str = "squar
     return lines(panels)
 
 
-def reliability(by_seed: Mapping[str, Mapping[str, Floats]], edges: Floats) -> Figure:
+def reliability(by_seed: Mapping[str, Mapping[str, Floats]], edges: Floats, noun: str = "images") -> Figure:
     """Accuracy against confidence, and how many images stand behind each point.
 
     Args:
         by_seed: By the seed's name, float [bins] each: `confidence` and `accuracy` (NaN where a bin is
             empty), `count`.
         edges: Of the bins, float [bins + 1].
+        noun: What inputs are called.
     """
     with themed():
         figure = Figure(figsize=(5.2, 4.6))
@@ -164,7 +165,7 @@ def reliability(by_seed: Mapping[str, Mapping[str, Floats]], edges: Floats) -> F
             below.stairs(bins["count"], edges, linewidth=1.5, **look)
         above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
         above.legend(loc="upper left")
-        below.set(xlabel="confidence", ylabel="images")
+        below.set(xlabel="confidence", ylabel=noun)
         below.set_yscale("symlog", linthresh=10)
         below.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         figure.subplots_adjust(hspace=0.12)
@@ -195,11 +196,12 @@ def counts(values: Floats, band: tuple[float, float] | None, label: str, counted
     return figure
 
 
-def firing(by_seed: Mapping[str, Floats]) -> Figure:
+def firing(by_seed: Mapping[str, Floats], noun: str = "images") -> Figure:
     """Each unit's firing frequency, the most frequent first, on a log axis; the dead ones counted.
 
     Args:
         by_seed: By the seed's name, float [code width], in [0, 1].
+        noun: What inputs are called.
     """
     with themed():
         figure = Figure(figsize=(5.2, 2.9))
@@ -228,7 +230,7 @@ def firing(by_seed: Mapping[str, Floats]) -> Figure:
         axes.set_xlim(0, width + 1)
         axes.minorticks_off()
         axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-        axes.set(xlabel="units, the most frequent first", ylabel="fires on training images")
+        axes.set(xlabel="units, the most frequent first", ylabel=f"fires on training {noun}")
         if len(by_seed) > 1:
             axes.legend()
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -12,34 +13,13 @@ from matplotlib.figure import Figure
 
 from harness.environment.state import clean
 from harness.errors import InputError
-from harness.figures.charts import matrix
-from harness.figures.sprites import GREYS
+from harness.figures import rows
+from harness.figures.heat import DIVERGING, GREY, grey_of, heat_limit, in_numbers, small_matrix, veil
+from harness.figures.layouts import Layout
 from harness.figures.theme import themed
-from harness.measurements import correlations
+from harness.forms import AXES, axes_of
 from harness.records import Floats
 from harness.text import words
-
-
-def heat_limit(maps: Floats) -> float:
-    """The symmetric limit of a diverging scale: the 99th percentile of |map|, and never 0."""
-    return float(heat_limits(np.reshape(maps, (1, -1)))[0])
-
-
-def heat_limits(maps: Floats) -> Floats:
-    """Each map's own limit: float [n], of float [n, pixels]."""
-    if not maps.size:
-        return np.ones(len(maps))
-    sizes = np.abs(maps)
-    limits = np.quantile(sizes, 0.99, axis=1)
-    limits = np.where(limits > 0, limits, sizes.max(axis=1))
-    return np.where(limits > 0, limits, 1.0)
-
-
-_STEPS = 31
-"""Colours on each side of 0: more cannot be told apart, and make a picture several times as large."""
-
-_GREY = mpl.colormaps["gray"].resampled(GREYS)
-_DIVERGING = mpl.colormaps["RdBu_r"].resampled(2 * _STEPS + 1)
 
 PICTURE = 0.9
 """The side of a picture on a sheet whose cells have side 1."""
@@ -69,23 +49,23 @@ def _label(sheet: Axes, place: tuple[float, float], text: str, *, below: bool = 
 
 
 def _picture(sheet: Axes, place: tuple[float, float], image: Floats) -> None:
-    _show(sheet, place, image, cmap=_GREY, vmin=0, vmax=1)
+    if image.ndim == 3:
+        _show(sheet, place, image)
+    else:
+        _show(sheet, place, image, cmap=GREY, vmin=0, vmax=1)
 
 
 def _heat(sheet: Axes, place: tuple[float, float], heat: Floats, limit: float) -> None:
-    _show(sheet, place, heat, cmap=_DIVERGING, vmin=-limit, vmax=limit)
+    _show(sheet, place, heat, cmap=DIVERGING, vmin=-limit, vmax=limit)
     if not np.any(heat):
         half = PICTURE / 2
         sheet.text(place[0] + half, place[1] + half, "all zero", ha="center", va="center", color="#333333")
 
 
 def _overlay(sheet: Axes, place: tuple[float, float], image: Floats, heat: Floats, limit: float) -> None:
-    steps = np.round(np.clip(heat / limit, -1, 1) * _STEPS) / _STEPS
-    colours = _DIVERGING((steps + 1) / 2)
-    colours[..., 3] = np.clip(1.6 * np.abs(steps), 0, 1)
     # on a pale negative of the image both of the scale's ends can be seen
-    _show(sheet, place, image, cmap=_GREY.reversed(), vmin=0, vmax=3)
-    _show(sheet, place, colours)
+    _show(sheet, place, grey_of(image), cmap=GREY.reversed(), vmin=0, vmax=3)
+    _show(sheet, place, veil(heat, limit))
 
 
 def array_of(values: Any) -> Floats:
@@ -97,101 +77,148 @@ def array_of(values: Any) -> Floats:
     return np.asarray(values)
 
 
-@clean()
 def explanation(
     image: Any,
     maps: Mapping[str, Any],
     *,
     shape: tuple[int, ...] = (28, 28),
+    kind: str = "image",
+    layout: Layout | None = None,
     title: str = "",
     reconstruction: Any = None,
 ) -> Figure:
     """The three-row figure of one sample.
 
-    First row: the original and each method's heatmap, each on its own symmetric scale, printed below it.
-    Second row: the reconstruction, where given, and the heatmaps laid over the original. Third row: the
-    methods' correlations, and each map's mean, maximum, standard deviation and 99th percentile.
+    First row: the original and each method's heatmap, each on its own symmetric scale, printed below it; what
+    the channels of a pixel contribute is added up. Second row: the reconstruction, where given, and the
+    heatmaps laid over the original. Third row: the methods' correlations, and each map's mean, maximum,
+    standard deviation and 99th percentile. Of a series, a clip or a row of a table the methods stand below
+    one another, along one axis: see `rows.explanation`.
 
     Args:
-        image: float [pixels], in [0, 1]; arrays or tensors, here and below.
-        maps: Each method's signed map, float [pixels].
-        shape: Rows and columns of the image.
+        image: float [features], an image in [0, 1]; arrays or tensors, here and below.
+        maps: Each method's signed map, float [features].
+        shape: The sample's sides: of an image rows and columns, or channels, rows and columns.
+        kind: Of the data, a key of `harness.forms.AXES`.
+        layout: How the sample is drawn; says what `shape` and `kind` would.
         title: The figure's title.
-        reconstruction: float [pixels].
+        reconstruction: float [features].
     """
-    if not isinstance(maps, Mapping):
-        raise InputError(f"maps must be each method's by its name (got {type(maps).__name__})")
-    names = list(maps)
-    for name, one in {"the image": image, **maps}.items():
-        if array_of(one).size != shape[0] * shape[1]:
+    with clean(), themed():
+        if not isinstance(maps, Mapping):
+            raise InputError(f"maps must be each method's by its name (got {type(maps).__name__})")
+        sides = _sides(shape, kind) if layout is None else layout.form.shape
+        called = kind if layout is None else layout.form.one
+        _refuse_other_sizes({f"the {called}": image, **maps}, sides, called)
+        sample = array_of(image).reshape(1, -1)
+        if sample.dtype == np.uint8:
+            sample = sample / 255
+        layout = layout or Layout.of_shape(kind, sides, sample)
+        flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
+        rebuilt = None if reconstruction is None else array_of(reconstruction).reshape(1, -1)
+        draw = rows.explanation if layout.is_wide else _three_rows
+        return draw(layout, sample, flats, title, rebuilt)
+
+
+def _sides(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
+    if kind not in AXES:
+        raise InputError(f"kind must be one of {', '.join(AXES)} (got {kind!r})")
+    if not axes_of(kind, len(shape)):
+        known = " or ".join(f"({', '.join(axes)})" for axes in AXES[kind])
+        raise InputError(
+            f"the shape of {kind} data must be {known} (got {shape}); name its sides and its kind"
+        )
+    return shape
+
+
+def _refuse_other_sizes(arrays: Mapping[str, Any], sides: tuple[int, ...], called: str) -> None:
+    whole = f"{' x '.join(map(str, sides))} {'pixels' if called == 'image' else 'values'}"
+    for name, one in arrays.items():
+        if array_of(one).size != np.prod(sides):
             raise InputError(
-                f"{name} must be one of {shape[0]} x {shape[1]} pixels (got {list(array_of(one).shape)}); "
+                f"{name} must be one of {whole} (got {list(array_of(one).shape)}); "
                 "draw one sample of a batch at a time, and name its shape"
             )
-    picture = array_of(image).reshape(shape)
-    if picture.dtype == np.uint8:
-        picture = picture / 255
-    flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
-    with themed():
-        figure = Figure(figsize=(1.62 * (len(names) + 1), 5.0))
-        columns, height = len(names) + 1, 3.05
-        sheet = _sheet(figure, columns, height)
-        figure.suptitle(title, fontweight="bold", fontsize=11, y=1.14)
-        bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
-        _picture(sheet, (0, 0), picture)
-        _label(sheet, (0, 0), "original", **bold)
-        if reconstruction is not None:
-            _picture(sheet, (0, 1.2), array_of(reconstruction).reshape(shape))
-            _label(sheet, (0, 1.2), "reconstruction", below=True)
-        for column, (name, flat) in enumerate(flats.items(), start=1):
-            limit = heat_limit(flat)
-            _heat(sheet, (column, 0), flat.reshape(shape), limit)
-            _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
-            _label(sheet, (column, 0), f"±{limit:.2g}", below=True)
-            _overlay(sheet, (column, 1.2), picture, flat.reshape(shape), limit)
-            numbers = (flat.mean(), flat.max(), flat.std(), np.quantile(flat, 0.99))
-            text = "\n".join(
-                f"{word:<5}{number: .3f}"
-                for word, number in zip(("mean", "max", "s.d.", "99 %"), numbers, strict=True)
-            )
-            _label(sheet, (column, 1.3), text, below=True, family="monospace", fontsize=9)
-        corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
-        _small_matrix(corner, names, flats)
+
+
+def _three_rows(
+    layout: Layout, sample: Floats, maps: Mapping[str, Floats], title: str, reconstruction: Floats | None
+) -> Figure:
+    """Of an image; arguments as those of `rows.explanation`."""
+    columns, height = len(maps) + 1, 3.05
+    figure = Figure(figsize=(1.62 * columns, 5.0))
+    sheet = _sheet(figure, columns, height)
+    figure.suptitle(title, fontweight="bold", fontsize=11, y=1.14)
+    bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
+    picture = layout.pictures(sample)[0]
+    _picture(sheet, (0, 0), picture)
+    _label(sheet, (0, 0), "original", **bold)
+    if reconstruction is not None:
+        _picture(sheet, (0, 1.2), layout.pictures(reconstruction)[0])
+        _label(sheet, (0, 1.2), "reconstruction", below=True)
+    for column, (name, flat) in enumerate(maps.items(), start=1):
+        places = layout.places(flat[None])
+        heat, limit = layout.laid(places)[0], heat_limit(places)
+        _heat(sheet, (column, 0), heat, limit)
+        _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
+        _label(sheet, (column, 0), f"±{limit:.2g}", below=True)
+        _overlay(sheet, (column, 1.2), picture, heat, limit)
+        _label(sheet, (column, 1.3), in_numbers(flat), below=True, family="monospace", fontsize=9)
+    corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
+    small_matrix(corner, maps)
     return figure
 
 
-def _small_matrix(axes: Axes, names: Sequence[str], maps: Mapping[str, Floats]) -> None:
-    """The correlations of one sample's maps, as a small lower triangle of numbers."""
-    rows = [maps[name][None] for name in names]
-    table = [[float(correlations(a, b)[0]) for b in rows] for a in rows]
-    short = ["".join(part[0].upper() for part in name.split("_")) for name in names]
-    matrix(axes, np.array(table), short, size=7)
-    axes.tick_params(labelsize=8, length=0)
+BAND = 10
+"""Classes beside one another; more go on below."""
 
 
 def class_means(
-    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], shape: tuple[int, ...]
+    means: Mapping[str, Floats], images: Floats, classes: Sequence[str], layout: Layout
 ) -> Figure:
-    """Each method's mean map of each class, beside the class's mean image.
+    """Each method's mean map of each class, beside the class's mean input.
 
     Args:
-        means: By method, float [classes, pixels].
-        images: float [classes, pixels].
+        means: By method, float [classes, features].
+        images: float [classes, features].
         classes: Names.
-        shape: Rows and columns of an image.
+        layout: Of the inputs.
     """
+    pictures = layout.pictures(images) if layout.is_picture else images
+    heats = {name: layout.places(maps) for name, maps in means.items()}
+    names = [f"mean {layout.form.one}", *means]
     with themed():
-        figure = Figure(figsize=(1.15 * len(classes), 1.15 * (len(means) + 1)))
-        sheet = _sheet(figure, len(classes), len(means) + 1)
-        for column, name in enumerate(classes):
-            _picture(sheet, (column, 0), images[column].reshape(shape))
-            _label(sheet, (column, 0), name, fontsize=9, fontweight="bold")
-            for row, maps in enumerate(means.values(), start=1):
-                _heat(sheet, (column, row), maps[column].reshape(shape), heat_limit(maps[column]))
-        for row, name in enumerate(["mean image", *means]):
-            text = words(name).replace(" ", "\n")
-            sheet.text(-0.08, row + PICTURE / 2, text, ha="right", va="center", fontsize=9)
+        if layout.is_wide:
+            cells = [
+                [rows.Input(one), *(rows.Heat(map_) for map_ in maps)]
+                for one, *maps in zip(images, *heats.values(), strict=True)
+            ]
+            return rows.table(layout, classes, [words(name) for name in names], cells)
+        across, between = min(len(classes), BAND), 0.45
+        bands, high = -(-len(classes) // BAND), len(names) + between
+        height = bands * high - between
+        figure = Figure(figsize=(1.15 * across, 1.15 * height))
+        sheet = _sheet(figure, across, height)
+        for place, name in enumerate(classes):
+            band, column = divmod(place, BAND)
+            top = band * high
+            _picture(sheet, (column, top), pictures[place])
+            _label(sheet, (column, top), folded(name), fontsize=9, fontweight="bold")
+            for row, maps in enumerate(heats.values(), start=1):
+                one = maps[place : place + 1]
+                _heat(sheet, (column, top + row), layout.laid(one)[0], heat_limit(one))
+        for band in range(bands):
+            for row, name in enumerate(names):
+                text = words(name).replace(" ", "\n")
+                middle = band * high + row + PICTURE / 2
+                sheet.text(-0.08, middle, text, ha="right", va="center", fontsize=9)
     return figure
+
+
+def folded(name: str) -> str:
+    """A class's name on two lines, where it is longer than a picture is wide."""
+    lines = wrap(name, 13, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 _FEW = 10
@@ -204,33 +231,43 @@ def atoms(
     reconstructions: Floats,
     strongest: Floats,
     texts: Sequence[Sequence[str]],
-    shape: tuple[int, ...],
+    layout: Layout,
 ) -> Figure:
-    """A row for each class: an image, its reconstruction, and the class's strongest atoms.
+    """A row for each class: an input, its reconstruction, and the class's strongest atoms.
 
     All pictures are one, which takes a fraction of the room that each by itself would.
 
     Args:
         classes: Names.
-        images: float [classes, pixels], in [0, 1].
-        reconstructions: float [classes, pixels].
-        strongest: Atoms, the strongest first, float [classes, atoms, pixels]; each on a scale of its own.
+        images: float [classes, features].
+        reconstructions: float [classes, features].
+        strongest: Atoms, the strongest first, float [classes, atoms, features]; each on a scale of its own.
         texts: What stands below each atom.
-        shape: Rows and columns of an image.
+        layout: Of the inputs.
     """
-    high, wide = shape
+    titles = (layout.form.one, "reconstruction", "strongest atom")
+    drawn = [layout.places(one) for one in strongest]
+    if layout.is_wide:
+        with themed():
+            examples = [
+                [rows.Input(one), rows.Input(again), *map(rows.Heat, places, labels)]
+                for one, again, places, labels in zip(images, reconstructions, drawn, texts, strict=True)
+            ]
+            return rows.table(layout, classes, titles, examples)
+    high, wide = layout.shape
     gap, below, count = max(1, wide // 8), max(1, high // 3), strongest.shape[1]
     lefts = [place * (wide + gap) + (2 * gap if place > 1 else 0) for place in range(2 + count)]
     height, width = len(classes) * (high + below), lefts[-1] + wide
     picture = np.zeros((height, width, 4))
-    greys, shades = mpl.colormaps["gray"].resampled(_FEW + 4), _DIVERGING.resampled(2 * _FEW + 1)
+    greys, shades = mpl.colormaps["gray"].resampled(_FEW + 4), DIVERGING.resampled(2 * _FEW + 1)
+    shown = [layout.pictures(one) for one in (images, reconstructions)]
     for row in range(len(classes)):
-        limits = [heat_limit(atom) for atom in strongest[row]]
-        cells = [greys(np.clip(one[row], 0, 1)) for one in (images, reconstructions)]
-        cells += [shades((atom / limit + 1) / 2) for atom, limit in zip(strongest[row], limits, strict=True)]
+        cells = [one[row] if one.ndim == 4 else greys(one[row]) for one in shown]
+        cells += [shades((layout.laid(one[None])[0] / heat_limit(one) + 1) / 2) for one in drawn[row]]
         top = row * (high + below)
         for left, cell in zip(lefts, cells, strict=True):
-            picture[top : top + high, left : left + wide] = cell.reshape(high, wide, 4)
+            picture[top : top + high, left : left + wide, : cell.shape[2]] = cell
+            picture[top : top + high, left : left + wide, 3] = 1
     with themed():
         figure = Figure(figsize=(10.5, 10.5 * height / width))
         sheet = _sheet(figure, width, height)
@@ -240,6 +277,6 @@ def atoms(
             sheet.text(-gap, top + high / 2, name, ha="right", va="center", fontweight="bold")
             for left, text in zip(lefts[2:], texts[row], strict=True):
                 sheet.text(left + wide / 2, top + high + 1, text, ha="center", va="top", fontsize=8)
-        for left, title in zip(lefts, ("image", "reconstruction", "strongest atom"), strict=False):
+        for left, title in zip(lefts, titles, strict=False):
             sheet.text(left + wide / 2, -1, title, ha="center", va="bottom", fontsize=9)
     return figure

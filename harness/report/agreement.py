@@ -11,6 +11,7 @@ from harness import figures
 from harness.criteria import show
 from harness.measurements import CONTROL_METHOD
 from harness.records import Estimate, Floats, Verdict
+from harness.report import classes
 from harness.report.page import Chart, Context, interval, no_samples, section, show_finite
 from harness.runs import Run
 from harness.text import words
@@ -34,7 +35,7 @@ def _agreement(run: Run) -> Context | str:
     declared = next((one.threshold for one in criteria if one.measurement == "agreement"), None)
     threshold = declared if isinstance(declared, float) else None
     return {
-        "matrix": _matrix(names, pairs, agreement),
+        "matrix": _matrix(names, pairs, agreement, run.form.noun),
         "by_class": _by_class(run, pairs),
         "spread": _spread(run, pairs, threshold),
         "controls": _controls(run, agreement, threshold),
@@ -70,7 +71,7 @@ def _named(pair: Pair) -> str:
     return f"{words(pair[0])} – {words(pair[1])}"
 
 
-def _matrix(names: tuple[str, ...], pairs: dict[Pair, Estimate], agreement: Estimate) -> Chart:
+def _matrix(names: tuple[str, ...], pairs: dict[Pair, Estimate], agreement: Estimate, noun: str) -> Chart:
     values = {pair: one.estimate for pair, one in pairs.items() if one.estimate is not None}
     worst = min(values, key=lambda pair: values[pair])
     return Chart(
@@ -80,7 +81,7 @@ def _matrix(names: tuple[str, ...], pairs: dict[Pair, Estimate], agreement: Esti
         ),
         f"The methods' mean correlation is {_told(agreement)}; the worst pair is "
         f"{words(worst[0])} and {words(worst[1])} with {show(values[worst])}.",
-        ("pair", "agreement", "interval", "images"),
+        ("pair", "agreement", "interval", noun),
         [
             (_named(pair), show(one.estimate), interval(one.low, one.high), one.n)
             for pair, one in pairs.items()
@@ -113,21 +114,24 @@ def _by_class(run: Run, pairs: dict[Pair, Estimate]) -> Chart | None:
         return None
     row, column = np.unravel_index(int(np.nanargmin(table[:, 1:])), table[:, 1:].shape)
     lowest = int(row), int(column) + 1
-    rows, columns = [run.classes[label] for label in present], list(named)
+    columns, several = list(named), [run.classes[label] for label in present]
     overall = int(np.nanargmin(table[:, 0]))
     finding = (
-        f"The methods agree least on {rows[overall]}, {show(float(table[overall, 0]))} over all pairs; "
-        f"of single pairs it is {columns[lowest[1]]} on {rows[lowest[0]]}, "
+        f"The methods agree least on {several[overall]}, {show(float(table[overall, 0]))} over all pairs; "
+        f"of single pairs it is {columns[lowest[1]]} on {several[lowest[0]]}, "
         f"{show(float(table[lowest]))} (framed)."
     )
+    drawn = np.flatnonzero(np.isin(present, np.r_[classes.shown(run), present[lowest[0]]]))
+    framed = int(np.flatnonzero(drawn == lowest[0])[0]), lowest[1]
+    names = [several[place] for place in drawn]
     return Chart(
         "agreement-classes",
-        figures.class_table(table, rows, [_broken(name) for name in columns], lowest),
-        finding,
-        ("class", *columns, "images"),
+        figures.class_table(table[drawn], names, [_broken(name) for name in columns], framed),
+        f"{finding}{classes.told(drawn, len(present))}",
+        ("class", *columns, run.form.noun),
         [
             (name, *map(show_finite, values), int((labels == label).sum()))
-            for name, values, label in zip(rows, table, present, strict=True)
+            for name, values, label in zip(several, table, present, strict=True)
         ],
     )
 
@@ -157,7 +161,7 @@ def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> C
         if np.isfinite(values := _by_image(run, name)).any()
     }
     finding = (
-        f"Half of the images lie between {show(_quantile(agreed, 0.25))} and "
+        f"Half of the {run.form.noun} lie between {show(_quantile(agreed, 0.25))} and "
         f"{show(_quantile(agreed, 0.75))}, one in twenty under {show(_quantile(agreed, 0.05))}; "
         f"the lowest reaches {show(_quantile(agreed, 0))}"
     )
@@ -168,11 +172,13 @@ def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> C
     if controls:
         highest = max(controls, key=lambda name: _mean(controls[name][0]))
         over = int((agreed > controls[highest][0]).sum())
-        finding += f" On {over:,} of {len(agreed):,} images it is over the highest control, '{highest}'."
+        finding += (
+            f" On {over:,} of {len(agreed):,} {run.form.noun} it is over the highest control, '{highest}'."
+        )
     shares = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
     return Chart(
         "agreement-spread",
-        figures.distributions(rows | controls, threshold, "correlation of an image's maps"),
+        figures.distributions(rows | controls, threshold, f"correlation of {run.form.owner} maps"),
         finding,
         ("what", "lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest"),
         [
@@ -211,7 +217,7 @@ def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
             "mean correlation of signed contribution maps",
         ),
         f"Agreement is {_told(agreement)}; {beside}.",
-        ("what", "mean correlation", "interval", "images"),
+        ("what", "mean correlation", "interval", run.form.noun),
         [(one.title, show(one.estimate), interval(one.low, one.high), one.n) for one in shown],
     )
 

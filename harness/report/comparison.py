@@ -50,6 +50,7 @@ def compare(first: RunDirectory, second: RunDirectory, output: str | Path | None
         a=a,
         b=b,
         moved=told,
+        noun=a.form.noun if a.form else "inputs",
         rows=rows,
         pairs=method_pairs(a, b, common),
         differing=provenance(a, b),
@@ -101,9 +102,9 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     form = a.form
     if form is None or b.form is None:
         return {"why": "A run does not tell what its inputs are.", "notes": notes}
-    pixels, shape = int(np.prod(form.shape)), form.picture
+    features = int(np.prod(form.shape))
     for name, pair in list(loaded.items()):
-        if any(rows.shape != (len(common.indices), pixels) for rows in pair):
+        if any(rows.shape != (len(common.indices), features) for rows in pair):
             notes.append(f"{words(name)}: its maps are of another shape, or of other images, in a run.")
             del loaded[name]
     if not loaded:
@@ -114,23 +115,22 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     same = {name: (x == y).all(axis=1) for name, (x, y) in loaded.items()}
     by_method = [np.where(same[name], 0.0, 1 - np.nan_to_num(one, nan=-1.0)) for name, one in kept.items()]
     changes = np.mean(by_method, axis=0)
-    places = np.lexsort((common.indices, -changes))[:MOST]
+    inputs = form.inputs(a.arrays("samples.npz")["images"][common.first])
+    layout = figures.Layout.of(form, inputs)
+    places = np.lexsort((common.indices, -changes))[: _most(layout, len(loaded))]
+    drawn = {name: [layout.places(rows[places]) for rows in (x, y, y - x)] for name, (x, y) in loaded.items()}
     limits = {
-        name: np.array([figures.heat_limit(np.stack([x[at], y[at]])) for at in places])
-        for name, (x, y) in loaded.items()
+        name: np.array([figures.heat_limit(np.stack(two)) for two in zip(x, y, strict=True)])
+        for name, (x, y, _) in drawn.items()
     }
     methods = [
         Method(
             name,
             *_middle(kept[name]),
-            tuple(
-                figures.heat_sheet(form.drawn_maps(rows[places]), limits[name], shape)
-                for rows in (pair[0], pair[1], pair[1] - pair[0])
-            ),
+            tuple(figures.heat_sheet(layout.laid(rows), limits[name]) for rows in three),
         )
-        for name, pair in loaded.items()
+        for name, three in drawn.items()
     ]
-    images = form.drawn(form.inputs(a.arrays("samples.npz")["images"][common.first[places]]))
     known = [one for one in methods if one.median is not None]
     return {
         "why": "",
@@ -139,11 +139,14 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
         "methods": methods,
         "lowest": min(known, key=lambda one: one.median or 0.0, default=None),
         "highest": max(known, key=lambda one: one.median or 0.0, default=None),
-        "images": figures.grey_sheet(images, shape),
-        "shape": shape,
+        "images": figures.picture_sheet(layout.pictures(inputs[places])) if layout.is_picture else None,
+        "sheet": methods[0].sheets[0],
+        "layout": layout,
+        "form": form,
         "whole": len(common.indices),
         "cards": [
             {
+                "path": "" if layout.is_picture else layout.paths(inputs[at : at + 1])[0],
                 "index": int(common.indices[at]),
                 "class": clean(a.dataset["classes"][common.labels[at]], 40),
                 "change": float(changes[at]),
@@ -154,6 +157,12 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
             for row, at in enumerate(places)
         ],
     }
+
+
+def _most(layout: figures.Layout, methods: int) -> int:
+    """How many inputs are shown: fewer of those that are larger than the shipped data's."""
+    rows, columns = layout.shape
+    return min(MOST, max(1, MOST * 4 * 784 // (rows * columns * max(4, methods))))
 
 
 def _methods(a: Side, b: Side, seeds: Sequence[int]) -> tuple[list[str], list[str]]:

@@ -21,7 +21,10 @@ from harness.samples import confidences
 from harness.text import clean, sure, words
 
 MOST = 1000
-"""Samples of four methods that are shown at most: a page of more is slow to open and over 5 MB."""
+"""Samples of four methods that are shown at most: a page of more is slow to open."""
+
+PLACES = 4 * MOST * 784
+"""Places of maps that are shown at most: a page of more is over 5 MB."""
 
 KINDS = {
     "right": "right and sure: judged",
@@ -40,9 +43,9 @@ class Samples:
         targets: int [n], classes named, which the maps explain.
         kinds: str [n], of `KINDS`.
         confidences: float [n], in the classes named.
-        images: float [n, pixels], in [0, 1].
-        maps: Each method's contributions, float [n, pixels].
-        reconstructions: float [of kind right, pixels]; none where no code gives images back.
+        images: float [n, features], as the network sees them.
+        maps: Each method's contributions, float [n, features].
+        reconstructions: float [of kind right, features]; none where no code gives inputs back.
     """
 
     indices: Ints
@@ -142,7 +145,8 @@ def _gallery(run: Run) -> Context | str:
     agreement = _means(table)
     kinds = {kind: int((samples.kinds == kind).sum()) for kind in KINDS}
     strata = samples.labels + len(evidence.classes) * np.array([list(KINDS).index(k) for k in samples.kinds])
-    places = spread(strata, agreement, MOST * 4 // max(4, len(samples.maps)))
+    layout = figures.Layout.of(run.form, samples.images)
+    places = spread(strata, agreement, most(layout, len(samples.maps)))
     # the page's head links to it, and over several seeds it need not be the lowest of the first
     if (lowest := lowest_agreement(run.directory)) is not None:
         places = np.union1d(places, np.flatnonzero(samples.indices == lowest.index))
@@ -152,28 +156,35 @@ def _gallery(run: Run) -> Context | str:
     order = places[np.lexsort((keys, strata[places] // len(evidence.classes)))]
     samples, table, agreement = samples.chosen(order), table[order], agreement[order]
     marks = _marks(samples, agreement)
-    form, shape = run.form, run.form.picture
-    maps = {name: form.drawn_maps(_finite(rows)) for name, rows in samples.maps.items()}
+    maps = {name: layout.places(_finite(rows)) for name, rows in samples.maps.items()}
     limits = {name: figures.heat_limits(rows) for name, rows in maps.items()}
     shared = figures.heat_limit(np.stack(list(maps.values())))
-    sheets = {name: figures.heat_sheet(rows, limits[name], shape) for name, rows in maps.items()}
-    sheets = {"image": figures.grey_sheet(form.drawn(samples.images), shape)} | sheets
+    sheets = {name: figures.heat_sheet(layout.laid(rows), limits[name]) for name, rows in maps.items()}
     rebuilt = len(samples.reconstructions) > 0
-    if rebuilt:
-        sheets["reconstruction"] = figures.grey_sheet(form.drawn(samples.reconstructions), shape)
+    if layout.is_picture:
+        sheets["image"] = figures.picture_sheet(layout.pictures(samples.images))
+        if rebuilt:
+            sheets["reconstruction"] = figures.picture_sheet(layout.pictures(samples.reconstructions))
+    paths = [] if layout.is_picture else layout.paths(samples.images)
+    again = [] if layout.is_picture else layout.paths(samples.reconstructions)
     names = tuple(maps)
     told = {name: _told(rows, limits[name]) for name, rows in samples.maps.items()}
     return {
         "cards": [
-            _card(place, samples, told, table, agreement, run) | {"mark": marks.get(place, "")}
+            _card(place, samples, told, table, agreement, run)
+            | {"mark": marks.get(place, "")}
+            | {"path": paths[place] if paths else "", "again": again[place] if place < len(again) else ""}
             for place in range(len(order))
         ],
+        "sheet": sheets[names[0]],
+        "layout": layout,
+        "form": run.form,
         "sheets": sheets,
         "methods": names,
         "pairs": pairs(names),
         "kinds": {kind: (text, kinds[kind]) for kind, text in KINDS.items() if kinds[kind]},
         "classes": {int(label): evidence.classes[label] for label in np.unique(samples.labels)},
-        "shape": shape,
+        "shape": layout.shape,
         "shared": shared,
         "printed": _limit(shared),
         "levels": " ".join(f"{level:.4g}" for level in figures.LEVELS),
@@ -182,6 +193,14 @@ def _gallery(run: Run) -> Context | str:
         "seed": evidence.seed,
         "rebuilt": rebuilt,
     }
+
+
+def most(layout: figures.Layout, methods: int) -> int:
+    """How many samples are shown: fewer of larger ones, and of more methods than four."""
+    places = layout.shape[0] * layout.shape[1]
+    # a line's point takes as much room as a map's places of four methods
+    each = places * max(4, methods) + (0 if layout.is_picture else 4 * places)
+    return min(MOST * 4 // max(4, methods), max(1, PLACES // each))
 
 
 def _finite(rows: Floats) -> Floats:
@@ -243,7 +262,7 @@ def _card(
     names = tuple(told)
     true, named = run.classes[samples.labels[place]], run.classes[samples.targets[place]]
     index, confidence = int(samples.indices[place]), float(samples.confidences[place])
-    finding = f"Test image {index}, {true}"
+    finding = f"Test {run.form.one} {index}, {true}"
     finding += f", named {named}" if true != named else ""
     finding += f", {sure(confidence)} sure. "
     if np.isfinite(agreement[place]):

@@ -17,6 +17,12 @@ from harness.samples import confidences
 BINS = 10
 """Bins of confidence, of equal width, in a reliability diagram."""
 
+MOST = 100
+"""Classes whose confusions are drawn, and confusions of many classes that are told."""
+
+Told = tuple[Sequence[str], Sequence[Sequence[object]]]
+"""A table's head, and its rows."""
+
 SLIGHT = 0.005
 """A gap between confidence and accuracy that is not worth a word."""
 
@@ -32,8 +38,9 @@ def _model(run: Run) -> Context | str:
     bad = sum(int((~np.isfinite(one)).any(axis=1).sum()) for one in logits.values())
     return {
         "training": _training(run),
+        "many": len(run.classes) > figures.NUMBERED,
         "confusion": None if bad else _confusion(run, logits, labels),
-        "calibration": None if bad else _calibration(logits, labels),
+        "calibration": None if bad else _calibration(logits, labels, run.form.noun),
         "bad": bad,
         "estimates": [one for name in names if (one := run.estimate(name)) is not None],
         "code_width": run.model.code_width or run.config.model.code_width
@@ -100,7 +107,7 @@ def _confusion(run: Run, logits: Mapping[int, Floats], labels: Ints) -> Chart:
     totals = table.sum(axis=1)
     wrong = np.where(np.eye(len(classes), dtype=bool), 0, table)
     true, named = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    finding = "No test image is named wrongly."
+    finding = f"No test {run.form.one} is named wrongly."
     if wrong.any():
         finding = (
             f"The most frequent confusion: {classes[true]} is named {classes[named]} "
@@ -109,16 +116,42 @@ def _confusion(run: Run, logits: Mapping[int, Floats], labels: Ints) -> Chart:
             f"{f', over {len(logits)} seeds' if len(logits) > 1 else ''}."
         )
     shares = table / np.maximum(totals, 1)[:, None]
-    return Chart(
-        "confusion",
-        figures.confusion(shares, classes),
-        finding,
-        ("true class", *(f"named {name}" for name in classes), "images"),
-        [
-            (name, *row, total)
-            for name, row, total in zip(classes, table.tolist(), totals.tolist(), strict=True)
-        ],
-    )
+    right = np.diag(shares)
+    drawn = np.sort(np.argsort(right, kind="stable")[:MOST])
+    if len(drawn) < len(classes):
+        finding += f" Drawn are the {len(drawn)} of {len(classes)} classes that are named rightly least."
+    told = _whole if len(classes) <= figures.NUMBERED else _most_frequent
+    columns, rows = told(table, classes, run.form.noun)
+    drawing = figures.confusion(shares[np.ix_(drawn, drawn)], [classes[one] for one in drawn])
+    return Chart("confusion", drawing, finding, columns, rows)
+
+
+def _whole(table: Ints, classes: Sequence[str], noun: str) -> Told:
+    """What each class is named."""
+    rows = [
+        (name, *row, total)
+        for name, row, total in zip(classes, table.tolist(), table.sum(axis=1).tolist(), strict=True)
+    ]
+    return ("true class", *(f"named {name}" for name in classes), noun), rows
+
+
+def _most_frequent(table: Ints, classes: Sequence[str], noun: str) -> Told:
+    """The most frequent confusions of many classes: a table of all would be of mostly nothing."""
+    wrong = np.where(np.eye(len(classes), dtype=bool), 0, table)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST]
+    found = [divmod(int(place), len(classes)) for place in order if wrong.flat[place]]
+    totals = table.sum(axis=1)
+    rows = [
+        (
+            classes[true],
+            classes[named],
+            wrong[true, named],
+            totals[true],
+            f"{wrong[true, named] / totals[true]:.1%}",
+        )
+        for true, named in found
+    ]
+    return ("true class", "named", "times", f"{noun} of the class", "share"), rows
 
 
 def calibration(sureness: Floats, right: Any, edges: Floats) -> tuple[dict[str, Floats], float]:
@@ -144,7 +177,7 @@ def calibration(sureness: Floats, right: Any, edges: Floats) -> tuple[dict[str, 
     return {"count": count, "confidence": confidence, "accuracy": accuracy}, error
 
 
-def _calibration(logits: Mapping[int, Floats], labels: Ints) -> Chart:
+def _calibration(logits: Mapping[int, Floats], labels: Ints, noun: str) -> Chart:
     """Accuracy by confidence, a line for each seed."""
     edges = np.linspace(0, 1, BINS + 1)
     found: dict[str, dict[str, Floats]] = {}
@@ -172,9 +205,9 @@ def _calibration(logits: Mapping[int, Floats], labels: Ints) -> Chart:
         ]
     return Chart(
         "reliability",
-        figures.reliability(found, edges),
+        figures.reliability(found, edges, noun),
         _surety(errors, gaps),
-        ("seed", "confidence", "images", "mean confidence", "accuracy"),
+        ("seed", "confidence", noun, "mean confidence", "accuracy"),
         rows,
     )
 

@@ -121,7 +121,7 @@ def no_samples(run: Run) -> str | None:
         return "The run broke off before anything was measured."
     if not len(run.directory.read_arrays("samples.npz")["indices"]):
         agreement = run.estimate("agreement")
-        return f"No image was explained: {agreement.reason if agreement else 'none was chosen'}."
+        return f"No {run.form.one} was explained: {agreement.reason if agreement else 'none was chosen'}."
     if all(name == CONTROL_METHOD for name in run.config.attribution.methods):
         return f"Only the control, {words(CONTROL_METHOD)}, was asked for maps."
     return None

@@ -12,6 +12,7 @@ from harness.criteria import show
 from harness.measurements import correlations
 from harness.measurements.agreement import pairs
 from harness.records import Floats
+from harness.report import classes
 from harness.report.page import Chart, Context, no_samples, section, show_finite
 from harness.runs import Run
 from harness.statistics import stratified_mean
@@ -25,16 +26,25 @@ def _explanations(run: Run) -> Context | str:
     evidence = run.evidence()
     values = run.per_sample("agreement")
     judged = values.shape[1] == len(evidence.labels)
-    places = run.typical(run.config.report.figure_samples)
+    chosen, places = classes.shown(run), run.typical(run.config.report.figure_samples)
+    places = places[np.isin(evidence.labels[places], chosen)]
+    layout = figures.Layout.of(run.form, evidence.images)
+    drawn = f" Drawn: {layout.told}." if layout.told else ""
     charts = []
-    for place, figure in zip(places, run.explanations(run.config.report.figure_samples), strict=True):
+    for place, figure in zip(places, run.explained(places), strict=True):
         index, name = int(evidence.indices[place]), evidence.classes[evidence.labels[place]]
-        finding = f"Test image {index}, rightly named {name}"
+        finding = f"Test {run.form.one} {index}, rightly named {name}"
         if judged and np.isfinite(values[0][place]):
             finding += f": its maps agree at {show(float(values[0][place]))}"
         maps = {one: rows[place].astype(np.float64) for one, rows in evidence.contributions().items()}
-        charts.append(Chart(f"sample-{index}", figure, f"{finding}.", _COLUMNS, _rows(maps)))
-    return {"charts": charts, "seed": evidence.seed}
+        charts.append(Chart(f"sample-{index}", figure, f"{finding}.{drawn}", _COLUMNS, _rows(maps)))
+    return {
+        "charts": charts,
+        "seed": evidence.seed,
+        "told": classes.told(chosen, len(np.unique(evidence.labels))),
+        "form": run.form,
+        "layout": layout,
+    }
 
 
 _COLUMNS = ("what", "correlation", "mean", "maximum", "s.d.", "99 % of |map|")
@@ -63,12 +73,13 @@ def _class_means(run: Run) -> Context | str:
         return np.stack([rows[evidence.labels == label].mean(axis=0) for label in present])
 
     contributions = evidence.contributions()
-    form = run.form
+    chosen = classes.shown(run)
+    drawn = np.isin(present, chosen)
     figure = figures.class_means(
-        {name: form.drawn_maps(by_class(maps)) for name, maps in contributions.items()},
-        form.drawn(by_class(evidence.images)),
-        [evidence.classes[label] for label in present],
-        form.picture,
+        {name: by_class(maps)[drawn] for name, maps in contributions.items()},
+        by_class(evidence.images)[drawn],
+        [evidence.classes[label] for label in chosen],
+        figures.Layout.of(run.form, evidence.images),
     )
     strength = {
         name: float(stratified_mean(np.abs(maps).mean(axis=1), evidence.labels))
@@ -78,7 +89,7 @@ def _class_means(run: Run) -> Context | str:
     finding = (
         f"Mean contribution maps of {len(present)} classes by {len(contributions)} methods; "
         f"{words(strongest)} gives the largest mean absolute contribution, "
-        f"{show(strength[strongest])} logits a pixel."
+        f"{show(strength[strongest])} logits a {run.form.feature}."
     )
     rows = [
         (
@@ -90,7 +101,12 @@ def _class_means(run: Run) -> Context | str:
     ]
     several = f", seed {evidence.seed}" if len(run.config.seeds) > 1 else ""
     columns = ("method", *(words(rule) for rule in _STATISTICS), f"mean of |map|{several}")
-    return {"chart": Chart("class-mean-maps", figure, finding, columns, rows), "seed": evidence.seed}
+    return {
+        "chart": Chart("class-mean-maps", figure, finding, columns, rows),
+        "seed": evidence.seed,
+        "told": classes.told(chosen, len(present)),
+        "form": run.form,
+    }
 
 
 _STATISTICS = ("mean", "maximum", "standard_deviation", "percentile_99")

@@ -153,5 +153,6 @@ def common_samples(a: Side, b: Side) -> Common:
     indices, first, second = np.intersect1d(
         chosen[0]["indices"], chosen[1]["indices"], assume_unique=True, return_indices=True
     )
-    why = "" if len(indices) else "No image was explained in both runs."
+    called = a.form.one if a.form else "image"
+    why = "" if len(indices) else f"No {called} was explained in both runs."
     return Common(why, first, second, indices, chosen[0]["labels"][first], same_data=True)

@@ -12,11 +12,15 @@ from harness.artifacts.files import Array
 from harness.capabilities import needs
 from harness.criteria import show
 from harness.records import Floats, Verdict
+from harness.report import classes
 from harness.report.page import Chart, Context, section
 from harness.runs import Run
 
 STRONGEST = 6
-"""How many atoms are drawn of each class."""
+"""How many atoms are drawn of each class, and told of it."""
+
+STRONGEST_WIDE = 3
+"""How many are drawn where each is as wide as a series or a clip."""
 
 _DECADES = (1.0, 0.1, 0.01, 0.001, 0.0)
 
@@ -30,9 +34,10 @@ def _sparse_code(run: Run) -> Context | str:
     atoms, absent = _atoms(run, codes[run.config.seeds[0]])
     return {
         "active": _active(run, {seed: one["l0"] for seed, one in codes.items()}),
-        "firing": _firing({seed: one["firing_frequency"] for seed, one in codes.items()}),
+        "firing": _firing(run, {seed: one["firing_frequency"] for seed, one in codes.items()}),
         "atoms": atoms,
         "absent": absent,
+        "told": classes.told(classes.shown(run), len(run.classes)) if atoms else "",
         "k": run.config.model.k if "k" in run.capabilities else None,
         "seed": run.config.seeds[0],
     }
@@ -44,7 +49,7 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     criteria: list[Verdict] = (run.verdict or {})["criteria"]
     declared = next((one.threshold for one in criteria if one.measurement == "sparsity"), None)
     band = declared if isinstance(declared, tuple) else None
-    codes = "test images" if len(by_seed) == 1 else f"codes, of {len(by_seed)} seeds,"
+    codes = f"test {run.form.noun}" if len(by_seed) == 1 else f"codes, of {len(by_seed)} seeds,"
     finding = (
         f"Each of {len(values):,} {codes} has {values[0]} active units"
         if np.ptp(values) == 0
@@ -57,7 +62,7 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     if band is not None:
         inside = int(((values >= band[0]) & (values <= band[1])).sum())
         finding += f", and {inside:,} lie in the band from {band[0]:g} to {band[1]:g}"
-    counted = "test images" if len(by_seed) == 1 else "codes of all seeds"
+    counted = f"test {run.form.noun}" if len(by_seed) == 1 else "codes of all seeds"
     values = np.rint(values).astype(np.int64)  # of a code at several places they are means
     units, images = np.unique(values, return_counts=True)
     shown = np.argsort(-images, kind="stable")[:20]
@@ -70,7 +75,7 @@ def _active(run: Run, by_seed: dict[int, Any]) -> Chart:
     )
 
 
-def _firing(by_seed: dict[int, Floats]) -> Chart:
+def _firing(run: Run, by_seed: dict[int, Floats]) -> Chart:
     """How often each unit fires on the training images, by seed."""
     dead = {seed: int((values == 0).sum()) for seed, values in by_seed.items()}
     width = len(next(iter(by_seed.values())))
@@ -79,12 +84,12 @@ def _firing(by_seed: dict[int, Floats]) -> Chart:
         f"{count:,}" if len(dead) == 1 else f"{count:,} (seed {seed})" for seed, count in dead.items()
     )
     alive = np.concatenate([values[values > 0] for values in by_seed.values()])
-    finding = f"{counted} of {width:,} units are dead: they never fire on a training image."
+    finding = f"{counted} of {width:,} units are dead: they never fire on a training {run.form.one}."
     if len(alive):
         pooled = ", over all seeds," if len(by_seed) > 1 else ""
         finding += (
             f" Of the others{pooled} half fire on more than {100 * np.median(alive):.2g} % of the training "
-            f"images, the most frequent on {100 * alive.max():.3g} %."
+            f"{run.form.noun}, the most frequent on {100 * alive.max():.3g} %."
         )
     rows = []
     for seed, values in by_seed.items():
@@ -94,16 +99,11 @@ def _firing(by_seed: dict[int, Floats]) -> Chart:
         rows.append((named[seed], "never (dead)", dead[seed]))
     return Chart(
         "firing",
-        figures.firing({named[seed]: values for seed, values in by_seed.items()}),
+        figures.firing({named[seed]: values for seed, values in by_seed.items()}, run.form.noun),
         finding,
         ("seed", "fires on", "units"),
         rows,
     )
-
-
-def _drawn(run: Run, atoms: Array) -> Floats:
-    """Atoms as pictures: float64 [n, rows * columns]."""
-    return run.form.drawn_maps(atoms.astype(np.float64))
 
 
 def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
@@ -116,16 +116,21 @@ def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     chosen = run.directory.read_arrays("samples.npz")
     present = [label for label in np.unique(chosen["labels"]) if np.isfinite(strength[label]).all()]
     if not present:
-        return None, "No image was explained, so no unit speaks for a class."
+        return None, f"No {run.form.one} was explained, so no unit speaks for a class."
     typical = {int(chosen["labels"][place]): int(place) for place in run.typical()}
     order = {label: np.argsort(-strength[label], kind="stable")[:STRONGEST] for label in present}
+    inputs = run.form.inputs(chosen["images"])
+    layout = figures.Layout.of(run.form, inputs)
+    drawn = [label for label in classes.shown(run) if label in present] or present[: classes.MOST]
+    few = STRONGEST_WIDE if layout.is_wide else STRONGEST
+    examples = [typical[label] for label in drawn]
     figure = figures.atoms(
-        [run.classes[label] for label in present],
-        run.form.drawn(run.form.inputs(chosen["images"][[typical[label] for label in present]])),
-        run.form.drawn(codes["reconstructions"][[typical[label] for label in present]]),
-        np.stack([_drawn(run, codes["atoms"][order[label]]) for label in present]),
-        [[f"{unit} · {strength[label][unit]:+.2f}" for unit in order[label]] for label in present],
-        run.form.picture,
+        [run.classes[label] for label in drawn],
+        inputs[examples],
+        codes["reconstructions"][examples],
+        np.stack([codes["atoms"][order[label][:few]].astype(np.float64) for label in drawn]),
+        [[f"{unit} · {strength[label][unit]:+.2f}" for unit in order[label][:few]] for label in drawn],
+        layout,
     )
     first = {label: int(units[0]) for label, units in order.items()}
     strongest = max(present, key=lambda label: strength[label][first[label]])
@@ -149,7 +154,7 @@ def _atoms(run: Run, codes: dict[str, Array]) -> tuple[Chart | None, str]:
     ]
     columns = (
         "class",
-        "test image",
+        f"test {run.form.one}",
         *(f"{rank}." for rank in range(1, len(next(iter(order.values()))) + 1)),
         "of all that adds",
     )

@@ -21,7 +21,7 @@ from harness.text import words
 _VALIDITY = {
     "Are the maps what they claim to be?": ("attribution_integrity", "attribution_copies"),
     "Do they add up to what they explain?": ("completeness",),
-    "Do they name the pixels that the decision rests on?": (
+    "Do they name the {features} that the decision rests on?": (
         "attribution_faithfulness",
         "advantage_over_random",
         "deletion",
@@ -49,7 +49,7 @@ def _validity(run: Run) -> Context | str:
     charts = _charts(run, names, joint, gaps) if names else {}
     questions = [
         {
-            "question": question,
+            "question": question.format(features=run.form.features),
             "chart": charts.get(bases[-1]),
             "rows": [one for one in joint.values() if one.name.split(".")[0] in bases],
         }
@@ -57,7 +57,7 @@ def _validity(run: Run) -> Context | str:
     ]
     return {
         "questions": [one for one in questions if one["rows"] or one["chart"]],
-        "overview": _overview(names, joint, gaps) if len(names) > 1 else None,
+        "overview": _overview(names, joint, gaps, run.form.features) if len(names) > 1 else None,
     }
 
 
@@ -97,7 +97,7 @@ def _kept(joint: Mapping[str, Estimate], name: str) -> Number:
 
 
 def _overview(
-    names: tuple[str, ...], joint: Mapping[str, Estimate], gaps: Mapping[str, Floats]
+    names: tuple[str, ...], joint: Mapping[str, Estimate], gaps: Mapping[str, Floats], features: str
 ) -> Mapping[str, Any]:
     """Methods by questions: each number, and which is worst."""
 
@@ -106,7 +106,7 @@ def _overview(
 
     asked: list[tuple[str, str, bool, Callable[[str], Number]]] = [
         ("adds up", "gap", False, lambda name: (quartiles(gaps[name])[0], None, None)),
-        ("names the pixels", "advantage over |x|", True, of("faithfulness")),
+        (f"names the {features}", "advantage over |x|", True, of("faithfulness")),
         (
             "follows the weights",
             "largest |correlation| kept",
@@ -145,7 +145,7 @@ def _charts(
             "completeness",
             names,
             {"Completeness gap": (spread, False)},
-            "share of the logit's change; bar: middle half of the images",
+            f"share of the logit's change; bar: middle half of the {run.form.noun}",
             log=True,
         ),
         "insertion": _faithfulness(run, names, joint),
@@ -165,7 +165,7 @@ def _charts(
     return {key: chart for key, chart in made.items() if chart is not None}
 
 
-_BASELINES = {"image": "the image itself, |x|", "random": "a random order"}
+_BASELINES = {"image": "the {one} itself, |x|", "random": "a random order"}
 
 
 def _probes(run: Run, subject: str) -> Iterator[Mapping[str, Any]]:
@@ -182,6 +182,10 @@ def _faithfulness(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estima
     if not asked:
         return None
     labels = run.directory.read_arrays("samples.npz")["labels"]
+
+    def called(name: str) -> str:
+        return _BASELINES.get(name, words(name)).format(one=run.form.one)
+
     orders = [str(name) for name in asked[0]["orders"]]
     orders = [name for name in (*methods, *_BASELINES) if name in orders]
     panels, rows, sentences = [], [], []
@@ -194,9 +198,9 @@ def _faithfulness(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estima
         panels.append(
             Panel(
                 f"{curve}: {'higher' if better else 'lower'} is better",
-                "pixels that have left [%]" if curve == "deletion" else "pixels that have entered [%]",
+                f"{run.form.features} that have {'left' if curve == 'deletion' else 'entered'} [%]",
                 [
-                    Line(_BASELINES.get(name, words(name)), shares, mean, control=name in _BASELINES)
+                    Line(called(name), shares, mean, control=name in _BASELINES)
                     for name, mean in means.items()
                 ],
                 limits=(0, 1.02),
@@ -205,12 +209,12 @@ def _faithfulness(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estima
         )
         tenths = np.linspace(0, len(shares) - 1, 11).round().astype(int)
         rows += [
-            (f"{curve}, {_BASELINES.get(name, words(name))}", *(show(float(mean[one])) for one in tenths))
+            (f"{curve}, {called(name)}", *(show(float(mean[one])) for one in tenths))
             for name, mean in means.items()
         ]
         areas = {name: one.estimate for name in orders if (one := joint.get(f"{curve}.{name}")) is not None}
         worst = worst_of(numbers_of(joint, curve, methods), better)
-        told = ", ".join(f"{_BASELINES.get(name, words(name))} {show(area)}" for name, area in areas.items())
+        told = ", ".join(f"{called(name)} {show(area)}" for name, area in areas.items())
         sentence = f"Area under {curve}: {told}"
         sentences.append(f"{sentence}{f'; {words(methods[worst])} is worst' if worst is not None else ''}.")
     heads = ("mean probability of the class", *(f"{share} %" for share in range(0, 101, 10)))
