@@ -18,8 +18,12 @@ CAPABILITIES = {
     "k": "the model has no code of k active units",
     "reconstruction": "the model has no code that gives the inputs back",
     "atoms": "the model has no code with a linear decoder to the inputs",
+    "truth": "the data does not say which features tell the classes",
 }
-"""By name: what is said of a model that lacks it."""
+"""By name: what is said of a model that lacks it, or of its data."""
+
+FIRST = tuple(name for name in CAPABILITIES if name != "truth")
+"""Those of every run of before runs told theirs: of the k-sparse network, on grey images."""
 
 
 def needs(*capabilities: str) -> Callable[[F], F]:

@@ -84,7 +84,11 @@ def test_the_convolutional_network_takes_any_channels_and_series(shape: tuple[in
 
 def test_what_a_model_has_follows_from_its_parts() -> None:
     """The k-sparse network has all but what is found at the door; a plain one has nothing."""
-    assert catalogue.capabilities_of(build(k=3, code_width=16)) == set(CAPABILITIES) - {"gradient", "rows"}
+    assert catalogue.capabilities_of(build(k=3, code_width=16)) == set(CAPABILITIES) - {
+        "gradient",
+        "rows",
+        "truth",
+    }
     assert catalogue.capabilities_of(build(model="mlp")) == set()
 
 

@@ -43,6 +43,8 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
     if form.axes[-2:] == ("row", "column"):
         there |= {"rows"}
+    if dataset.truth is not None:
+        there |= {"truth"}
     return ModelRecord(
         model=settings.model,
         recipe="none" if weights else config.recipe,
