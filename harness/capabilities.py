@@ -18,6 +18,8 @@ CAPABILITIES = {
     "k": "the model has no code of k active units",
     "reconstruction": "the model has no code that gives the inputs back",
     "atoms": "the model has no code with a linear decoder to the inputs",
+    "float64": "no float64 copy of the model computes what it does, so its maps are held to their "
+    "definitions in float32, to 2 %",
     "truth": "the data does not say which features tell the classes",
 }
 """By name: what is said of a model that lacks it, or of its data."""

@@ -413,7 +413,7 @@ class Counted(Convolutional):
     def forward(self, images: Tensor) -> Tensor:
         """Rows of 36 pixels to three logits."""
         self.rows.append(len(images))
-        logits: Tensor = super().forward(images.reshape(-1, 1, 6, 6))
+        logits: Tensor = super().forward(images.reshape(-1, 1, 6, 6))  # type: ignore[no-untyped-call]
         return logits
 
 
@@ -425,7 +425,8 @@ def test_any_models_points_go_together_as_far_as_memory_allows(name: str, n: int
     """
     torch.manual_seed(0)
     model, images, targets = Counted().eval(), torch.rand(n, 36), torch.arange(n) % 3
-    frozen = next(model.parameters()).requires_grad_(requires_grad=False)
+    frozen = next(model.parameters())
+    frozen.requires_grad = False
     found = attribute(model, images, targets, name, FEW | {"chunk_size": chunk_size}).own
     points = {"gradients": 1, "integrated_gradients": 6, "smoothgrad": 4}[name]
     asked = model.rows[1:]  # the first tells how many classes there are

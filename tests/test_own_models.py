@@ -25,6 +25,11 @@ def build(*, shape, classes, width=8):
     return nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU(),
                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(width * 49, classes))
 """
+ROUNDED = """
+class Rounded(nn.Module):
+    def forward(self, images):
+        return images.float().to(images.dtype)
+"""
 FLAGS = SMALL | {"model": "nets:build", "classifier_epochs": 6, "samples_per_class": 3}
 
 
@@ -60,6 +65,22 @@ def test_what_the_model_lacks_is_told_by_name_and_nothing_else_is(folder: Path) 
     assert "error" not in outcomes.values()
     assert outcomes["attribution_integrity"] == "pass"
     assert (folder / "artifacts/latest/report.html").is_file()
+
+
+def test_a_float32_inside_is_told_and_maps_are_judged_all_the_same(tmp_path: Path) -> None:
+    """In the announced line, `model.json`, the verdict and the measurement's title."""
+    (tmp_path / "nets.py").write_text(NETS.replace("nn.Sequential(", "nn.Sequential(Rounded(), ") + ROUNDED)
+    done = harness(tmp_path, "validate", *flags())
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    run = tmp_path / "artifacts/latest"
+    assert "float64" not in json.loads((run / "model.json").read_text())["capabilities"]
+    verdict = json.loads((run / "verdict.json").read_text())
+    (away,) = [one for one in verdict["announcements"] if one.startswith("judged without")]
+    assert ", float64" in away
+    assert "held to their definitions in float32, to 2 %" in away
+    outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"]}
+    assert outcomes["attribution_integrity"] == "pass"
+    assert "satisfy their definitions (asked in float32, to 1.9 %)" in (run / "report.html").read_text()
 
 
 def test_judging_and_rendering_import_nothing_of_the_users(folder: Path) -> None:

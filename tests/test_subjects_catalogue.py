@@ -87,6 +87,7 @@ def test_what_a_model_has_follows_from_its_parts() -> None:
     assert catalogue.capabilities_of(build(k=3, code_width=16)) == set(CAPABILITIES) - {
         "gradient",
         "rows",
+        "float64",
         "truth",
     }
     assert catalogue.capabilities_of(build(model="mlp")) == set()

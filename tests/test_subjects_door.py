@@ -71,6 +71,6 @@ def test_a_control_that_is_trained_is_refused() -> None:
 
 def test_a_gradient_is_found_or_is_not() -> None:
     """A model without one is not refused: who needs it is declared away."""
-    assert asked(lambda logits: logits) == {"gradient"}
-    assert asked(lambda logits: logits.detach()) == set()
-    assert asked(lambda logits: torch.round(logits)) == set()
+    assert asked(lambda logits: logits) == {"gradient", "float64"}
+    assert asked(lambda logits: logits.detach()) == {"float64"}
+    assert asked(lambda logits: torch.round(logits)) == {"float64"}

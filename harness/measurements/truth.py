@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -56,11 +56,7 @@ def control_relevance_mass(evidence: Evidence) -> Iterator[Measurement]:
     lays there, and so, on average, has a model that treats all features alike; the methods on the untrained
     network have their mean.
     """
-    for name, (title, rows, reason) in _controls(evidence).items():
-
-        def values(rows: Floats = rows) -> Floats:
-            return rows
-
+    for name, (title, values, reason) in _controls(evidence).items():
         yield sampled(
             evidence,
             f"control_relevance_mass.{name}",
@@ -83,7 +79,7 @@ def relevance_mass_above_controls(evidence: Evidence) -> Iterator[Measurement]:
     maps, controls = evidence.contributions(), _controls(evidence)
 
     def values() -> Floats:
-        reached = np.stack([rows for _, rows, _ in controls.values()], axis=1)
+        reached = np.stack([shares() for _, shares, _ in controls.values()], axis=1)
         return np.asarray(_mean_mass(maps, evidence.truth)[:, None] - reached)
 
     yield sampled(
@@ -141,17 +137,16 @@ def _unmeasured(maps: dict[str, Floats]) -> str | None:
     return not_finite(maps) if maps else NO_METHOD
 
 
-def _controls(evidence: Evidence) -> dict[str, tuple[str, Floats, str | None]]:
+def _controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], Floats], str | None]]:
     """By name: what it is, its shares (float64 [n]), and why there are none."""
     truth, images = evidence.truth, evidence.images
     untrained = {name: evidence.untrained[name].contribution(images) for name in evidence.methods}
-    why = evidence.shortage() or _unmeasured(untrained)
     return {
-        "uniform": ("a uniform map", np.asarray(truth.mean(axis=1)), None),
-        "image": ("|x|", mass(images, truth), None),
+        "uniform": ("a uniform map", lambda: np.asarray(truth.mean(axis=1)), None),
+        "image": ("|x|", lambda: mass(images, truth), None),
         "untrained": (
             "all methods on the untrained network",
-            np.empty(0) if why else _mean_mass(untrained, truth),
-            why,
+            lambda: _mean_mass(untrained, truth),
+            _unmeasured(untrained),
         ),
     }

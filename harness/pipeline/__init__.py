@@ -25,7 +25,7 @@ from harness.artifacts.forms import keep
 from harness.artifacts.latest import left_by_killed, next_sequence
 from harness.artifacts.model import MODEL, ModelRecord, model_of
 from harness.artifacts.staging import remove
-from harness.capabilities import lacking
+from harness.capabilities import CAPABILITIES, lacking
 from harness.config import Config, refuse_absent
 from harness.config.values import Settled
 from harness.criteria import judged_without
@@ -230,7 +230,10 @@ def _at_the_door(
     config = config.model_copy(
         update={"attribution": config.attribution.model_copy(update={"methods": methods})}
     )
-    return _judgeable(config, there, {f"methods.{name}": why for name, why in away.items()}, progress), record
+    told = {f"methods.{name}": why for name, why in away.items()}
+    if "float64" not in there:
+        told["float64"] = CAPABILITIES["float64"]
+    return _judgeable(config, there, told, progress), record
 
 
 def _judgeable(config: Config, there: Collection[str], away: Mapping[str, str], progress: Progress) -> Config:
