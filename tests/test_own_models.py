@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import config
+from harness.errors import ConfigurationError
+from harness.subjects import catalogue
 from tests.conftest import SMALL
 
 NETS = """
@@ -127,3 +130,20 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr
     assert not (folder / "refused/runs").exists()
+
+
+def test_the_configurations_folder_is_where_its_module_is(tmp_path: Path) -> None:
+    """Also where a run's own file is read later, from anywhere; a module that is nowhere tells the places."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    file, run = there / "harness.toml", tmp_path / "config.toml"
+    file.write_text('recipe = "nets:train"\n[model]\nmodel = "nets:build"\n')
+    found = config.load(file)
+    assert found.model.model_dir == there
+    run.write_text(f'[model]\nmodel = "nets:build"\nmodel_dir = "{there}"\n')
+    assert config.load(run).model.model_dir == there
+    assert config.load(file, {"model_dir": str(tmp_path)}).model.model_dir == tmp_path
+    with pytest.raises(ConfigurationError, match=f"no module 'nets'; looked in {there}, {Path.cwd()}"):
+        catalogue.factory_of(found.model)
+    file.write_text('[model]\nmodel = "k-sparse"\n')
+    assert config.load(file).model.model_dir is None

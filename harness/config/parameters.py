@@ -60,7 +60,9 @@ class Model(Table):
         None, description="file of weights (.pth, .safetensors): loaded and frozen, nothing is trained"
     )
     model_dir: MaybePlace = Field(
-        None, description="where a module of one's own is looked for first, before the working folder"
+        None,
+        description="where a module of one's own is looked for first, before the working folder; by default "
+        "the folder of the file that --config names",
     )
     settings: Keywords = Field(Settled(), description="keywords of the factory")
 
