@@ -226,6 +226,7 @@ class Run:
             },
             code=code,
             kind=self.form.kind,
+            truth=chosen.get("truth"),
         )
 
     @clean_state()

@@ -83,6 +83,9 @@ def an_evidence(
         sanity={},
     )
     known |= changed
+    truth = np.zeros(known["images"].shape, dtype=bool)
+    truth[:, : truth.shape[1] // 10] = True
+    known.setdefault("truth", truth)
     code = CodeEvidence(**{one.name: known.pop(one.name) for one in dataclasses.fields(CodeEvidence)})
     return Evidence(**{"code": code} | known)
 

@@ -18,7 +18,7 @@ from harness import attributions, datasets, environment
 from harness.attributions import MapFunction, attribute, explain, midpoints, noise_images
 from harness.errors import ConfigurationError, InputError
 from harness.subjects import training
-from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.models import Classifier, Convolutional, KSparseAutoencoder, PixelClassifier
 
 Doubles = npt.NDArray[np.float64]
 
@@ -401,6 +401,43 @@ def test_the_fast_path_gives_the_maps_of_autograd(
     fast = attribute(*real, name).own
     monkeypatch.setattr("harness.subjects.sparse.gradients.structure_of", lambda _: None)
     assert_same_but_for_ties(fast, attribute(*real, name).own, real.model, points_of(name, real.images, {}))
+
+
+class Counted(Convolutional):
+    """A network of its own kind, which tells how many rows it is given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 6, 6), 3, width=4)
+        self.rows: list[int] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Rows of 36 pixels to three logits."""
+        self.rows.append(len(images))
+        logits: Tensor = super().forward(images.reshape(-1, 1, 6, 6))  # type: ignore[no-untyped-call]
+        return logits
+
+
+@pytest.mark.parametrize(("n", "chunk_size"), [(1, 512), (3, 512), (3, 7), (8, 8), (9, 4), (5, 1)])
+@pytest.mark.parametrize("name", ["gradients", "integrated_gradients", "smoothgrad"])
+def test_any_models_points_go_together_as_far_as_memory_allows(name: str, n: int, chunk_size: int) -> None:
+    """No batch is larger than `chunk_size`, none is smaller than need be, and the maps are their
+    definition's, point by point.
+    """
+    torch.manual_seed(0)
+    model, images, targets = Counted().eval(), torch.rand(n, 36), torch.arange(n) % 3
+    frozen = next(model.parameters())
+    frozen.requires_grad = False
+    found = attribute(model, images, targets, name, FEW | {"chunk_size": chunk_size}).own
+    points = {"gradients": 1, "integrated_gradients": 6, "smoothgrad": 4}[name]
+    asked = model.rows[1:]  # the first tells how many classes there are
+    assert max(asked) <= chunk_size
+    assert sum(asked) == points * n
+    parts = [min(chunk_size, n - start) for start in range(0, n, chunk_size)]
+    assert len(asked) == sum(-(-points // max(1, chunk_size // part)) for part in parts)
+    one_by_one = attribute(model, images, targets, name, FEW | {"chunk_size": 1}).own
+    assert (found - one_by_one).abs().max() <= 1e-6 * one_by_one.abs().max()
+    assert [one.requires_grad for one in model.parameters()] == [False, *[True] * 7]
+    assert not frozen.requires_grad
 
 
 @pytest.mark.parametrize("chunk_size", [1, 7])

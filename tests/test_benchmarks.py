@@ -56,7 +56,9 @@ def test_captum_explains_what_we_explain(images: Tensor) -> None:
     few = images[:4]
     with torch.no_grad():
         targets = network(few).argmax(dim=1)
+    equal = peers.captum_at_equal_memory(network, few, targets, 8)
     for method, calls in peers.captum_methods(network, few, targets).items():
+        calls["equal memory"] = equal[method]
         found = [call() for call in calls.values()]
         assert all(one.shape == few.shape for one in found)
         if method != "smoothgrad":
@@ -124,6 +126,8 @@ def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) ->
     told |= ratios.explain(network, images[:3], rounds=1)
     wanted = {f"{method}_vs_captum" for method in ("gradients", "integrated_gradients", "smoothgrad")}
     assert wanted <= set(told)
+    told |= ratios.explain_generally(images[:3], rounds=1)
+    assert {f"general_{name}" for name in wanted} <= set(told)
     lines = ratios.rooflines(images, network, {"matrix_product_gflops": 100.0, "copy_gb_s": 10.0})
     assert all(line["ms"] > 0 and line["bytes"] > 0 for line in lines.values())
     json.dumps(told | lines, allow_nan=False)

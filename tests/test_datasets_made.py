@@ -9,9 +9,10 @@ from harness import datasets
 from harness.datasets import Dataset
 from harness.datasets.made import COLOURS, FRAMES, GARMENTS, NOISE, PATCH, POINTS, SHAPES, WINDOW
 
-SETS = ("planted-corner", "coloured-fashion-mini", "moving-fashion-mini", "bumps")
+SETS = ("planted-corner", "random-corner", "coloured-fashion-mini", "moving-fashion-mini", "bumps")
 DIGESTS = {
     "planted-corner": "fe1bca6ff959caa9f7c4e5a7fe80f63dfd954358504eae214c2377acd75e2957",
+    "random-corner": "8f31a9dbd273fd9c60f7e8b4eafe21bfd630a609a0509044be86161f2bda22c1",
     "coloured-fashion-mini": "4cc477cf159b23089c28779b82581b68baf9da5036ca7fe5c1931facf48896f4",
     "moving-fashion-mini": "0fb7dd1ae4419ae0b6c5cb03f925d9418005ffc4030f9d98a51f11508715c58e",
     "bumps": "bd329c0be2e7a15b59bf6340f91432093aee90d11acf02084ccb3511fea5bf5d",
@@ -33,6 +34,18 @@ def truth_of(data: Dataset) -> np.ndarray:
 def test_each_is_the_same_bits_everywhere(name: str, made: dict[str, Dataset]) -> None:
     """No version of a library has a part in them."""
     assert made[name].digest == DIGESTS[name]
+
+
+def test_the_clean_twin_differs_by_what_could_be_learned_alone(made: dict[str, Dataset]) -> None:
+    """Its patch tells no class in training; all else, and the whole test, is the planted set's."""
+    planted, twin = made["planted-corner"], made["random-corner"]
+    in_patch = truth_of(planted)[0].reshape(-1)
+    told = twin.train_images[:, 0] // 25 - 1
+    right = (told == twin.train_labels).mean()
+    assert abs(right - 0.1) < 3 * np.sqrt(0.1 * 0.9 / len(told))
+    assert np.array_equal(twin.train_images[:, ~in_patch], planted.train_images[:, ~in_patch])
+    for name in ("train_labels", "test_images", "test_labels", "truth"):
+        assert np.array_equal(getattr(twin, name), getattr(planted, name)), name
 
 
 @pytest.mark.parametrize("name", SETS)

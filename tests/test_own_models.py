@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import config
+from harness.errors import ConfigurationError
+from harness.subjects import catalogue
 from tests.conftest import SMALL
 
 NETS = """
@@ -45,7 +48,11 @@ class Turned(nn.Module):
 
 def load():
     return Turned()
-
+"""
+ROUNDED = """
+class Rounded(nn.Module):
+    def forward(self, images):
+        return images.float().to(images.dtype)
 """
 FLAGS = SMALL | {"model": "nets:build", "classifier_epochs": 6, "samples_per_class": 3}
 
@@ -83,6 +90,22 @@ def test_what_the_model_lacks_is_told_by_name_and_nothing_else_is(folder: Path) 
     assert "error" not in outcomes.values()
     assert outcomes["attribution_integrity"] == "pass"
     assert (folder / "artifacts/latest/report.html").is_file()
+
+
+def test_a_float32_inside_is_told_and_maps_are_judged_all_the_same(tmp_path: Path) -> None:
+    """In the announced line, `model.json`, the verdict and the measurement's title."""
+    (tmp_path / "nets.py").write_text(NETS.replace("nn.Sequential(", "nn.Sequential(Rounded(), ") + ROUNDED)
+    done = harness(tmp_path, "validate", *flags())
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    run = tmp_path / "artifacts/latest"
+    assert "float64" not in json.loads((run / "model.json").read_text())["capabilities"]
+    verdict = json.loads((run / "verdict.json").read_text())
+    (away,) = [one for one in verdict["announcements"] if one.startswith("judged without")]
+    assert ", float64" in away
+    assert "held to their definitions in float32, to 2 %" in away
+    outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"]}
+    assert outcomes["attribution_integrity"] == "pass"
+    assert "satisfy their definitions (asked in float32, to 1.9 %)" in (run / "report.html").read_text()
 
 
 def test_judging_and_rendering_import_nothing_of_the_users(folder: Path) -> None:
@@ -162,3 +185,20 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr
     assert not (folder / "refused/runs").exists()
+
+
+def test_the_configurations_folder_is_where_its_module_is(tmp_path: Path) -> None:
+    """Also where a run's own file is read later, from anywhere; a module that is nowhere tells the places."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    file, run = there / "harness.toml", tmp_path / "config.toml"
+    file.write_text('recipe = "nets:train"\n[model]\nmodel = "nets:build"\n')
+    found = config.load(file)
+    assert found.model.model_dir == there
+    run.write_text(f'[model]\nmodel = "nets:build"\nmodel_dir = "{there}"\n')
+    assert config.load(run).model.model_dir == there
+    assert config.load(file, {"model_dir": str(tmp_path)}).model.model_dir == tmp_path
+    with pytest.raises(ConfigurationError, match=f"no module 'nets'; looked in {there}, {Path.cwd()}"):
+        catalogue.factory_of(found.model)
+    file.write_text('[model]\nmodel = "k-sparse"\n')
+    assert config.load(file).model.model_dir is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pydantic
 
 from harness.artifacts.files import Folder
-from harness.capabilities import CAPABILITIES
+from harness.capabilities import FIRST
 
 MODEL = "model.json"
 
@@ -29,7 +29,7 @@ class ModelRecord(pydantic.BaseModel):
 
     model: str = "k-sparse"
     recipe: str = "reference"
-    capabilities: tuple[str, ...] = tuple(CAPABILITIES)
+    capabilities: tuple[str, ...] = FIRST
     parameters: int = 0
     weights: dict[str, str] = {}
     code_width: int = 0

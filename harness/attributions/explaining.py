@@ -134,17 +134,19 @@ def identity_errors(
     settings: Mapping[str, Any] | None = None,
     *,
     seed: int,
+    precision: torch.dtype = torch.float64,
 ) -> Tensor | None:
     """How far each of a method's own maps is from its definition (`integrity.errors`); None if unknown.
 
     Arguments as in `attribute`; maps are float32 [n, pixels], and the seed draws the check's directions.
+    `precision` is float32 of a model that does not compute in float64 (`harness.subjects.precision`).
     """
     identity = registered[name].identity
     if identity is None:
         return None
     settings = settings or {}
     known = known_to(identity, settings) | {"chunk_size": settings.get("chunk_size", CHUNK_SIZE)}
-    return integrity.errors(model, images, targets, maps, identity, seed=seed, **known)
+    return integrity.errors(model, images, targets, maps, identity, seed=seed, precision=precision, **known)
 
 
 @clean()

@@ -1,4 +1,4 @@
-"""Ask each map for its own definition, by other means: forward passes alone, in float64.
+"""Ask each map for its own definition, by other means: forward passes alone, in float64 where that works.
 
 Agreement is blind to what all methods share, and better when one copies another. A map m of a gradient
 method is a linear function of gradients, so its inner product with a direction v equals a directional
@@ -17,8 +17,7 @@ have they stay ties, and there it is asked.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,11 +26,8 @@ from torch import Tensor, nn
 
 from harness.environment.state import clean
 from harness.subjects.models import PixelClassifier, largest
+from harness.subjects.precision import KINK, SHARES, STEP, in_precision
 from harness.subjects.sparse.structure import some_of, structure_of
-
-STEP = 1e-7
-"""The differences' step e, on pixels in [0, 1] and directions of variance 1 a pixel: small enough that few
-steps meet a kink, large enough that float64's rounding stays under 1e-7 of a map's norm."""
 
 DIRECTIONS = 3
 """Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
@@ -41,10 +37,6 @@ CHUNK = 512
 
 RARE = 0.01
 """A value that more than this share of an image's features have may be one of ties."""
-
-KINK = 1e-3
-"""An error from which on an image is asked whether it lies on a kink, and by how much the slopes ahead and
-behind then differ, in parts of the larger."""
 
 Logit = Callable[[Tensor], Tensor]
 Identity = Callable[..., Tensor]
@@ -62,6 +54,7 @@ def errors(
     *,
     seed: int,
     chunk_size: int = CHUNK,
+    precision: torch.dtype = torch.float64,
     **settings: Any,
 ) -> Tensor:
     """How far each map is from its own definition, relative to its norm: float64 [n], 0 at best.
@@ -69,43 +62,68 @@ def errors(
     The median over random directions v of |<v, m> - q| / max(|m|, |q|), with q from forward passes.
 
     Args:
-        model: Images to logits; a float64 copy of it is asked.
+        model: Images to logits; a copy of it in `precision` is asked.
         images: float32 [n, pixels], in [0, 1].
         targets: int64 [n], the classes that are to be explained.
         maps: float32 [n, pixels], in the method's own space.
         identity: The method's.
         seed: Draws the directions.
         chunk_size: Images whose points are in memory at once.
+        precision: float64, or float32 of a model that has no float64 copy (`precision.is_exact`).
         settings: The method's declared settings.
     """
-    exact = copy.deepcopy(model).double().eval()
+    exact = in_precision(model, precision)
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(DIRECTIONS, images.shape[1], generator=generator, dtype=torch.float64)
-    directions = directions.to(images.device)
+    directions = directions.to(images.device, precision)
     parts = []
     with torch.no_grad():
         for start in range(0, len(images), chunk_size):
             part = slice(start, start + chunk_size)
-            asked = identity(exact, images[part].double(), targets[part], directions, **settings)
-            parts.append(_relative(maps[part].double(), directions, asked))
+            seen = images[part].to(precision), targets[part]
+            parts.append(_least(identity, exact, *seen, maps[part], directions, settings))
         found = torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)
-        for place in (found > KINK).nonzero()[:, 0].tolist():
+        for place in (found > KINK[precision]).nonzero()[:, 0].tolist():
             one = slice(place, place + 1)
-            image, target = images[one].double(), targets[one]
+            image, target = images[one].to(precision), targets[one]
             rare = _rare(image)
             if bool(rare.any()) and _is_kinked(exact, image, target, directions):
-                asked = identity(exact, image, target, directions * rare, **settings)
-                found[one] = _relative(maps[one].double() * rare, directions, asked)
+                found[one] = _least(
+                    identity, exact, image, target, maps[one] * rare, directions * rare, settings
+                )
     return found
+
+
+def _least(
+    identity: Identity,
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    maps: Tensor,
+    directions: Tensor,
+    settings: Mapping[str, Any],
+) -> Tensor:
+    """The error of each map at the step of `SHARES` where it is least: float64 [n].
+
+    A right map is right at one of them: a small one meets fewer kinks, a large one rounds less. A wrong map
+    is wrong at each.
+    """
+    found = [
+        _relative(maps, directions, identity(model, images, targets, share * directions, **settings) / share)
+        for share in SHARES[images.dtype]
+    ]
+    least: Tensor = torch.stack(found).amin(dim=0)  # NaN where one is
+    return least
 
 
 def _is_kinked(model: nn.Module, image: Tensor, target: Tensor, directions: Tensor) -> bool:
     """Whether the slopes ahead and behind differ at one image [1, features], along most of the directions."""
     logit, still = _logit(model, target), image.expand(len(directions), -1)
-    here, ahead, behind = (logit(still + step * directions) for step in (0, STEP, -STEP))
-    forward, backward = (ahead - here) / STEP, (here - behind) / STEP
+    size = STEP[image.dtype]
+    here, ahead, behind = (logit(still + step * directions) for step in (0, size, -size))
+    forward, backward = (ahead - here) / size, (here - behind) / size
     larger = torch.maximum(forward.abs(), backward.abs())
-    return int(((forward - backward).abs() > KINK * larger).sum()) > len(directions) // 2
+    return int(((forward - backward).abs() > KINK[image.dtype] * larger).sum()) > len(directions) // 2
 
 
 def _rare(image: Tensor) -> Tensor:
@@ -116,6 +134,7 @@ def _rare(image: Tensor) -> Tensor:
 
 
 def _relative(maps: Tensor, directions: Tensor, asked: Tensor) -> Tensor:
+    maps, directions, asked = maps.double(), directions.double(), asked.double()
     scale = torch.maximum(maps.norm(dim=1, keepdim=True), asked.abs())
     # where both are 0 they are equal; NaN stays NaN
     error = (maps @ directions.T - asked).abs() / torch.where(scale == 0, 1.0, scale)
@@ -132,17 +151,19 @@ def _median(values: Tensor) -> Tensor:
 
 
 @clean()
-def prediction_errors(model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
+def prediction_errors(
+    model: nn.Module, images: Tensor, logits: Tensor, precision: torch.dtype = torch.float64
+) -> Tensor:
     """How far stored logits are from what the model gives, relative to their largest: float64 [n].
 
     Whatever changed between prediction and explanation - a stale checkpoint, another k, dropout left on -
     shows here.
     """
-    exact = copy.deepcopy(model).double().eval()
+    exact = in_precision(model, precision)
     with torch.no_grad():
-        given = torch.cat([exact(part.double()) for part in images.split(CHUNK)])
+        given = torch.cat([exact(part.to(precision)) for part in images.split(CHUNK)]).double()
     stored = logits.to(given)
-    return (stored - given).abs().amax(dim=1) / given.abs().amax(dim=1).clamp_min(STEP)
+    return (stored - given).abs().amax(dim=1) / given.abs().amax(dim=1).clamp_min(STEP[torch.float64])
 
 
 class _Split:
@@ -191,15 +212,16 @@ def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     Args:
         logit: Points [n, width] to the explained class's logit [n]; it may be asked for several copies of
             the points, one after another.
-        points: float64 [n, width].
-        steps: float64 [directions, n, width].
+        points: float [n, width]; its type sets the step.
+        steps: float [directions, n, width], likewise.
 
     Returns:
-        float64 [n, directions].
+        float [n, directions].
     """
-    both = torch.cat([points + STEP * steps, points - STEP * steps])  # [2 directions, n, width]
+    size = STEP[points.dtype]
+    both = torch.cat([points + size * steps, points - size * steps])  # [2 directions, n, width]
     ahead, behind = logit(both.flatten(0, 1)).unflatten(0, both.shape[:2]).chunk(2)
-    slopes: Tensor = (ahead - behind) / (2 * STEP)
+    slopes: Tensor = (ahead - behind) / (2 * size)
     return slopes.T
 
 
@@ -277,9 +299,9 @@ def of_decoder_weighted(
 
 def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
     """How much of each direction a unit's own change decodes to: float64 [directions, n, units]."""
-    found = codes.new_zeros(len(directions), *codes.shape)
+    found, size = codes.new_zeros(len(directions), *codes.shape), STEP[codes.dtype]
     for unit in codes.any(dim=0).nonzero()[:, 0].tolist():
         step = torch.zeros_like(codes)
-        step[:, unit] = STEP
-        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * STEP)
+        step[:, unit] = size
+        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * size)
     return found

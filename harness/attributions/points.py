@@ -108,7 +108,7 @@ def _mean_gradient(
     """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float32 [n, pixels].
 
     Through `sparse.gradients` where the model has that structure, and is held against it; otherwise by
-    autograd point by point.
+    autograd.
     """
     at_images = shifts is None and scales.tolist() == weights.tolist() == [1.0]
     points = scales.to(images), None if shifts is None else shifts.to(images), weights.to(images)
@@ -121,8 +121,9 @@ def _mean_gradient(
                 maps[chunk] = sparse.mean_gradient(structure, images[chunk], targets[chunk], *points)
             if not at_images or sparse.proven(model, structure, images, targets, maps):
                 return maps
+        model.requires_grad_(requires_grad=False)  # a gradient by weights is nobody's; given back after
         for chunk in chunks:
-            maps[chunk] = _by_autograd(model, images[chunk], targets[chunk], *points)
+            maps[chunk] = _by_autograd(model, images[chunk], targets[chunk], *points, size=chunk_size)
     return maps
 
 
@@ -133,12 +134,20 @@ def _by_autograd(
     scales: Tensor,
     shifts: Tensor | None,
     weights: Tensor,
+    *,
+    size: int,
 ) -> Tensor:
-    """The same of any model, point by point."""
-    total = torch.zeros_like(images)
-    for step, (scale, weight) in enumerate(zip(scales.tolist(), weights.tolist(), strict=True)):
-        points = scale * images if shifts is None else scale * images + shifts[step]
-        total += weight * slope(model, points, targets)
+    """The same of any model: at most `size` points of at most as many images in one batch."""
+    total, each = torch.zeros_like(images), max(1, size // max(1, len(images)))
+    for start in range(0, len(weights), each):
+        part = slice(start, start + each)
+        points = scales[part].view(-1, *[1] * images.ndim) * images  # [points, n, ...]
+        if shifts is not None:
+            points += shifts[part, None]
+        found = slope(model, points.flatten(0, 1), targets.repeat(len(points)))
+        # one by one, so that no sum depends on how many points went together
+        for weight, one in zip(weights[part].tolist(), found.view_as(points), strict=True):
+            total += weight * one
     return total
 
 

@@ -175,7 +175,22 @@ def load(
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
+    if path is not None:
+        _name_folder(values, named_place("--config", path).absolute().parent)
     return of(values, origin)
+
+
+def _name_folder(values: dict[str, Any], folder: Path) -> None:
+    """Where a module of the user's own is named, and no folder for it, the file's own is `model_dir`.
+
+    So a run keeps it, and is found again from wherever its configuration is read.
+    """
+    model = values.get("model", {})
+    if not isinstance(model, Mapping) or folder == Path.cwd():
+        return
+    named = any(":" in str(one) for one in (model.get("model"), values.get("recipe")))
+    if named and model.get("model_dir") is None:
+        values["model"] = {**model, "model_dir": folder}
 
 
 def of(values: Mapping[str, Any], origin: str) -> Config:

@@ -64,7 +64,9 @@ class Model(Table):
         "", description="sparse autoencoder at the layer, as module:function that gives it, loaded"
     )
     model_dir: MaybePlace = Field(
-        None, description="where a module of one's own is looked for first, before the working folder"
+        None,
+        description="where a module of one's own is looked for first, before the working folder; by default "
+        "the folder of the file that --config names",
     )
     settings: Keywords = Field(Settled(), description="keywords of the factory")
 

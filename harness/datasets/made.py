@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,20 @@ def planted_corner(data_dir: Path | None = None) -> Dataset:
         source=f"made from {mini.source}",
         truth=np.repeat(in_patch[None], len(mini.test_labels), axis=0),
     )
+
+
+@datasets.register("random-corner")
+def random_corner(data_dir: Path | None = None) -> Dataset:
+    """The clean twin of `planted-corner`: the patch's brightness tells nothing in training either.
+
+    The test images and `truth` are the same: what the two differ by is what a network could learn.
+    """
+    planted = planted_corner(data_dir)
+    mini = fashion_mnist_mini(data_dir)
+    (in_patch, *_) = np.asarray(planted.truth)
+    drawn = _below(10, "random-corner", len(mini.train_labels))
+    train_images = _planted(mini.train_images, drawn, in_patch)
+    return replace(planted, name="random-corner", train_images=train_images)
 
 
 def _planted(images: Stored, labels: Ints, in_patch: Flags) -> Bytes:

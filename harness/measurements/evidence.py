@@ -92,6 +92,8 @@ class Evidence:
         code: What a model's code made of the images; None where it has none. Who reads it says so by
             `harness.capabilities.needs`.
         kind: Of the inputs, a key of `harness.forms.AXES`.
+        truth: bool [n, pixels], the features of each explained image that are known to tell its class; None
+            where nobody knows. Who reads it needs `truth`.
     """
 
     seed: int
@@ -113,6 +115,7 @@ class Evidence:
     sanity: Mapping[str, Mapping[str, Any]]
     code: CodeEvidence | None = None
     kind: str = "image"
+    truth: Any = None
 
     @property
     def _of_code(self) -> CodeEvidence:

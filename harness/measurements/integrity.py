@@ -10,8 +10,9 @@ from harness.measurements.agreement import by_pair, correlations, incomparable
 from harness.measurements.evidence import NO_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
 
-TOLERANCE = 1e-3
-"""The largest error, relative to the map's norm, of a map that satisfies its definition."""
+TOLERANCE = {"float64": 1e-3, "float32": float(np.finfo(np.float32).eps) ** 0.25}
+"""The largest error, relative to the map's norm, of a map that satisfies its definition, by the precision in
+which it was asked: `harness.subjects.precision` tells why."""
 
 
 @measurements.register("attribution_integrity")
@@ -29,7 +30,7 @@ def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
     yield sampled(
         evidence,
         "attribution_integrity",
-        f"Samples whose maps satisfy their definitions{undefined}",
+        f"Samples whose maps satisfy their definitions{undefined}{_coarsely(evidence)}",
         lambda: _holds(evidence, errors),
         unit="share of samples",
         reduction="smallest proportion",
@@ -64,6 +65,18 @@ def _unasked(evidence: Evidence) -> str | None:
     return None if evidence.methods else NO_METHOD
 
 
+def _precision(evidence: Evidence) -> str:
+    """The one that maps were asked in; of runs of before there were two, float64."""
+    return str(evidence.sanity["integrity"].get("precision", "float64"))
+
+
+def _coarsely(evidence: Evidence) -> str:
+    """What is to be said of maps that were not asked in float64."""
+    if "integrity" not in evidence.sanity or (precision := _precision(evidence)) == "float64":
+        return ""
+    return f" (asked in {precision}, to {100 * TOLERANCE[precision]:.2g} %)"
+
+
 def _errors(evidence: Evidence) -> dict[str, Floats]:
     """Each map's error against forward passes, float64 [n], by method; `predictions` stands among them."""
     asked = evidence.sanity.get("integrity")
@@ -72,13 +85,14 @@ def _errors(evidence: Evidence) -> dict[str, Floats]:
 
 def _holds(evidence: Evidence, errors: dict[str, Floats]) -> Floats:
     """Whether the predictions and each method's map of each sample hold: float64 [n, 1 + methods]."""
-    columns = [errors["predictions"] <= TOLERANCE]
+    tolerance = TOLERANCE[_precision(evidence)]
+    columns = [errors["predictions"] <= tolerance]
     blank = evidence.images == 0
     asked = evidence.sanity["integrity"]
     spaces = dict(zip(map(str, asked["methods"]), map(str, asked["spaces"]), strict=True))
     for name in evidence.methods:
         maps = evidence.maps[name]
-        holds = errors.get(name, np.zeros(len(blank))) <= TOLERANCE  # NaN does not
+        holds = errors.get(name, np.zeros(len(blank))) <= tolerance  # NaN does not
         holds &= ~(blank & (maps.contribution(evidence.images) != 0)).any(axis=1)
         holds &= maps.space == spaces[name]
         for said, true in ((maps.targets, evidence.labels), (maps.indices, evidence.indices)):

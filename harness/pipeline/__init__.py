@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,9 +23,9 @@ from harness.artifacts.cache import Cache
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.forms import keep
 from harness.artifacts.latest import left_by_killed, next_sequence
-from harness.artifacts.model import MODEL, ModelRecord
+from harness.artifacts.model import MODEL, ModelRecord, model_of
 from harness.artifacts.staging import remove
-from harness.capabilities import lacking
+from harness.capabilities import CAPABILITIES, lacking
 from harness.config import Config, refuse_absent
 from harness.config.values import Settled
 from harness.criteria import judged_without, lacking_threshold
@@ -133,6 +133,8 @@ def _replayed(
 ) -> Begun:
     """A run that takes an earlier run's files; `spent` are the seconds that it took to find them."""
     looked = repository.look()
+    # criteria have no part in what is computed: they may be others than the earlier run's
+    config = _judgeable(config, model_of(entry.files).capabilities, {}, progress)
     run = RunDirectory.create(config.output, looked.commit)
     started = Started(config=config, dataset=dataset, run=run, cache=cache, progress=progress)
     _write_down(started, looked, entry.by)
@@ -217,29 +219,39 @@ def _at_the_door(
     from harness.subjects import door
 
     record = door.look(config, dataset, device)
-    there = record.capabilities
-    away = {f"methods.{one}": lacking(attributions.methods[one], there) for one in config.attribution.methods}
-    away |= {
-        one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
-        or lacking_threshold(one, config.model.k, there)
-        for one in config.criteria
-    }
-    away = {name: why for name, why in away.items() if why}
-    methods = tuple(one for one in config.attribution.methods if f"methods.{one}" not in away)
+    there, named = record.capabilities, config.attribution.methods
+    away = {name: why for name in named if (why := lacking(attributions.methods[name], there))}
+    methods = tuple(name for name in named if name not in away)
     if not methods:
         raise ConfigurationError(
             f"attribution.methods: none of them can explain model {config.model.model!r}: "
             f"{'; '.join(dict.fromkeys(away.values()))}; name others by --methods"
         )
+    config = config.model_copy(
+        update={"attribution": config.attribution.model_copy(update={"methods": methods})}
+    )
+    told = {f"methods.{name}": why for name, why in away.items()}
+    if "float64" not in there:
+        told["float64"] = CAPABILITIES["float64"]
+    return _judgeable(config, there, told, progress), record
+
+
+def _judgeable(config: Config, there: Collection[str], away: Mapping[str, str], progress: Progress) -> Config:
+    """The configuration without the criteria that need more than is there; what is away is told."""
+    asked = {
+        one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
+        or lacking_threshold(one, config.model.k, there)
+        for one in config.criteria
+    }
+    away = dict(away) | {name: why for name, why in asked.items() if why}
     if not away:
-        return config, record
+        return config
     progress.warn(judged_without(away))
     changed = {
-        "attribution": config.attribution.model_copy(update={"methods": methods}),
         "criteria": tuple(one for one in config.criteria if one.id not in away),
         "without": Settled(config.without | away),
     }
-    return config.model_copy(update=changed), record
+    return config.model_copy(update=changed)
 
 
 def loaded(config: Config) -> datasets.Dataset:

@@ -84,11 +84,15 @@ def _logits(work: Work) -> dict[int, Floats]:
 def _write_down(work: Work, selection: Selection, by_seed: Mapping[int, Floats]) -> None:
     """`samples.npz`, `samples.csv` and `samples.json`."""
     chosen = selection.indices
-    names = work.dataset.classes
-    work.run.write_arrays(
-        "samples.npz",
-        {"images": work.dataset.test_images[chosen], "indices": chosen, "labels": selection.labels},
-    )
+    names, truth = work.dataset.classes, work.dataset.truth
+    arrays: dict[str, Any] = {
+        "images": work.dataset.test_images[chosen],
+        "indices": chosen,
+        "labels": selection.labels,
+    }
+    if truth is not None:
+        arrays["truth"] = truth[chosen]
+    work.run.write_arrays("samples.npz", arrays)
     tables = [
         pd.DataFrame(
             {

@@ -83,6 +83,7 @@ def _found_or_asked(
             "settings": asked.settings,
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
+            "capabilities": sorted(work.capabilities),
             "model": work.config.model.model_dump(mode="json"),
             "data": work.dataset.digest,
             "code": environment.code_digest(
@@ -116,7 +117,8 @@ def _integrity(asked: Asked) -> Arrays:
     """How far each map is from its definition, and each stored prediction from what the weights give."""
     logits = asked.folder.read_arrays("predictions.npz")["logits"]
     chosen = torch.from_numpy(logits[asked.indices]).to(asked.work.device)
-    found = {"predictions": integrity.prediction_errors(asked.network, asked.images, chosen)}
+    precision = torch.float64 if "float64" in asked.work.capabilities else torch.float32
+    found = {"predictions": integrity.prediction_errors(asked.network, asked.images, chosen, precision)}
     for name in asked.methods:
         errors = attributions.identity_errors(
             asked.network,
@@ -126,10 +128,12 @@ def _integrity(asked: Asked) -> Arrays:
             name,
             asked.settings,
             seed=stream(asked.seed, "integrity"),
+            precision=precision,
         )
         if errors is not None:
             found[name] = errors
     return {
+        "precision": np.array(str(precision).removeprefix("torch.")),
         "names": np.array(list(found)),
         "errors": np.stack([to_numpy(one) for one in found.values()]),
         "methods": np.array(asked.methods),

@@ -31,6 +31,12 @@ _VALIDITY = {
     "Are they stable?": ("max_sensitivity",),
     "Are they concentrated?": ("concentration",),
     "Where do they lie?": ("foreground_share", "border_share", "centre_of_mass"),
+    "Do they lie where the class is known to be told?": (
+        "relevance_mass_accuracy",
+        "control_relevance_mass",
+        "relevance_mass_above_controls",
+        "pointing_game",
+    ),
     "What does the selection leave out?": ("agreement_below", "agreement_wrong"),
     "Are the pairs significant?": ("agreement_significance",),
 }

@@ -21,9 +21,7 @@ from harness.datasets import Dataset
 from harness.environment.state import clean
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
-
-SAME = 1e-4
-"""Logits that differ by less than this share of their largest are the same, in float32."""
+from harness.subjects.precision import SAME, is_exact
 
 
 def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
@@ -44,6 +42,8 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
     if form.axes[-2:] == ("row", "column"):
         there |= {"rows"}
+    if dataset.truth is not None:
+        there |= {"truth"}
     return ModelRecord(
         model=settings.model,
         recipe="none" if weights else config.recipe,
@@ -171,6 +171,8 @@ def capabilities(
         found = set(catalogue.capabilities_of(model))
         if _gradient_passes(name, model, inputs):
             found.add("gradient")
+        if is_exact(model, inputs):
+            found.add("float64")
     return frozenset(found)
 
 

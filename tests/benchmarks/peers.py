@@ -148,6 +148,21 @@ def captum_methods(
     }
 
 
+def captum_at_equal_memory(
+    model: nn.Module, images: Tensor, targets: Tensor, rows: int
+) -> dict[str, Callable[[], Tensor]]:
+    """Captum's calls at the harness's settings with at most so many rows in one pass, by method."""
+    gradients, saliency = IntegratedGradients(model), Saliency(model)
+    tunnel, samples = NoiseTunnel(saliency), max(1, rows // len(images))
+    path = dict(target=targets, n_steps=50, method="riemann_middle", internal_batch_size=rows)
+    noise = dict(target=targets, nt_samples=25, stdevs=0.1, nt_type="smoothgrad", abs=False)
+    return {
+        "gradients": lambda: saliency.attribute(images, target=targets, abs=False),
+        "integrated_gradients": lambda: gradients.attribute(images, **path),
+        "smoothgrad": lambda: tunnel.attribute(images, nt_samples_batch_size=min(25, samples), **noise),
+    }
+
+
 class PlainNetwork(nn.Module):
     """Pictures to logits as a tutorial writes it: encoder, top-k, classifier; four layers to renew."""
 
