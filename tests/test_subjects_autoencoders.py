@@ -128,7 +128,7 @@ def test_dead_units_are_revived() -> None:
         model.load_state_dict(start)
         trained(model, epochs=15, x=x, learning_rate=1e-3)
         alive = int((model.encode(x) > 0).any(dim=0).sum())
-        found.append((alive, float((model(x) - x).square().mean())))
+        found.append((alive, float((model(x) - x).detach().square().mean())))
     assert found[0][0] > 1.3 * found[1][0]
     assert found[0][1] < found[1][1]
     model = RevivingAutoencoder(2, PIXELS, UNITS)
