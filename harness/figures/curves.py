@@ -193,6 +193,8 @@ def counts(values: Floats, band: tuple[float, float] | None, label: str, counted
         axes.set_xlim(min(ends) - margin, max(ends) + margin)
         axes.set(xlabel=label, ylabel=counted)
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6, integer=True))
+        if low == high and band is None:
+            axes.set_xticks([low])
     return figure
 
 
@@ -227,6 +229,7 @@ def firing(by_seed: Mapping[str, Floats], noun: str = "images") -> Figure:
                     fontsize=9 if len(by_seed) == 1 else 8,
                 )
         axes.set_yscale("log")
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.6))
         axes.set_xlim(0, width + 1)
         axes.minorticks_off()
         axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda share, _: f"{100 * share:g} %"))

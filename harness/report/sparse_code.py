@@ -90,6 +90,8 @@ def _firing(run: Run, by_seed: dict[int, Floats]) -> Chart:
         finding += (
             f" Of the others{pooled} half fire on more than {100 * np.median(alive):.2g} % of the training "
             f"{run.form.noun}, the most frequent on {100 * alive.max():.3g} %."
+            if alive.min() < 1
+            else f" The others{pooled} are active on every training {run.form.one}."
         )
     rows = []
     for seed, values in by_seed.items():
