@@ -14,7 +14,7 @@ from rich.table import Table
 
 from harness.criteria import show, show_threshold
 from harness.criteria.diagnosis import diagnosis, sentence
-from harness.text import clean
+from harness.text import clean, origin
 
 if TYPE_CHECKING:
     from harness.artifacts.directories import RunDirectory
@@ -39,8 +39,8 @@ class Shown:
         provenance, seeds = run.read_provenance(), run.read_config().seeds
         data = provenance.dataset
         self.say(
-            f"data {data['name']} ({data['train']} training, {data['test']} test images, from "
-            f"{data['source']}); on {provenance.device['kind']}, seeds {', '.join(map(str, seeds))}"
+            f"data {data['name']} ({data['train']} training, {data['test']} test images, "
+            f"{origin(data['source'])}); on {provenance.device['kind']}, seeds {', '.join(map(str, seeds))}"
         )
         if data["notice"]:
             self.console.print(Panel(safe(data["notice"]), title="not the full data", style="bold yellow"))

@@ -31,6 +31,11 @@ def axes_of(kind: str, sides: int) -> tuple[str, ...]:
     return next((axes for axes in AXES[kind] if len(axes) == sides), ())
 
 
+def named_of(axes: tuple[str, ...], shape: tuple[int, ...]) -> int:
+    """How many features of a table, or channels, there are to be named; 0 where there are neither."""
+    return next((side for axis, side in zip(axes, shape, strict=True) if axis in ("feature", "channel")), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Form:
     """How the features of an input lie, and how a stored number becomes what a network sees.
@@ -47,6 +52,7 @@ class Form:
         baseline: What `reference` is: `zero`, `mean` (of the training inputs), a number (of every feature)
             or `array`.
         reference: float32 [features], in `unit`: the input that attributions start from.
+        names: Of a table's features, or of the channels; none where nobody names them.
     """
 
     kind: str
@@ -56,6 +62,7 @@ class Form:
     unit: str
     baseline: str | float
     reference: Floats
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any], reference: Floats | None) -> Form:
@@ -70,14 +77,19 @@ class Form:
         if reference is None:
             value = 0.0 if baseline == "zero" else float(baseline)
             reference = np.full(int(np.prod(shape)), value, dtype=np.float32)
+        axes = tuple(record.get("axes", ())) or axes_of(kind, len(shape))
+        names = tuple(map(str, record.get("names", ())))
+        if names and len(names) != (count := named_of(axes, shape)):
+            raise ValueError(f"names must be {count} (got {len(names)})")
         return cls(
             kind=kind,
-            axes=tuple(record.get("axes", ())) or axes_of(kind, len(shape)),
+            axes=axes,
             shape=shape,
             scale=float(record.get("scale", BYTE)),
             unit=record.get("unit", ""),
             baseline=baseline,
             reference=reference,
+            names=names,
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -89,6 +101,7 @@ class Form:
             "scale": self.scale,
             "unit": self.unit,
             "baseline": self.baseline,
+            "names": list(self.names),
         }
 
     @property

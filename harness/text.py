@@ -56,6 +56,11 @@ def clean(text: object, longest: int = LONGEST) -> str:
     return f"{kept[:half]} … {kept[-half:]}"
 
 
+def origin(source: str) -> str:
+    """Where data comes from, as it follows on its name; what was made says so itself."""
+    return source if source.startswith("made from ") else f"from {source}"
+
+
 def counted(number: int, thing: str) -> str:
     """So many things, in the singular where it is one."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

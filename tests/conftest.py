@@ -19,7 +19,7 @@ import torch
 from harness import config, pipeline
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
-from harness.datasets import cifar, published
+from harness.datasets import fetching
 from harness.judging import verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests import gpu, postgresql
@@ -44,8 +44,7 @@ SMALL: dict[str, Any] = dict(
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test downloads data, wherever the suite runs."""
-    monkeypatch.setattr(published, "_download", lambda folder, *_: f"no download to {folder} in tests.")
-    monkeypatch.setattr(cifar, "_download", lambda folder, *_: f"no download to {folder} in tests.")
+    monkeypatch.setattr(fetching, "fetch", lambda folder, *_: f"no download to {folder} in tests.")
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import environment
+from harness.environment import sources
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
@@ -117,7 +117,7 @@ def test_judging_and_rendering_never_import_torch() -> None:
 def test_what_computes_imports_nothing_that_its_digest_leaves_out() -> None:
     """A module whose source has no part in the digest of what computes is not loaded by it."""
     stages = [f"harness.pipeline.{path.stem}" for path in (PACKAGE / "pipeline").glob("*.py")]
-    left_out = [f"harness.{name.replace('/', '.')}" for name in environment.ONLY_SHOWING]
+    left_out = [f"harness.{name.replace('/', '.')}" for name in sources.ONLY_SHOWING]
     code = f"import sys, {', '.join(stages)}; print(*sys.modules)".replace(".__init__", "")
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -143,3 +144,16 @@ def test_a_verdict_of_an_earlier_version_is_shown(tmp_path: Path, capsys: pytest
     del verdict["announcements"]
     show_verdict(run, verdict, Shown())
     assert capsys.readouterr().out.splitlines()[-1].startswith("PASS on blobs")
+
+
+@pytest.mark.parametrize(("source", "told"), [("data/x", "from data/x"), ("made from it", "made from it")])
+def test_where_the_data_comes_from_is_told(
+    source: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the beginning; of made data, of what it was made."""
+    run = a_run(tmp_path)
+    written = json.loads((run / "environment.json").read_text())
+    written["dataset"] |= {"source": source, "notice": ""}
+    (run / "environment.json").write_text(json.dumps(written))
+    Shown().begin(run)
+    assert f"test images, {told}); on cpu" in capsys.readouterr().out

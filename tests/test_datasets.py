@@ -26,11 +26,11 @@ import numpy as np
 import pytest
 
 from harness import datasets, environment
-from harness.datasets import Absent, Dataset, IdxFile, published
+from harness.datasets import Absent, Dataset, IdxFile, fetching, published
 from harness.datasets import idx as files_of
 from harness.errors import ConfigurationError, DataError
 
-DOWNLOAD = published._download
+FETCH = fetching.fetch
 """The real one; the tests' shared fixture puts another in its place."""
 
 NAMES = tuple(file.name for file in published.FASHION_MNIST)
@@ -192,7 +192,7 @@ def test_the_places_come_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch
     named, by_variable = nowhere / "named", nowhere / "variable"
     monkeypatch.setenv("HARNESS_DATA_DIR", str(by_variable))
     order = [named, by_variable, Path("data")]
-    assert published.places(named) == order
+    assert fetching.places(named) == order
     for place in (nowhere / "system", *reversed(order)):
         put(place, sound())
         assert datasets.load("fashion-mnist", named).source == str(place)
@@ -201,7 +201,7 @@ def test_the_places_come_in_order(nowhere: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_place_that_is_not_named_is_not_looked_in(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a named folder, and with an empty variable, the working folder's `data` is left."""
     monkeypatch.setenv("HARNESS_DATA_DIR", "")
-    assert published.places() == [Path("data")]
+    assert fetching.places() == [Path("data")]
 
 
 @pytest.mark.parametrize("gzipped", [True, False], ids=["gzipped", "plain"])
@@ -614,7 +614,7 @@ class Mirror:
 def mirror(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """The real download, with nothing but this behind it."""
     mirror = Mirror()
-    monkeypatch.setattr(published, "_download", DOWNLOAD)
+    monkeypatch.setattr(fetching, "fetch", FETCH)
     monkeypatch.setattr(urllib.request, "urlopen", mirror.urlopen)
     torchvision = ModuleType("torchvision.datasets")
     monkeypatch.setattr(torchvision, "FashionMNIST", mirror, raising=False)
@@ -656,7 +656,7 @@ def test_a_download_that_works_leads_to_loading(mirror: Mirror, nowhere: Path) -
     found = datasets.load("auto", nowhere / "named")
     assert (found.name, found.notice) == ("fashion-mnist", "")
     assert Path(found.source).is_relative_to(nowhere / "named")
-    assert mirror.asked == [(f"http://mirror.invalid/{TRAIN_IMAGES}.gz", published.DOWNLOAD_SECONDS)]
+    assert mirror.asked == [(f"http://mirror.invalid/{TRAIN_IMAGES}.gz", fetching.DOWNLOAD_SECONDS)]
     again = datasets.load("fashion-mnist", nowhere / "named")
     assert np.array_equal(again.train_images, found.train_images)
     assert len(mirror.asked) == len(mirror.given) == 1
@@ -691,7 +691,7 @@ def test_a_download_that_cannot_start_is_given_up(error: Exception, mirror: Mirr
 
 def test_a_download_that_hangs_is_given_up(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that never answers, nor keeps to its time limit, is waited for no longer than the bound."""
-    monkeypatch.setattr(published, "DOWNLOAD_SECONDS", 0.05)
+    monkeypatch.setattr(fetching, "DOWNLOAD_SECONDS", 0.05)
     hung_up = threading.Event()
 
     def hang() -> BytesIO:
@@ -774,7 +774,7 @@ def test_the_download_leaves_the_sockets_time_limit_as_it_was(
         after = socket.getdefaulttimeout()
     finally:
         socket.setdefaulttimeout(before)
-    assert limits == [published.DOWNLOAD_SECONDS]
+    assert limits == [fetching.DOWNLOAD_SECONDS]
     assert after == 77.0
 
 

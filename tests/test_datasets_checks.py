@@ -117,6 +117,8 @@ BAD_FIELDS: list[Any] = [
     ("name", 5, "5", "text"),
     ("source", None, "None", "text"),
     ("notice", None, "None", "text"),
+    ("names", ("a", "b"), "2", "leave the names out"),
+    ("names", "ab", "'ab'", "tuple"),
 ]
 KINDS: list[tuple[str, Any, str, str]] = [
     *((f"{split}_images", *row) for split in ("train", "test") for row in BAD_IMAGES),
@@ -560,3 +562,15 @@ def test_a_name_that_is_no_text_is_unknown(name: Any) -> None:
     """It is refused like a misspelt one."""
     with pytest.raises(ConfigurationError, match="unknown dataset"):
         datasets.load(name)
+
+
+def test_a_name_is_one_of_a_channel_or_of_a_feature() -> None:
+    """As many as there are, distinct; numbers serve; they have no part in what the data is."""
+    channels = with_(shape=(2, 3), kind="series", names=["left", 5])
+    assert checked("own", channels).form.names == ("left", "5")
+    bare = checked("own", with_(shape=(2, 3), kind="series", names=None))
+    assert bare.form.names == ()
+    assert bare.digest == checked("own", channels).digest
+    for names in (("a",), ("a", "a")):
+        with pytest.raises(DataError, match="names must be"):
+            checked("own", with_(shape=(2, 3), kind="series", names=names))

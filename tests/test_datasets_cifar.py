@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from harness import datasets
-from harness.datasets import cifar
+from harness.datasets import cifar, fetching
 from harness.datasets.cifar import CLASSES, FEATURES, MEMBERS, Archive, load_archive
 from harness.errors import DataError
 
-DOWNLOAD = cifar._download
+FETCH = fetching.fetch
 N = 4
 RECORDS = np.random.default_rng(0).integers(0, 256, (6, N, 1 + FEATURES), dtype=np.uint8)
 RECORDS[:, :, 0] %= 10
@@ -103,20 +103,24 @@ def test_an_absent_archive_tells_where_to_put_which(small: Path) -> None:
     """The places looked in, the address, and why it was not fetched."""
     with pytest.raises(datasets.Absent) as caught:
         datasets.load("cifar10", small / "mine")
-    for part in (str(small / "mine/cifar.tar.gz"), "https://x.invalid/c", "no download to", "--data-dir"):
+    for part in (str(small / "mine"), "https://x.invalid/c", "no download to", "--data-dir"):
         assert part in str(caught.value)
 
 
 def test_a_download_is_kept_whole_or_not_at_all(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What broke off leaves nothing behind; what came is verified like any other."""
-    monkeypatch.setattr(cifar, "_download", DOWNLOAD)
+    monkeypatch.setattr(fetching, "fetch", FETCH)
 
     class Broken(io.BytesIO):
         def read(self, *_: Any) -> bytes:
             raise OSError("connection lost")
 
     answers = [Broken(), io.BytesIO(CONTENT[:-1] + b"0"), io.BytesIO(CONTENT)]
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: answers.pop(0))
+
+    def urlopen(_: str, timeout: float | None = None) -> io.BytesIO:
+        return io.BytesIO(b"knocked") if timeout else answers.pop(0)
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(datasets.Absent, match=r"The download failed \(connection lost\)"):
         datasets.load("cifar10")
     assert list((small / "data").iterdir()) == []

@@ -56,6 +56,15 @@ def test_the_label_is_where_it_is_said(lines: list[str], asked: str | None, tmp_
     assert np.bincount(found.test_labels).tolist() == [2, 2]
 
 
+@pytest.mark.parametrize(("header", "names"), [("a,b,c", ("a", "b", "c")), (None, ())])
+def test_features_bear_the_names_of_their_columns(
+    header: str | None, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Without that of the label; where no row names them, nobody does."""
+    found = datasets.load(written(tmp_path, table(1, header)), label_column="1")
+    assert found.names == names
+
+
 def test_a_row_may_be_a_series(tmp_path: Path) -> None:
     """Where its axis is time."""
     assert datasets.load(written(tmp_path, table()), axes=("time",)).kind == "series"

@@ -230,6 +230,26 @@ def test_every_kind_has_its_figures(name: str) -> None:
         assert "channel 2" in texts["one"]
 
 
+@pytest.mark.parametrize(("kind", "shape"), [("series", (3, 40)), ("table", (3,)), ("table", (300,))])
+def test_what_has_a_name_is_drawn_with_it(kind: str, shape: tuple[int, ...]) -> None:
+    """On one line, cut where it is long, without what a page or a terminal would act upon."""
+    count, size = shape[0], int(np.prod(shape))
+    names = ("<b>&$x$\n\u202e", *(f"name of the place that is {place}" for place in range(1, count)))
+    inputs = RANDOM.random((2, size))
+    layout = layout_of(kind, shape, inputs, names=names)
+    maps = {"gradients": RANDOM.standard_normal((1, size))}
+    figures_of = [
+        figures.explanation(inputs[0], {"gradients": inputs[1]}, layout=layout),
+        figures.class_means(maps, inputs[:1], ["a"], layout),
+    ]
+    for figure in figures_of:
+        texts = [text.get_text().split("\n")[0] for text in figure.axes[0].texts]
+        assert "<b>&$x$" in texts
+        assert any(text.startswith("name") and text.endswith("…") for text in texts)
+        assert max(map(len, (text for text in texts if text.startswith("name")))) < 30
+        ElementTree.fromstring(figures.svg(figure, "one"))
+
+
 def test_an_image_in_colour_is_drawn_in_colour() -> None:
     """The three-row figure has the image itself, and the map over its brightness."""
     image = np.zeros((3, 4, 4))

@@ -64,6 +64,15 @@ def test_a_record_of_before_is_of_grey_images() -> None:
     assert not old.reference.any()
 
 
+def test_a_record_tells_the_names() -> None:
+    """One for each feature, or none: another number is not this version's."""
+    one = form(baseline="zero", names=tuple(map(str, range(256))))
+    record = json.loads(json.dumps(one.as_record()))
+    assert Form.of_record(record, None).names == one.names
+    with pytest.raises(ValueError, match=r"names must be 256 \(got 255\)"):
+        Form.of_record(record | {"names": record["names"][:-1]}, None)
+
+
 def test_no_kind_has_two_forms_of_as_many_sides() -> None:
     """So the axes follow from the shape."""
     for kind, forms in AXES.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean, is_number, sure, without_password, words_of_pair
+from harness.text import LONGEST, clean, is_number, origin, sure, without_password, words_of_pair
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -152,3 +152,10 @@ def test_what_holds_no_password_is_left_as_it_is(text: str) -> None:
 def test_a_number_in_words_is_known(given: str, known: bool) -> None:
     """As Python writes it."""
     assert is_number(given) == known
+
+
+def test_data_comes_from_a_place_or_is_made() -> None:
+    """As a reader says it; a folder may bear any name."""
+    assert origin("data/mnist") == "from data/mnist"
+    assert origin("made from data/mini") == "made from data/mini"
+    assert origin("made") == "from made"

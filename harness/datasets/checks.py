@@ -21,7 +21,7 @@ import numpy.typing as npt
 from harness.config.values import plain
 from harness.datasets.data import Bytes, Dataset
 from harness.errors import DataError
-from harness.forms import AXES, BYTE, Stored, axes_of
+from harness.forms import AXES, BYTE, Stored, axes_of, named_of
 from harness.records import Floats
 
 Known = Mapping[str, Any]
@@ -93,19 +93,35 @@ def _named(value: object, known: Known) -> str:
     return text
 
 
-def _classes(value: object, known: Known) -> tuple[str, ...]:  # noqa: ARG001
+def _distinct(value: object, expected: str, each: str) -> tuple[str, ...]:
+    """Distinct names, as texts; a number may be one."""
     listed = plain(value)
     if not isinstance(listed, list | tuple) or isinstance(value, Set):
-        raise _Unfit("the classes' names in the order of their labels", _kind(value), "give a tuple of texts")
+        raise _Unfit(expected, _kind(value), "give a tuple of texts")
     for one in listed:
         if not isinstance(one, str | Number) or not str(one).strip():
-            raise _Unfit("texts", f"{_kind(one)} among them", "name each class by a text or a number")
+            raise _Unfit("texts", f"{_kind(one)} among them", f"name each {each} by a text or a number")
     names = tuple(map(str, listed))
-    if not names:
-        raise _Unfit("the classes' names", "none", "name each class")
     twice = [one for one in dict.fromkeys(names) if names.count(one) > 1]
     if twice:
-        raise _Unfit("distinct", f"{', '.join(map(repr, twice[:3]))} twice", "name each class otherwise")
+        raise _Unfit("distinct", f"{', '.join(map(repr, twice[:3]))} twice", f"name each {each} otherwise")
+    return names
+
+
+def _classes(value: object, known: Known) -> tuple[str, ...]:  # noqa: ARG001
+    names = _distinct(value, "the classes' names in the order of their labels", "class")
+    if not names:
+        raise _Unfit("the classes' names", "none", "name each class")
+    return names
+
+
+def _names(value: object, known: Known) -> tuple[str, ...]:
+    expected = "the names of a table's features, or of the channels, in their order"
+    names = () if value is None else _distinct(value, expected, "of them")
+    count = named_of(known["axes"], known["shape"])
+    if names and len(names) != count:
+        expected = f"{count} names" if count else "none, where there are no channels"
+        raise _Unfit(expected, str(len(names)), "name each of them, or leave the names out")
     return names
 
 
@@ -336,6 +352,7 @@ _CHECKS: Mapping[str, Callable[[object, Known], Any]] = {
     "kind": _kind_of_data,
     "shape": _shape,
     "axes": _axes,
+    "names": _names,
     "scale": _scale,
     "train_images": _images,
     "train_labels": _labels,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import io
 import tarfile
-import tempfile
 import urllib.request
 import zlib
 from dataclasses import dataclass
@@ -14,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.datasets import fetching
 from harness.datasets.data import Bytes, Dataset
-from harness.datasets.published import DOWNLOAD_SECONDS, NOT_NOW, places
-from harness.datasets.registered import Absent, datasets, downloading
+from harness.datasets.registered import datasets
 from harness.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -54,21 +52,17 @@ def cifar10(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: absent (with the places looked in and the ways to get it), or unlike its digest.
     """
-    looked = places(data_dir)
-    path = next((place / CIFAR10.name for place in looked if (place / CIFAR10.name).is_file()), None)
-    if path is None:
-        reason = _download(looked[0], CIFAR10) if downloading.get() else NOT_NOW
-        path = looked[0] / CIFAR10.name
-        if reason is not None:
-            listed = "\n".join(f"  - {place / CIFAR10.name}" for place in looked)
-            raise Absent(
-                f"CIFAR-10 was not found. Looked for:\n{listed}\n{reason} Two ways to get it:\n"
-                f"  1. put {CIFAR10.url} (the archive for C,\n"
-                "     no other) in a folder and name it with --data-dir or HARNESS_DATA_DIR\n"
-                "  2. run once with a network: the download is tried by itself",
-                reason,
-            )
-    return load_archive(path, CIFAR10)
+    archive = CIFAR10
+
+    def find(place: Path) -> Path | None:
+        return place / archive.name if (place / archive.name).is_file() else None
+
+    def download(place: Path) -> str | None:
+        return fetching.fetch(place, archive.url, lambda part: _download(part / archive.name, archive))
+
+    files = f"{archive.url} (the archive for C, no other)"
+    looked = fetching.places(data_dir)
+    return load_archive(fetching.found("CIFAR-10", looked, find, download, files), archive)
 
 
 def load_archive(path: Path, archive: Archive) -> Dataset:
@@ -114,21 +108,10 @@ def load_archive(path: Path, archive: Archive) -> Dataset:
     )
 
 
-def _download(folder: Path, archive: Archive) -> str | None:
-    """Fetch the archive; the reason in words where that did not work. What broke off is not kept."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as part:
-            target = Path(part) / archive.name
-            with (
-                urllib.request.urlopen(archive.url, timeout=DOWNLOAD_SECONDS) as answer,  # noqa: S310 - https
-                target.open("wb") as out,
-            ):
-                left = archive.size + 1
-                while left > 0 and (piece := answer.read(min(left, 2**20))):
-                    out.write(piece)
-                    left -= len(piece)
-            target.replace(folder / archive.name)
-    except (OSError, http.client.HTTPException) as error:
-        return f"The download failed ({error})."
-    return None
+def _download(path: Path, archive: Archive) -> None:
+    """Fetch the archive, and no more than shows that it is longer than declared."""
+    with urllib.request.urlopen(archive.url) as answer, path.open("wb") as out:  # noqa: S310 - https
+        left = archive.size + 1
+        while left > 0 and (piece := answer.read(min(left, 2**20))):
+            out.write(piece)
+            left -= len(piece)

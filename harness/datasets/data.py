@@ -42,6 +42,7 @@ class Dataset:
             of every feature, or an array [features]; a path is that of a .npy file that holds one.
         truth: bool [m, features], by test input the features that are known to tell its class; None where
             nobody knows.
+        names: Of a table's features, or of the channels, in their order; none where nobody names them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     unit: str = ""
     baseline: str | float | Floats | Path = "zero"
     truth: npt.NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -102,7 +104,7 @@ class Dataset:
         else:
             raise DataError(f"baseline must be read before it is used (got {given!r}); pass it to `load`")
         axes = self.axes or axes_of(self.kind, len(self.shape))
-        return Form(self.kind, axes, self.shape, scale, self.unit, baseline, reference)
+        return Form(self.kind, axes, self.shape, scale, self.unit, baseline, reference, self.names)
 
     def inputs(self, stored: Stored) -> npt.NDArray[np.float32]:
         """What a network sees of stored inputs [n, features]: u = scale * stored - baseline, float32."""

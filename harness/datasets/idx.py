@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from harness.datasets.data import Bytes, Dataset
+from harness.datasets.packed import read_packed
 from harness.errors import DataError
 
 _IMAGE_MAGIC, _LABEL_MAGIC = 2051, 2049
@@ -100,22 +99,11 @@ def _path(folder: Path, file: IdxFile) -> Path:
 def read_idx(folder: Path, file: IdxFile) -> Bytes:
     """The payload of one IDX file: uint8 [n, pixels] for images, [n] for labels.
 
-    No more than the declared size is ever read, so a file that decompresses without end costs no memory.
-
     Raises:
         DataError: truncated, too long, wrong magic, or a header unlike the payload.
     """
     path = _path(folder, file)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = stream.read(file.size + 1)
-    except EOFError:
-        raise DataError(
-            f"{path}: truncated: the gzip stream ends early ({path.stat().st_size} bytes on disk, must "
-            f"decompress to {file.size} bytes); fetch it anew"
-        ) from None
-    except (OSError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}; fetch it anew") from None
+    content = read_packed(path, file.size)
     header = 16 if file.is_images else 8
     if len(content) < header:
         raise DataError(f"{path}: truncated: must be {file.size} bytes (got {len(content)}); fetch it anew")

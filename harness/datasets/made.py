@@ -201,7 +201,7 @@ def bumps(data_dir: Path | None = None) -> Dataset:  # noqa: ARG001 - it is made
         classes=SHAPES,
         shape=(2, POINTS),
         sha256={},
-        source="made",
+        source="made from shapes and seeded noise",
         kind="series",
         truth=truth,
     )

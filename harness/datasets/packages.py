@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.datasets.data import Bytes, Dataset
+from harness.datasets.packed import read_packed
 from harness.datasets.registered import Absent, datasets
 from harness.datasets.series import Series, parse
 from harness.datasets.splitting import TEST_SHARE, held_back
@@ -182,11 +181,7 @@ def read(file: PackagedFile) -> tuple[bytes, Path]:
     for path in _places(file):
         if not path.is_file():
             continue
-        try:
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                content = stream.read(file.size + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: cannot be read: {error}; install {file.project} anew") from None
+        content = read_packed(path, file.size, f"install {file.project} anew")
         digest = hashlib.sha256(content).hexdigest()
         if digest != file.sha256:
             raise DataError(

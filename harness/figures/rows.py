@@ -18,10 +18,13 @@ from harness.figures.heat import DIVERGING, GREY, grey_of, heat_limit, in_number
 from harness.figures.layouts import Layout
 from harness.figures.theme import LINE, PAGE, SERIES
 from harness.records import Floats
-from harness.text import words
+from harness.text import clean, words
 
 _NAMED = 12
-"""Lanes that bear their channel's number; of more only some do."""
+"""Lanes that bear their channel's name or number; of more only some do."""
+
+_LETTER = 0.07
+"""The width of a letter of a name, in inches."""
 
 
 @dataclass(frozen=True)
@@ -178,17 +181,35 @@ def _along(sheet: Axes, box: Box, layout: Layout) -> None:
                 sheet.text(middle, foot + 0.04, str(frame), ha="center", va="top", fontsize=8)
         text = "frame" if layout.frames_a_line == layout.length else "frames, line by line"
     else:
-        found = np.asarray(MaxNLocator(8, integer=True).tick_values(0, layout.length - 1))
-        for tick in found[(found >= 0) & (found < layout.length)]:
-            middle = box.across(layout, tick + 0.5).item()
+        names = layout.form.names if kind == "table" else ()
+        most = max(1, int(box.width / (12 * _LETTER))) if names else 8
+        found = np.asarray(MaxNLocator(min(8, most), integer=True).tick_values(0, layout.length - 1))
+        shown = found[(found >= 0) & (found < layout.length)].astype(int)
+        longest = int(box.width / max(1, len(shown)) / _LETTER) - 1
+        for tick in shown.tolist():
+            middle = box.across(layout, np.array(tick + 0.5)).item()
             sheet.plot([middle] * 2, [foot, foot + 0.05], color=LINE, linewidth=0.8, clip_on=False)
-            sheet.text(middle, foot + 0.06, f"{tick:.0f}", ha="center", va="top", fontsize=8)
+            text, side = str(tick), "center"
+            if names:
+                text = _shortened(names[tick], longest)
+                # a name at an end does not reach into the neighbour's
+                half = min(len(text) * _LETTER, box.width) / 2
+                over = middle + half > box.left + box.width
+                side = "left" if middle - half < box.left else "right" if over else side
+                middle = {"left": box.left, "right": box.left + box.width}.get(side, middle)
+            sheet.text(middle, foot + 0.06, text, ha=side, va="top", fontsize=8)
         text = "time [points]" if kind == "series" else "feature"
     sheet.text(box.left + box.width / 2, foot + 0.22, text, ha="center", va="top", fontsize=9)
 
 
+def _shortened(name: str, longest: int) -> str:
+    """A name that somebody gave, on one line of so many letters."""
+    text = " ".join(clean(name).split())
+    return text if len(text) <= longest else f"{text[: max(1, longest - 1)]}…"
+
+
 def _lanes(sheet: Axes, box: Box, layout: Layout, ends: bool = False) -> None:
-    """The channels' numbers at the left of their lanes; with the ends of their scales."""
+    """The channels' names or numbers at the left of their lanes; with the ends of their scales."""
     if layout.form.kind != "series":
         return
     lane = box.height / layout.lanes
@@ -196,7 +217,9 @@ def _lanes(sheet: Axes, box: Box, layout: Layout, ends: bool = False) -> None:
     every = -(-layout.lanes // _NAMED)
     for place in range(0, layout.lanes, every):
         name = f"channel {place}" if layout.lanes <= 4 else str(place)
-        if layout.lanes == 1:
+        if layout.form.names:
+            name = _shortened(layout.form.names[place], 11)
+        elif layout.lanes == 1:
             name = ""
         if ends and layout.lanes <= 4:
             unit = f" {layout.form.unit}" if layout.form.unit else ""

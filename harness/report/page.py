@@ -36,7 +36,7 @@ from harness.registry import Registry
 from harness.report.head import head
 from harness.report.nights import Spark, sparks
 from harness.runs import Run
-from harness.text import clean, sure, words
+from harness.text import clean, origin, sure, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -230,6 +230,7 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
     )
     environment.filters |= {
         "clean": clean,
+        "origin": origin,
         "draw": inline,
         "small": small,
         "show": show,

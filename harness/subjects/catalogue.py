@@ -54,9 +54,7 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
             of the factory, or something else than a module.
     """
     factory = factory_of(settings)
-    keywords = {"shape": form.input_shape, "classes": classes, "seed": seed} | keywords_of(factory, settings)
-    if "seed" not in (known := _known_to(factory)) and known is not ANY:
-        del keywords["seed"]
+    keywords = _keywords(factory, settings, {"shape": form.input_shape, "classes": classes, "seed": seed})
     with environment.seeded(environment.stream(seed, "model")):
         model: Any = _called("model", settings.model, factory, **keywords)
     if not isinstance(model, nn.Module):
@@ -150,26 +148,18 @@ def fill(model: nn.Module, settings: Model) -> None:
         model.code.load_state_dict(code_of(settings).state_dict())
 
 
-ANY = frozenset({"**"})
-"""Of a factory that takes every keyword."""
-
-
-def _known_to(factory: Factory) -> frozenset[str]:
-    parameters = inspect.signature(factory).parameters.values()
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
-        return ANY
-    return frozenset(one.name for one in parameters if one.kind is not inspect.Parameter.POSITIONAL_ONLY)
-
-
-def keywords_of(factory: Factory, settings: Model) -> dict[str, Any]:
-    """What a factory is asked for: its `[model.settings]`, and `k` and `code_width` where it takes them.
+def _keywords(factory: Factory, settings: Model, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a factory is called with: its `[model.settings]`, and `seed`, `k` and `code_width` where it takes
+    them by name; one that takes any keyword is given the seed too.
 
     Raises:
         ConfigurationError: a keyword that it does not take, with a suggestion; or it takes no shape, no
             classes.
     """
-    known = _known_to(factory)
-    if known is not ANY:
+    parameters = inspect.signature(factory).parameters.values()
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    known = {one.name for one in parameters if one.kind is not inspect.Parameter.POSITIONAL_ONLY}
+    if not takes_any:
         for name in ("shape", "classes"):
             if name not in known:
                 raise ConfigurationError(
@@ -183,7 +173,8 @@ def keywords_of(factory: Factory, settings: Model) -> dict[str, Any]:
                     f"model.settings: unknown keyword {name!r} of {settings.model!r}: {told}"
                 )
     own = {"k": settings.k, "code_width": settings.code_width}
-    return {name: value for name, value in own.items() if name in known} | settings.settings
+    asked = {name: value for name, value in own.items() if name in known} | settings.settings
+    return {name: value for name, value in given.items() if takes_any or name in known} | asked
 
 
 def factory_of(settings: Model) -> Factory:
