@@ -322,3 +322,28 @@ def test_models_of_another_kind_are_randomised_too() -> None:
     assert [layer for layer, _, _ in found] == ["2", "0"]
     images = torch.rand(2, 6)
     assert not torch.equal(F.softmax(found[0][1](images), dim=1), F.softmax(model(images), dim=1))
+
+
+class Scaled(nn.Module):
+    """Bare parameters: one whose numbers can be put in another order, and one of ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.ones = nn.Module(), nn.Module()
+        self.inner.weight = nn.Parameter(torch.arange(18.0).view(3, 6))
+        self.ones.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return (inputs @ self.inner.weight.T) * self.ones.scale  # type: ignore[operator]
+
+
+def test_a_layer_that_stays_as_it_is_is_not_called_randomised() -> None:
+    """Its numbers in another order are the same numbers; it is named by itself."""
+    model = Scaled()
+    ((name, _, alone),) = sanity.randomised(model, 0)
+    assert name == "inner"
+    one, other = (each.get_parameter("inner.weight") for each in (model, alone))
+    assert not torch.equal(one, other)
+    assert torch.equal(one.flatten().sort().values, other.flatten().sort().values)
+    assert sanity.unchanged(model) == ["ones"]
+    assert sanity.unchanged(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))) == []

@@ -25,6 +25,7 @@ from harness.measurements import (
     measurements,
     top_pixels,
 )
+from harness.measurements.controls import smooth
 from harness.records import Estimate, Floats, Measurement
 from tests.evidence import METHODS, an_evidence, probed, with_code, with_maps
 
@@ -638,6 +639,28 @@ def test_control_maps_are_the_methods_mean_correlation_with_each_control() -> No
     for name, control in controls.items():
         columns = pearson({**maps, "control": control}, [(method, "control") for method in METHODS])
         assert found[f"control_maps.{name}"].values == pytest.approx(columns.mean(axis=1), abs=1e-6)
+
+
+def test_smooth_random_maps_change_slowly_and_channels_are_drawn_by_themselves() -> None:
+    """Neighbours in time are nearly the same, two channels have nothing in common; the same each time."""
+    found = smooth(300, (2, 64), "series").reshape(300, 2, 64)
+    near = [stats.pearsonr(one[0, :-1], one[0, 1:])[0] for one in found]
+    across = [stats.pearsonr(one[0], one[1])[0] for one in found]
+    assert np.mean(near) > 0.9
+    assert abs(np.mean(across)) < 4 * np.std(across) / math.sqrt(300)
+    assert (found == smooth(300, (2, 64), "series").reshape(300, 2, 64)).all()
+    clips = smooth(200, (4, 1, 16, 16), "clip").reshape(200, 4, 16, 16)
+    frames = [stats.pearsonr(one[0].ravel(), one[1].ravel())[0] for one in clips]
+    assert abs(np.mean(frames)) < 4 * np.std(frames) / math.sqrt(200)
+
+
+@pytest.mark.parametrize(("kind", "there"), [("image", False), ("series", True)])
+def test_smooth_random_maps_are_a_control_of_series_and_clips(kind: str, there: bool) -> None:
+    """Of images the controls are as they were."""
+    evidence = dataclasses.replace(an_evidence(), kind=kind)
+    assert ("control_maps.smooth" in measured(evidence, "control_maps")) == there
+    columns = measured(evidence, "agreement_above_controls")["agreement_above_controls"].values.shape[1]
+    assert columns == (5 if there else 4)
 
 
 def test_random_control_maps_correlate_with_nothing_and_are_the_same_each_time() -> None:

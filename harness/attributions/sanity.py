@@ -176,7 +176,7 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
 
     A layer's new weights are its initial ones, drawn from the seed and the same in both models; of a part
     that has no way to start anew, its own numbers in another order. A decoder has no part in the logits and
-    keeps its weights.
+    keeps its weights; `unchanged` names the layers for which neither gives others.
 
     Args:
         model: Images to logits; it is left as it is.
@@ -188,10 +188,33 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
     """
     cascading = model
     generator = torch.Generator().manual_seed(seed)
-    for name in reversed([name for name in layers_of(model) if not _is_unread(model, name)]):
+    for name in reversed(_read_layers(model)):
         draw = int(torch.randint(2**62, (), generator=generator))
         cascading, alone = _with_new(cascading, name, draw), _with_new(model, name, draw)
-        yield re.sub(r"^(autoencoder\.|(model\.)+)", "", name), cascading, alone
+        if _differ(model.get_submodule(name), alone.get_submodule(name)):
+            yield _shown(name), cascading, alone
+
+
+def unchanged(model: nn.Module) -> list[str]:
+    """The layers that `randomised` cannot name: nothing else can be drawn for them, as for a row of ones."""
+    new = {name: _with_new(model, name, 0) for name in _read_layers(model)}
+    kept = [
+        name for name, one in new.items() if not _differ(model.get_submodule(name), one.get_submodule(name))
+    ]
+    return [_shown(name) for name in kept]
+
+
+def _read_layers(model: nn.Module) -> list[str]:
+    return [name for name in layers_of(model) if not _is_unread(model, name)]
+
+
+def _shown(layer: str) -> str:
+    return re.sub(r"^(autoencoder\.|(model\.)+)", "", layer)
+
+
+def _differ(one: nn.Module, other: nn.Module) -> bool:
+    both = zip(one.parameters(recurse=False), other.parameters(recurse=False), strict=True)
+    return any(not torch.equal(mine, others) for mine, others in both)
 
 
 def _is_unread(model: nn.Module, layer: str) -> bool:

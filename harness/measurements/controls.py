@@ -78,14 +78,31 @@ def edges(images: Floats, shape: tuple[int, ...], kind: str = "image") -> Floats
     return found.reshape(images.shape)
 
 
+def smooth(n: int, shape: tuple[int, ...], kind: str) -> Floats:
+    """Random maps that change slowly along time, rows and columns, as inputs do: float64 [n, features].
+
+    Standard normal noise under a Gaussian whose standard deviation is `SMOOTH` of each side; channels, and
+    the frames of a clip, are drawn by themselves.
+    """
+    from scipy import ndimage
+
+    placed = 1 if kind == "series" else 2
+    noise = np.random.default_rng(0).standard_normal((n, *shape))
+    widths = [0.0] * (1 + len(shape) - placed) + [SMOOTH * side for side in shape[-placed:]]
+    return np.asarray(ndimage.gaussian_filter(noise, widths, mode="wrap")).reshape(n, -1)
+
+
 def _with_methods(evidence: Evidence, control: Floats) -> Floats:
     """The mean over methods of their maps' correlation with a control's: float64 [n]."""
     found = [correlations(maps, control) for maps in evidence.contributions().values()]
     return np.asarray(np.mean(found, axis=0))
 
 
-NO_MODEL = ("image", "edges", "random")
+NO_MODEL = ("image", "edges", "random", "smooth")
 """The control maps that know no model; the reconstruction is the trained one's."""
+
+SMOOTH = 1 / 16
+"""The smooth random maps' standard deviation, as a share of a side."""
 
 
 def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], Floats]]]:
@@ -100,12 +117,16 @@ def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], F
             "The image's edges (Sobel)",
             lambda: edges(evidence.images, evidence.shape, evidence.kind),
         )
-    return known | {
-        "random": (
-            "Random maps",
-            lambda: np.random.default_rng(0).standard_normal(evidence.images.shape),
-        ),
-    }
+    known["random"] = (
+        "Random maps",
+        lambda: np.random.default_rng(0).standard_normal(evidence.images.shape),
+    )
+    if evidence.kind in ("series", "clip"):  # beside which noise is too easy a control
+        known["smooth"] = (
+            "Smooth random maps",
+            lambda: smooth(len(evidence.images), evidence.shape, evidence.kind),
+        )
+    return known
 
 
 @measurements.register("control_maps")
@@ -137,8 +158,8 @@ def control_maps(evidence: Evidence) -> Iterator[Measurement]:
 def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
     """What agreement has over the largest control that knows no trained model.
 
-    Image by image agreement less each control (the untrained network, |x|, edges, random maps); of their
-    means the smallest. The reconstruction and the decoder without the classifier are read from the trained
+    Image by image agreement less each control (the untrained network, |x|, edges, random maps, and smooth
+    ones of series and clips); of their means the smallest. The reconstruction and the decoder without the classifier are read from the trained
     model, and maps paired anew are its own: these are no controls of training.
     """
     contributions, untrained = evidence.contributions(), _untrained(evidence)

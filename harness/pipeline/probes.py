@@ -173,7 +173,8 @@ def _randomisation(asked: Asked) -> Arrays:
                 [correlations(to_numpy(asked.contributions(name)), to_numpy(maps[name])) for name in maps]
             )
     by_method = {kind: np.array(rows, dtype=np.float32).swapaxes(0, 1) for kind, rows in found.items()}
-    return {"methods": np.array(asked.methods), "layers": np.array(layers)} | by_method
+    kept = np.array(sanity.unchanged(asked.network), dtype=str)
+    return {"methods": np.array(asked.methods), "layers": np.array(layers), "kept": kept} | by_method
 
 
 def _stability(asked: Asked) -> Arrays:

@@ -16,7 +16,7 @@ from harness.report.methods import Number, beside, numbers_of, quartiles, worst_
 from harness.report.page import Chart, Context, no_samples, section
 from harness.runs import Run
 from harness.statistics import stratified_mean
-from harness.text import words
+from harness.text import clean, words
 
 _VALIDITY = {
     "Are the maps what they claim to be?": ("attribution_integrity", "attribution_copies"),
@@ -268,4 +268,9 @@ def _randomisation(run: Run, methods: tuple[str, ...], joint: Mapping[str, Estim
         f"more than {show(sizes[most])} in absolute value ({words(most)}"
         f"{', worst' if told else '; none can be told apart as worst'}); 1 were a map that knows no weights."
     )
+    left = [clean(str(layer)) for layer in asked.get("kept", ())]
+    if left:
+        finding += (
+            f" No other weights can be drawn for {', '.join(left)}: as they are they stay in all of these."
+        )
     return Chart("randomisation", figures.lines(panels), finding, ("correlation kept", *layers), rows)
