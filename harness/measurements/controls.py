@@ -159,8 +159,9 @@ def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
     """What agreement has over the largest control that knows no trained model.
 
     Image by image agreement less each control (the untrained network, |x|, edges, random maps, and smooth
-    ones of series and clips); of their means the smallest. The reconstruction and the decoder without the classifier are read from the trained
-    model, and maps paired anew are its own: these are no controls of training.
+    ones of series and clips); of their means the smallest. The reconstruction and the decoder without the
+    classifier are read from the trained model, and maps paired anew are its own: these are no controls of
+    training.
     """
     contributions, untrained = evidence.contributions(), _untrained(evidence)
 
