@@ -10,11 +10,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from harness.attributions import sanity
 from harness.config.parameters import Model
 from harness.errors import ConfigurationError
 from harness.forms import Form
 from harness.subjects import catalogue
-from harness.subjects.models import Flat
+from harness.subjects.models import Flat, PixelClassifier
 
 NETS = """
 from torch import nn
@@ -112,8 +113,34 @@ def test_a_baseline_is_added_at_the_door() -> None:
     plain, shifted = (build(form(baseline=value), model="convolutional") for value in (0.0, 0.25))
     inputs = torch.rand(4, 48)
     assert torch.allclose(shifted(inputs - 0.25), plain(inputs), atol=1e-6)
-    with pytest.raises(ConfigurationError, match="from the baseline zero alone"):
-        build(form(baseline=0.25), k=3, code_width=16)
+
+
+@pytest.mark.parametrize("name", ["k-sparse", "relu-l1", "vae"])
+def test_a_code_of_deviations_is_that_of_the_inputs(name: str) -> None:
+    """The same codes, logits, errors, atoms and loss; its weights are those of a model of the inputs."""
+    table: dict[str, Any] = {"model": name, "k": 3, "code_width": 16}
+    plain, shifted = (build(form(baseline=value), **table) for value in (0.0, 0.25))
+    assert isinstance(plain, PixelClassifier)
+    assert isinstance(shifted, PixelClassifier)
+    inputs = torch.rand(4, 48)
+    assert torch.allclose(shifted(inputs - 0.25), plain(inputs), atol=1e-6)
+    codes = plain.encode(inputs)
+    assert torch.allclose(shifted.encode(inputs - 0.25), codes, atol=1e-6)
+    assert torch.allclose(shifted.decode(codes) + 0.25, plain.decode(codes), atol=1e-6)
+    assert catalogue.capabilities_of(shifted) == catalogue.capabilities_of(plain)
+    for made, other in zip(
+        catalogue.parts_of(shifted).items(), catalogue.parts_of(plain).items(), strict=True
+    ):
+        assert made[0] == other[0]
+        assert made[1].state_dict().keys() == other[1].state_dict().keys()
+    losses = []
+    for model, given in ((plain, inputs), (shifted, inputs - 0.25)):
+        torch.manual_seed(0)
+        own = getattr(model.autoencoder, "loss", None)
+        losses.append((own(given) if own else (model.autoencoder(given) - given).square().mean()).detach())
+    assert torch.allclose(losses[0], losses[1], atol=1e-6)
+    named = [[layer for layer, *_ in sanity.randomised(model, 0)] for model in (plain, shifted)]
+    assert named[0] == named[1]
 
 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])

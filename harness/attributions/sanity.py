@@ -209,7 +209,7 @@ def _read_layers(model: nn.Module) -> list[str]:
 
 
 def _shown(layer: str) -> str:
-    return re.sub(r"^(autoencoder\.|(model\.)+)", "", layer)
+    return re.sub(r"^(autoencoder\.(inner\.)?|(model\.)+)", "", layer)
 
 
 def _differ(one: nn.Module, other: nn.Module) -> bool:

@@ -6,7 +6,9 @@ parts that `encode` does not use, where these are others than `decoder`.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +150,56 @@ class RevivingAutoencoder(nn.Module):
 
     def _activations(self, images: Tensor) -> Tensor:
         return F.relu(self.encoder(images - self.decoder.bias))
+
+
+class Deviating(nn.Module):
+    """An autoencoder of inputs x, as one of their deviations u = x - b from a baseline b.
+
+    encode(u) = inner.encode(u + b), and decode(z) = inner.decode(z) - b: the same codes, errors and atoms.
+    What else it has, `k`, `atoms`, `loss`, is the inner one's.
+
+    Args:
+        inner: Of inputs.
+        reference: The baseline, float32 [pixels].
+    """
+
+    reference: Tensor
+
+    def __init__(self, inner: nn.Module, reference: Tensor) -> None:
+        super().__init__()
+        self.inner: Any = inner
+        self.register_buffer("reference", reference, persistent=False)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the inner one has; its loss is asked of inputs."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name not in ("k", "atoms", "encoder", "decoder", "loss"):
+                raise
+        found = getattr(super().__getattr__("inner"), name)
+        return (lambda images: found(images + self.reference)) if name == "loss" else found
+
+    @property
+    def UNREAD(self) -> tuple[str, ...]:  # noqa: N802
+        """The inner one's."""
+        return tuple(f"inner.{one}" for one in getattr(self.inner, "UNREAD", ("decoder",)))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes of deviations [batch, pixels]."""
+        return self.inner.encode(images + self.reference)  # type: ignore[no-any-return]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The reconstructed deviations (float32 [batch, pixels]) of codes."""
+        return self.inner.decode(codes) - self.reference  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstructed deviations."""
+        return self.decode(self.encode(images))
+
+    def extra_repr(self) -> str:
+        """The baseline's digest, which no weights tell."""
+        return f"baseline={hashlib.sha256(self.reference.cpu().numpy().tobytes()).hexdigest()}"
 
 
 class VariationalAutoencoder(nn.Module):

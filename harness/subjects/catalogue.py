@@ -26,6 +26,7 @@ from harness.errors import CheckpointError, ConfigurationError
 from harness.forms import BYTE, Form
 from harness.registry import suggestion
 from harness.subjects import training
+from harness.subjects.autoencoders import Deviating
 from harness.subjects.models import (
     Classifier,
     Coded,
@@ -64,17 +65,14 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
         )
     reference = torch.from_numpy(form.reference.copy()) if form.reference.any() else None
     if reference is not None and isinstance(model, PixelClassifier):
-        raise ConfigurationError(
-            f"model {settings.model!r}: its code is of the inputs themselves, so it is explained from the "
-            f"baseline zero alone (got {form.baseline!r}); name --baseline zero, or another model"
-        )
-    if not isinstance(model, PixelClassifier | Classifier):
+        model.autoencoder = Deviating(model.autoencoder, reference)
+    elif not isinstance(model, PixelClassifier | Classifier):
         model = Flat(model, form.input_shape, reference)
     elif reference is not None:
         model = Flat(model, (math.prod(form.shape),), reference)
     if settings.code:
         model = _spliced(model.eval(), settings, form, seed)
-    if form.scale != BYTE:
+    if form.scale != BYTE or reference is not None:
         model.any_scale = True
     built: nn.Module = model.eval()
     return built
@@ -241,16 +239,18 @@ def _searched(places: list[Path]) -> Iterator[None]:
 
 def parts_of(model: nn.Module) -> Mapping[str, nn.Module]:
     """What is stored of a model, by the name of its file; together they are all of it."""
-    if isinstance(model, PixelClassifier):
-        return {"full_autoencoder": model.autoencoder, "classifier": model.classifier}
-    code = {"code": model.code} if isinstance(model, Spliced) else {}
-    return {"model": own_of(model)} | code
+    own = own_of(model)
+    if isinstance(own, PixelClassifier):
+        return {"full_autoencoder": own.autoencoder, "classifier": own.classifier}
+    return {"model": own} | ({"code": model.code} if isinstance(model, Spliced) else {})
 
 
 def own_of(model: nn.Module) -> nn.Module:
-    """A model as its factory made it."""
+    """A model as its factory made it: of inputs, with the same parts."""
     if isinstance(model, Spliced):
         model = model.model
+    if isinstance(model, PixelClassifier) and isinstance(model.autoencoder, Deviating):
+        return PixelClassifier(model.autoencoder.inner, model.classifier)
     return model.model if isinstance(model, Flat) else model
 
 
