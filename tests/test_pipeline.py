@@ -871,6 +871,15 @@ def test_a_run_tells_where_its_attributions_start_from(
     np.testing.assert_allclose(form.values(work.test_images.numpy()), stored / 255, atol=1e-6)
 
 
+def test_a_code_is_taken_from_another_baseline_through_every_stage(small_config: MakeConfig) -> None:
+    """Its weights are stored as those of a network of the inputs, and read again by later stages."""
+    run = Run(RunDirectory(pipeline.run(small_config(baseline="mean"))))
+    state = torch.load(run.directory.seed(0) / "weights/full_autoencoder.pth", weights_only=True)
+    assert set(state) == {f"{part}.{name}" for part in ("encoder", "decoder") for name in ("weight", "bias")}
+    assert not (run.directory / "failure.json").exists()
+    assert run.estimate("reconstruction") is not None
+
+
 def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: MakeConfig) -> None:
     """Its data is other data, to cache and history; where nobody chose, it is what it was."""
     plain, other = (pipeline.loaded(small_config(baseline=one)) for one in (None, "mean"))

@@ -202,7 +202,7 @@ def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
         return ((epoch,) for epoch in lone)
 
     def files(network: PixelClassifier) -> Files:
-        model = network.autoencoder
+        model = catalogue.parts_of(network)["full_autoencoder"]
         halves = {name: getattr(model, name, None) for name in ("encoder", "decoder")}
         there = {name: one for name, one in halves.items() if isinstance(one, torch.nn.Module)}
         return there | {"full_autoencoder": model}
