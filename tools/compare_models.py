@@ -54,7 +54,8 @@ def estimated(run: Run, name: str) -> str:
         return "–"
     if one.low is None or one.high is None or one.low == one.high:
         return f"{one.estimate:.3g}"
-    return f"{one.estimate:.3f} [{one.low:.3f}, {one.high:.3f}]"
+    digits = 3 if abs(one.estimate) < 10 else 1 if abs(one.estimate) < 100 else 0
+    return f"{one.estimate:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
 
 
 def crossed(run: Run, values: Callable[[], Floats]) -> str:
