@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class Asked(nn.Module):
 def asked(change: Callable[[Tensor], object], twin: int = 1) -> frozenset[str]:
     model, other = (Asked(change, seed).eval() for seed in (0, twin))
     inputs = torch.rand(2, FEATURES, generator=torch.Generator().manual_seed(3))
-    return door.capabilities("own", model, other, inputs, CLASSES)
+    company = torch.rand(20, FEATURES, generator=torch.Generator().manual_seed(4))
+    return door.capabilities("own", model, other, inputs, CLASSES, company)
 
 
 def noisy(logits: Tensor) -> Tensor:
@@ -47,7 +49,12 @@ REFUSED: dict[str, tuple[Callable[[Tensor], object], str]] = {
     "too few": (lambda logits: logits[:, :2], r"must give logits \[n, 3\] \(got \[2, 2\] of 2 inputs\)"),
     "no batch": (lambda logits: logits.sum(), r"must give logits \[n, 3\]"),
     "not finite": (lambda logits: logits / 0, "must give finite logits"),
-    "whole numbers": (lambda logits: logits.long(), "must give finite logits"),
+    "whole numbers": (lambda logits: logits.long(), r"must give logits as floats \(got int64\)"),
+    "a choice over many": (
+        lambda logits: logits * (logits >= logits.flatten().sort().values[-min(6, logits.numel())]),
+        "must treat each input by itself",
+    ),
+    "an end of the process": (lambda _: sys.exit(1), "does not take the inputs: SystemExit"),
     "probabilities": (
         lambda logits: logits.softmax(dim=1),
         "must give logits .got probabilities.; leave the soft",
@@ -81,6 +88,65 @@ def test_a_gradient_is_found_or_is_not() -> None:
     assert asked(lambda logits: torch.round(logits)) == {"float64"}
 
 
+class Keeping(nn.Module):
+    """It keeps what it gave last, with its graph."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.linear = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.last = self.linear(inputs)
+        return self.last  # type: ignore[no-any-return]
+
+
+class Normed(nn.Sequential):
+    """Batch norm that stays in training mode."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        super().__init__(nn.Linear(FEATURES, CLASSES), nn.BatchNorm1d(CLASSES))
+
+    def eval(self) -> Normed:
+        return self
+
+
+class Weightless(nn.Module):
+    """It learns nothing."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, :CLASSES]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Keeping, "must be one that can be copied when it was asked .*; let forward keep nothing"),
+        (Normed, "must treat each input by itself .*; look for batch norm"),
+        (Weightless, r"must have weights \(got none\)"),
+    ],
+)
+def test_a_module_that_cannot_be_judged_is_refused(kind: Callable[[int], nn.Module], said: str) -> None:
+    """Before any work, and not when it breaks off."""
+    inputs = torch.rand(22, FEATURES, generator=torch.Generator().manual_seed(3))
+    with pytest.raises(ConfigurationError, match=said):
+        door.capabilities("own", kind(0).eval(), kind(1).eval(), inputs[:2], CLASSES, inputs[2:])
+
+
+def test_a_compiled_module_is_refused_in_a_line() -> None:
+    """Torch refuses to copy it as it is asked here; no traceback."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model, twin = (torch.jit.script(nn.Linear(FEATURES, CLASSES)) for _ in range(2))
+    inputs = torch.rand(22, FEATURES)
+    with pytest.raises(ConfigurationError, match="model 'own': "):
+        door.capabilities("own", model, twin, inputs[:2], CLASSES, inputs[2:])
+
+
 CODES = """
 from torch import nn
 
@@ -99,6 +165,12 @@ def broken():
 
 def something():
     return nn.Linear(8, 8)
+
+def lazy(*, shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
+
+def frozen(*, shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, classes)).requires_grad_(False)
 """
 
 
@@ -112,10 +184,12 @@ def something():
             "from the layer of a trained model",
         ),
         ({"layer": "00", "code": "own_codes:load"}, "there is no '00': did you mean '0'"),
-        ({"layer": "5", "code": "own_codes:load"}, "must take what layer 'model.5' gives"),
+        ({"layer": "5", "code": "own_codes:load"}, "must take what layer '5' gives"),
         ({"layer": "0", "code": "own_codes:lode"}, "own_codes has no 'lode': did you mean 'load'"),
         ({"layer": "0", "code": "own_codes:broken"}, "cannot be made: FileNotFoundError"),
         ({"layer": "0", "code": "own_codes:something"}, r"with encode and decode \(got Linear\)"),
+        ({"model": "own_codes:lazy"}, r"must know its sizes from the start \(got a lazy 1.weight\)"),
+        ({"model": "own_codes:frozen", "recipe": "supervised"}, "must have something to train"),
         ({"model": "relu-l1", "settings": {"l1": -1.0}}, "cannot be made: ValueError: l1 must be a number"),
     ],
 )

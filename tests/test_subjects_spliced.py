@@ -192,7 +192,7 @@ def test_a_copy_in_float64_stands_alone(code: type[Code]) -> None:
 @pytest.mark.parametrize(
     ("layer", "code", "kind", "said"),
     [
-        ("model.0", Code(5), "rows", r"must take what layer 'model.0' gives, \[1, 6\] of one input"),
+        ("model.0", Code(5), "rows", r"must take what layer '0' gives, \[1, 6\] of one input"),
         ("model.0", nn.Identity(), "rows", "and give it back"),
         ("model.1", Code(7), "channels", r"\[1, 6, 2, 3\] of one input"),
     ],
@@ -202,6 +202,57 @@ def test_a_code_that_does_not_fit_is_refused(layer: str, code: nn.Module, kind: 
     model = Flat(*{"rows": (rows(), (20,)), "channels": (channels(), (1, 4, 5))}[kind])
     with pytest.raises(Unfit, match=said):
         Spliced(model, layer, code, torch.zeros(1, 20))
+
+
+class Identity(Code):
+    """It gives back what it takes, in twice as many units."""
+
+    def encode(self, rows: Tensor) -> Any:
+        return torch.cat([rows.relu(), (-rows).relu()], dim=-1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        ahead, behind = codes.chunk(2, dim=-1)
+        return ahead - behind
+
+
+def test_what_changes_the_layers_output_in_place_changes_no_code() -> None:
+    """The code is of what the layer gave, and the rest may do with what is given back as it likes."""
+    model = nn.Sequential(nn.Linear(20, WIDTH), nn.ReLU(inplace=True), nn.Linear(WIDTH, 3))
+    inputs, before = torch.randn(7, 20, requires_grad=True), model[0]
+    made = Spliced(Flat(model, (20,)), "model.0", Identity().eval(), torch.zeros(1, 20))
+    torch.testing.assert_close(made.encoded(inputs), before(inputs))
+    torch.testing.assert_close(made(inputs), model(inputs.clone()))
+    torch.autograd.grad(made(inputs).sum(), inputs)
+    codes = made.encode(inputs).detach().requires_grad_()
+    torch.autograd.grad(made.readout(codes, inputs).sum(), codes)
+
+
+def test_no_inputs_have_no_codes() -> None:
+    """Of a class without a sample."""
+    for kind in ("rows", "channels", "tokens"):
+        model = spliced(Code(), kind)
+        assert model.encode(torch.zeros(0, 20)).shape[-1] == UNITS
+        assert model(torch.zeros(0, 20)).shape == (0, 3)
+
+
+class Twice(nn.Module):
+    """A layer that is asked twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(20, 20), nn.Linear(20, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.layer(self.layer(inputs)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("layer", "calls"), [("model.layer", 2), ("model.attention.out_proj", 0)])
+def test_a_layer_that_is_not_called_once_is_refused(layer: str, calls: int) -> None:
+    """Its code would be of one of two calls, or of none."""
+    model = Twice()
+    model.attention = nn.MultiheadAttention(4, 1)
+    with pytest.raises(Unfit, match=rf"must be called once a pass \(got {calls} calls\)"):
+        Spliced(Flat(model, (20,)), layer, Code(20), torch.zeros(1, 20))
 
 
 def test_a_layer_that_gives_more_than_one_tensor_is_refused() -> None:

@@ -16,6 +16,8 @@ import numpy as np
 from harness.artifacts.cache import Cache
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder, digest_of_values
+from harness.artifacts.forms import keep
+from harness.artifacts.model import MODEL
 from harness.artifacts.staging import Staged
 from harness.errors import RunError
 from harness.history.documents import CANARY
@@ -55,6 +57,7 @@ def _alone(work: Work, seed: int, scratch: Path) -> Work:
     inner = Work(
         config=work.config.model_copy(update={"seeds": (seed,), "statistics": sequence}),
         device=work.device,
+        capabilities=work.capabilities,
         dataset=work.dataset,
         run=RunDirectory(work.run / CANARY),
         cache=Cache(scratch, fresh=True, tell=work.progress.warn),
@@ -64,6 +67,8 @@ def _alone(work: Work, seed: int, scratch: Path) -> Work:
     )
     inner.run.write_config(inner.config)
     inner.run.write_provenance(work.run.read_provenance())
+    inner.run.write_json(MODEL, work.run.read_json(MODEL))
+    keep(inner.run, work.dataset.form)
     return inner
 
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from harness.artifacts.files import Folder
-from harness.capabilities import FIRST
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.environment import stream
@@ -58,7 +57,7 @@ class Work(Started):
     device: torch.device
     train_images: Tensor
     test_images: Tensor
-    capabilities: frozenset[str] = frozenset(FIRST)
+    capabilities: frozenset[str]
     networks: dict[int, Any] = field(default_factory=dict)
     selection: Selection | None = None
     looks: tuple[int, ...] = ()

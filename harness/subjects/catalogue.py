@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from harness import environment
 from harness.artifacts.model import ModelRecord
@@ -62,6 +63,12 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
         raise ConfigurationError(
             f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
             f"(got {type(model).__name__})"
+        )
+    lazy = next((name for name, one in model.named_parameters() if is_lazy(one)), None)
+    if lazy is not None:
+        raise ConfigurationError(
+            f"model {settings.model!r}: must know its sizes from the start (got a lazy {lazy}); take them "
+            "from the shape that the factory is given"
         )
     reference = torch.from_numpy(form.reference.copy()) if form.reference.any() else None
     if reference is not None and isinstance(model, PixelClassifier):
@@ -110,7 +117,7 @@ def _called(kind: str, name: str, function: Callable[..., Any], **keywords: Any)
         return function(**keywords)
     except (ConfigurationError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever it raises
+    except (Exception, SystemExit) as error:  # whatever it raises
         told = " ".join(str(error).split())[:300]
         raise ConfigurationError(
             f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told}"
@@ -209,7 +216,7 @@ def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any
                 f"{kind} {name!r}: there is no module {error.name!r}; looked in "
                 f"{', '.join(dict.fromkeys(map(str, places)))}, and where packages are installed"
             ) from None
-        except Exception as error:  # whatever a user's module does when it is imported
+        except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
             told = " ".join(str(error).split())[:300]
             raise ConfigurationError(
                 f"{kind} {name!r}: the module is there, and cannot be imported: "
@@ -217,7 +224,12 @@ def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any
             ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            known = [one for one in dir(found) if not one.startswith("_")]
+            known = [
+                name
+                for name, one in getattr(found, "__dict__", {}).items()
+                if getattr(one, "__module__", "") == module
+            ]
+            known = [name for name in known if not name.startswith("_")] or ["no function of its own"]
             raise ConfigurationError(f"{kind} {name!r}: {module} has no {part!r}: {suggestion(part, known)}")
         found = getattr(found, part)
     if not callable(found):

@@ -23,6 +23,9 @@ from harness.errors import ConfigurationError
 from harness.subjects import catalogue
 from harness.subjects.precision import SAME, is_exact
 
+COMPANY = 30
+"""Test inputs beside which two are asked: a choice over a whole batch may leave a pair as it is by luck."""
+
 
 def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     """What a configuration's model is, and what it can be asked for.
@@ -39,7 +42,13 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
         weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     catalogue.fill(model, settings)
     inputs = two_of(dataset).to(device)
-    there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
+    company = torch.from_numpy(dataset.inputs(dataset.test_images[:COMPANY])).to(device)
+    if not weights and config.recipe != "none" and not any(one.requires_grad for one in model.parameters()):
+        raise ConfigurationError(
+            f"model {settings.model!r}: must have something to train (got no parameter that requires a "
+            "gradient); let the factory freeze fewer, or name --recipe none"
+        )
+    there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes, company)
     if form.axes[-2:] == ("row", "column"):
         there |= {"rows"}
     if dataset.truth is not None:
@@ -105,7 +114,7 @@ def two_of(dataset: Dataset) -> Tensor:
 
 @clean()
 def capabilities(
-    name: str, model: nn.Module, twin: nn.Module, inputs: Tensor, classes: int
+    name: str, model: nn.Module, twin: nn.Module, inputs: Tensor, classes: int, company: Tensor
 ) -> frozenset[str]:
     """What a model can be asked for; refused where it cannot be judged at all.
 
@@ -115,6 +124,7 @@ def capabilities(
         twin: The same with weights of its own, which the model's untrained control is.
         inputs: float32 [2, features], two different inputs, there too.
         classes: How many there are.
+        company: float32 [n, features], others that stand in one batch with them.
 
     Returns:
         Of `harness.capabilities`.
@@ -140,10 +150,14 @@ def capabilities(
             if logits.numel() == len(inputs) and classes == 2:
                 mend = "of one logit z make two: torch.stack([-z / 2, z / 2], 1)"
             raise refused(f"must give logits [n, {classes}]", f"{list(logits.shape)} of 2 inputs", mend)
-        if not logits.is_floating_point() or not bool(logits.isfinite().all()):
+        if not logits.is_floating_point():
+            raise refused(
+                "must give logits as floats", str(logits.dtype).removeprefix("torch."), "give scores"
+            )
+        if not bool(logits.isfinite().all()):
             raise refused(
                 "must give finite logits",
-                "others",
+                "NaN or infinite ones",
                 "look at what it does with inputs as the data set gives them",
             )
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(dim=1), logits.new_ones(len(logits))):
@@ -154,13 +168,14 @@ def capabilities(
                 "others",
                 "look for noise that is drawn in evaluation mode too",
             )
-        alone = torch.cat([_asked(name, model, one[None]) for one in inputs])
-        if not _same(alone, logits):
+        if not _is_by_row(name, model, inputs, company, logits):
             raise refused(
                 "must treat each input by itself",
-                "other logits of an input alone than of it beside another",
+                "other logits of an input alone than of it beside others",
                 "look for batch norm that is kept in training mode, or a choice over the whole batch",
             )
+        if not any(True for _ in model.parameters()):
+            raise refused("must have weights", "none", "a model that learns nothing has no untrained control")
         if _same(_asked(name, twin, inputs), logits):
             raise refused(
                 "must start with weights that are drawn",
@@ -176,6 +191,18 @@ def capabilities(
     return frozenset(found)
 
 
+def _is_by_row(name: str, model: nn.Module, inputs: Tensor, company: Tensor, logits: Tensor) -> bool:
+    """Whether each input has the same logits alone, beside another, and beside many."""
+    try:
+        alone = torch.cat([_asked(name, model, one[None]) for one in inputs])
+    except ConfigurationError as error:
+        if "more than 1 value per channel" in str(error):  # of batch norm
+            return False
+        raise
+    crowd = _asked(name, model, torch.cat([inputs, company]))[: len(inputs)]
+    return _same(alone, logits) and _same(crowd, logits)
+
+
 def _same(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() <= SAME * other.abs().max().clamp_min(1e-12))
 
@@ -186,25 +213,36 @@ def _asked(name: str, model: nn.Module, inputs: Tensor) -> Any:
         return model(inputs)
     except (torch.OutOfMemoryError, NotImplementedError):
         raise
-    except Exception as error:  # of a model of one's own, whatever it raises
+    except (Exception, SystemExit) as error:  # of a model of one's own, whatever it raises
         raise _unfit(name, "the inputs", inputs, error) from error
 
 
 def _gradient_passes(name: str, model: nn.Module, inputs: Tensor) -> bool:
     points = inputs.clone().requires_grad_()
-    frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
     try:
+        frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
         logits = frozen(points)
         if not logits.requires_grad:
             return False
         (gradient,) = torch.autograd.grad(logits.sum(), points, allow_unused=True)
     except RuntimeError as error:
         raise _unfit(name, "a gradient", inputs, error) from error
+    try:
+        copy.deepcopy(frozen)
+    except RuntimeError as error:  # what torch says of a graph that is kept
+        raise ConfigurationError(
+            f"model {name!r}: must be one that can be copied when it was asked (got {_line(error)}); let "
+            "forward keep nothing as an attribute, or detach it"
+        ) from error
     return gradient is not None and bool(gradient.any())
 
 
-def _unfit(name: str, what: str, inputs: Tensor, error: Exception) -> ConfigurationError:
-    told = " ".join(str(error).split())[:300]
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _unfit(name: str, what: str, inputs: Tensor, error: BaseException) -> ConfigurationError:
+    told = _line(error)
     if "deterministic" in told:
         return ConfigurationError(
             f"model {name!r}: has no deterministic way on {inputs.device.type}: {told}; name --device cpu, "

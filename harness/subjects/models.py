@@ -92,7 +92,7 @@ class Convolutional(nn.Sequential):
         if len(shape) not in (2, 3):
             raise ValueError(
                 "inputs must be images [channels, rows, columns] or series [channels, time] "
-                f"(got {len(shape)} axes)"
+                f"(got {len(shape)} axes); name another model, such as mlp"
             )
         kind = nn.Conv2d if len(shape) == 3 else nn.Conv1d
         sides = [math.ceil(math.ceil(side / 2) / 2) for side in shape[1:]]

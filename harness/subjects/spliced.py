@@ -62,7 +62,8 @@ class Spliced(Coded):
     def encoded(self, inputs: Tensor) -> Tensor:
         """The layer's output as the code takes it: float32 [n, width] or [n, places, width]."""
         seen: list[Tensor] = []
-        self._asked(inputs, lambda found: seen.append(self._rows(found)))
+        # a copy, as what follows the layer may change its output in place
+        self._asked(inputs, lambda found: seen.append(self._rows(found).clone()))
         return seen[0]
 
     def encode(self, inputs: Tensor) -> Tensor:
@@ -92,10 +93,16 @@ class Spliced(Coded):
         """
         seen: list[Any] = []
         self._asked(example, lambda found: seen.append(found))
-        found = seen[0] if seen else None
+        if len(seen) != 1:
+            raise Unfit(
+                f"the layer must be called once a pass (got {len(seen)} calls); name another by --layer"
+            )
+        (found,) = seen
         if not isinstance(found, Tensor) or found.ndim < 2:
-            got = type(found).__name__ if seen else "the layer was not asked"
-            raise Unfit(f"the layer must give one tensor [n, ...] (got {got}); name another by --layer")
+            raise Unfit(
+                f"the layer must give one tensor [n, ...] (got {type(found).__name__}); name another by "
+                "--layer"
+            )
         why = ""
         for layout in (LAST, CHANNELS, WHOLE) if found.ndim > 2 else (LAST,):
             self.layout = layout
@@ -105,12 +112,13 @@ class Spliced(Coded):
             except Exception as error:  # of a code of anybody's, whatever it raises
                 why = why or f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
                 continue
-            if again.shape == rows.shape:
+            if again.shape == rows.shape and again.dtype == rows.dtype:
                 return layout
-            why = why or f"it gives {list(again.shape)} of {list(rows.shape)} back"
+            got = [f"{one.dtype}".removeprefix("torch.") + f" {list(one.shape)}" for one in (again, rows)]
+            why = why or f"it gives {got[0]} of {got[1]} back"
         raise Unfit(
-            f"the code must take what layer {self.layer!r} gives, {list(found.shape)} of one input, and give "
-            f"it back ({why}); name another layer or code"
+            f"the code must take what layer {self.layer.removeprefix('model.')!r} gives, "
+            f"{list(found.shape)} of one input, and give it back ({why}); name another layer or code"
         )
 
     def _rows(self, found: Tensor) -> Tensor:
@@ -124,18 +132,18 @@ class Spliced(Coded):
         """Rows as the layer gives them."""
         if self.layout == CHANNELS:
             rows = rows.transpose(1, 2)
-        return rows.reshape(found.shape)
+        return rows.reshape(found.shape).clone()  # no view, which what follows could not change in place
 
     def _coded(self, rows: Tensor) -> Tensor:
         if isinstance(getattr(self.code, "dtype", None), torch.dtype):
             self.code.dtype = rows.dtype  # type: ignore[assignment]
         given = self.code.encode(rows.flatten(0, -2))  # type: ignore[operator]
-        codes: Tensor = given[-1] if isinstance(given, tuple) else given
-        return codes.reshape(*rows.shape[:-1], -1)
+        codes = _tensor("encode", given[-1] if isinstance(given, tuple) else given)
+        return codes.reshape(*rows.shape[:-1], codes.shape[-1])
 
     def _decoded(self, codes: Tensor) -> Tensor:
-        given: Tensor = self.code.decode(codes.flatten(0, -2))  # type: ignore[operator]
-        return given.reshape(*codes.shape[:-1], -1)
+        given = _tensor("decode", self.code.decode(codes.flatten(0, -2)))  # type: ignore[operator]
+        return given.reshape(*codes.shape[:-1], given.shape[-1])
 
     def _asked(self, inputs: Tensor, given: Callable[[Tensor], Any]) -> Tensor:
         """The logits with something else in the place of the layer's output; None leaves it."""
@@ -153,3 +161,9 @@ class Spliced(Coded):
             yield
         finally:
             handle.remove()
+
+
+def _tensor(function: str, given: Any) -> Tensor:
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{function} must give a tensor (got {type(given).__name__})")
+    return given
