@@ -33,11 +33,12 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     settings, form, classes = config.model, dataset.form, len(dataset.classes)
     _refuse_lone(config)
     model, twin = (catalogue.build(settings, form, classes, seed) for seed in (0, 1))
-    weights: dict[str, str] = {}
     if settings.weights is not None:
         _refuse_trained(config)
-        weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     catalogue.fill(model, settings)
+    weights: dict[str, str] = {}
+    if settings.weights is not None:
+        weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     inputs = two_of(dataset).to(device)
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes)
     if form.axes[-2:] == ("row", "column"):
