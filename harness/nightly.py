@@ -17,7 +17,7 @@ import numpy as np
 
 from harness import environment, pipeline
 from harness.artifacts.directories import RunDirectory
-from harness.artifacts.files import Folder
+from harness.artifacts.files import Folder, digest_of
 from harness.artifacts.latest import run_directories
 from harness.artifacts.staging import Staged, leftovers, locked
 from harness.config import Config
@@ -90,12 +90,16 @@ class Nights:
         """What tonight's numbers mean, known before they are there.
 
         Raises:
-            Refused: the data or the device cannot be used.
+            Refused: the data, the device or the weights cannot be used.
         """
         data = pipeline.loaded(self.config)
         device = environment.choose_device(self.config.device).type
         one = self.config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
-        return documents.identity_of(one, data.name, data.digest, device, data.form.baseline)
+        weights = one.model.weights
+        if weights is not None and not weights.is_file():
+            raise ConfigurationError(f"model.weights: {weights}: there is no such file; name another")
+        digest = digest_of(weights) if weights is not None else ""
+        return documents.identity_of(one, data.name, data.digest, device, data.form.baseline, digest)
 
     def points(self) -> int:
         """How many nights of tonight's series count so far; 0 where the history cannot be asked."""
@@ -164,7 +168,7 @@ class Nights:
         run = work.run
         written = Written(id=night.id, kind=night.kind, of=night.of)
         documents.write_night(run, night)
-        night = documents.begun(written, config, run.read_provenance(), str(run.path.absolute()))
+        night = documents.begun(written, config, run)
         self.kept.record(night)
         self.started(run)
         stages = pipeline.STAGES

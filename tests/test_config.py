@@ -147,7 +147,7 @@ def test_a_value_in_a_tables_place_is_refused(load: Load) -> None:
         ("[modl]\nk = 3", "'modl'", "did you mean 'model'?"),
         ("[model]\ncodewidth = 3", "'model.codewidth'", "did you mean 'code_width'?"),
         ("[[criteria]]\nid = 'accuracy'\ntreshold = 0.5", "treshold'", "did you mean 'threshold'?"),
-        ("[model]\nlayers = 3", "'model.layers'", "known are: code_width, k"),
+        ("[model]\nheads = 3", "'model.heads'", "known are: code, code_width, k,"),
     ],
 )
 def test_an_unknown_key_is_refused_with_a_suggestion(

@@ -72,7 +72,7 @@ class HandWritten(Nights):
         run.write_provenance(replace(provenance, dataset=dataset, commit=f"c{night.sequence}"))
         run.finish()
         written = Written(id=night.id, kind=night.kind, of=night.of)
-        begun = documents.begun(written, run.read_config(), run.read_provenance(), str(run.path))
+        begun = documents.begun(written, run.read_config(), run)
         self.identity = begun.identity
         self.kept.record(begun)
         if self.failures:

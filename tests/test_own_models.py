@@ -202,3 +202,34 @@ def test_the_configurations_folder_is_where_its_module_is(tmp_path: Path) -> Non
         catalogue.factory_of(found.model)
     file.write_text('[model]\nmodel = "k-sparse"\n')
     assert config.load(file).model.model_dir is None
+
+
+def test_the_working_folder_is_kept_where_the_module_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the model, the recipe or the code; of what is installed or nobody's own no folder is kept."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_nets").mkdir()
+    (tmp_path / "own_nets/__init__.py").write_text("raise ImportError('imported')")
+    (tmp_path / "own_steps.py").write_text("raise ImportError('imported')")
+    for flags_ in ({"model": "own_nets.deep:build"}, {"recipe": "own_steps:train"}, {"code": "own_steps:f"}):
+        assert config.load(flags=flags_).model.model_dir == tmp_path
+    for flags_ in ({"model": "json:loads"}, {"model": "mlp"}, {"model": "nowhere_at_all:build"}):
+        assert config.load(flags=flags_).model.model_dir is None
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.toml").write_text('[model]\nmodel = "json:loads"\n')
+    assert config.load("run/config.toml").model.model_dir is None
+    assert (
+        config.load(flags={"model": "own_nets:build", "model_dir": "run"}).model.model_dir == tmp_path / "run"
+    )
+
+
+def test_a_runs_own_configuration_finds_the_module_from_anywhere(folder: Path, tmp_path: Path) -> None:
+    """By a whole command, which gives the same predictions in another working folder."""
+    run = (folder / "artifacts/latest").resolve()
+    done = harness(tmp_path, "validate", "--config", str(run / "config.toml"))
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    again = tmp_path / "artifacts/latest"
+    assert (again / "config.toml").read_text() == (run / "config.toml").read_text()
+    one, other = (np.load(each / "seed-0/predictions.npz")["logits"] for each in (run, again))
+    assert np.array_equal(one, other)

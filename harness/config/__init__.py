@@ -6,7 +6,10 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import invalidate_caches
+from importlib.machinery import PathFinder
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_origin
@@ -175,22 +178,41 @@ def load(
             values[key] = value
         else:
             values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
-    if path is not None:
-        _name_folder(values, named_place("--config", path).absolute().parent)
+    _name_folder(values, None if path is None else named_place("--config", path).absolute().parent)
     return of(values, origin)
 
 
-def _name_folder(values: dict[str, Any], folder: Path) -> None:
-    """Where a module of the user's own is named, and no folder for it, the file's own is `model_dir`.
+def _name_folder(values: dict[str, Any], beside: Path | None) -> None:
+    """Where a module of one's own is named without a folder, the one that it is found in is `model_dir`.
 
-    So a run keeps it, and is found again from wherever its configuration is read.
+    So a run keeps it, and its own configuration finds the module again, wherever it is read. Nothing is
+    imported. What is installed needs no folder; what is nowhere is missed in the file's own.
+
+    Args:
+        values: Raw ones, by table.
+        beside: The folder of the file that was named.
     """
     model = values.get("model", {})
-    if not isinstance(model, Mapping) or folder == Path.cwd():
+    if not isinstance(model, Mapping) or model.get("model_dir") is not None:
         return
-    named = any(":" in str(one) for one in (model.get("model"), values.get("recipe")))
-    if named and model.get("model_dir") is None:
+    names = [str(one) for one in (model.get("model"), model.get("code"), values.get("recipe"))]
+    modules = [name.partition(":")[0] for name in names if ":" in name]
+    if modules:
+        places = [*([beside] if beside else []), Path.cwd()]
+        lie = [_folder_of(module, places) for module in modules]
+        folder = next((one for one in lie if one in places), beside if None in lie else None)
         values["model"] = {**model, "model_dir": folder}
+
+
+def _folder_of(module: str, places: Sequence[Path]) -> Path | None:
+    """The folder that an import which searches `places` first finds a module in; None where it is nowhere."""
+    invalidate_caches()
+    root = module.split(".")[0]
+    spec = PathFinder.find_spec(root, [*map(str, places), *sys.path])
+    if spec is None:
+        return None
+    inside = [*(spec.submodule_search_locations or ())]
+    return Path(inside[0] if inside else str(spec.origin)).parent
 
 
 def of(values: Mapping[str, Any], origin: str) -> Config:

@@ -12,6 +12,7 @@ from harness.config.values import (
     Column,
     Count,
     Keywords,
+    MaybeFolder,
     MaybeNames,
     MaybePlace,
     Names,
@@ -63,10 +64,10 @@ class Model(Table):
     code: str = Field(
         "", description="sparse autoencoder at the layer, as module:function that gives it, loaded"
     )
-    model_dir: MaybePlace = Field(
+    model_dir: MaybeFolder = Field(
         None,
         description="where a module of one's own is looked for first, before the working folder; by default "
-        "the folder of the file that --config names",
+        "where it is found: beside the file that --config names, or in the working folder",
     )
     settings: Keywords = Field(Settled(), description="keywords of the factory")
 

@@ -161,12 +161,17 @@ Reasons = Annotated[dict[str, str], pydantic.AfterValidator(Settled)]
 
 Place = Annotated[Path, BeforeValidator(place)]
 MaybePlace = Annotated[Path | None, BeforeValidator(place)]
+MaybeFolder = Annotated[
+    Path | None,
+    BeforeValidator(place),
+    pydantic.AfterValidator(lambda folder: None if folder is None else folder.absolute()),
+]
 Folders = Annotated[
     tuple[Annotated[Place, pydantic.AfterValidator(Path.absolute)], ...],
     BeforeValidator(_split),
     pydantic.AfterValidator(_distinct),
 ]
-"""Absolute, so that a stored configuration means the same folders wherever it is read."""
+"""These two are absolute, so that a stored configuration means the same folders wherever it is read."""
 
 
 def _baseline(value: object) -> object:

@@ -12,6 +12,7 @@ import numpy as np
 import pydantic
 
 from harness.artifacts.directories import RunDirectory
+from harness.artifacts.model import ModelRecord, model_of
 from harness.config import Config
 from harness.config.parameters import STANDS_FOR
 from harness.criteria import overall, show_threshold
@@ -55,14 +56,13 @@ def is_of_a_night(run: Path) -> bool:
     return (run / NIGHT).is_file()
 
 
-def begun(written: Written, config: Config, provenance: Provenance | None = None, place: str = "") -> Night:
+def begun(written: Written, config: Config, run: RunDirectory | None = None) -> Night:
     """The document of a night that has begun: what is known before it has numbers.
 
     Args:
         written: Which night it is.
         config: What it computes.
-        provenance: Of its run, where it has one.
-        place: Where that lies.
+        run: Its directory, where it has one.
     """
     known = Night(
         id=written.id,
@@ -72,14 +72,15 @@ def begun(written: Written, config: Config, provenance: Provenance | None = None
         sentence="it has not ended: it goes on, or was killed",
         seeds=list(config.seeds),
     )
-    if provenance is None:
+    if run is None:
         return replace(known, created=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    provenance = run.read_provenance()
     return replace(
         known,
         run_id=provenance.run_id,
-        place=place,
+        place=str(run.path.absolute()),
         created=provenance.created,
-        identity=_identity(config, provenance),
+        identity=_identity(config, provenance, model_of(run)),
         environment=environment_of(config, provenance),
     )
 
@@ -104,8 +105,7 @@ def night_of_run(run: RunDirectory, values: Mapping[str, Any] | None = None) -> 
     )
 
     written = run.read_record(NIGHT, Written)
-    config, provenance = run.read_config(), run.read_provenance()
-    night = begun(written, config, provenance, str(run.path))
+    night = begun(written, run.read_config(), run)
     values = run.read_verdict() if values is None else values
     stages = run.read_stages()
     if values is None or (values["failure"] and values["failure"]["kind"] == "interrupted"):
@@ -161,7 +161,7 @@ def canary_of(run: RunDirectory) -> Canary | None:
     return Canary(
         seed=told.seed,
         frozen=told.frozen,
-        fingerprint=fingerprint_of(run.read_config(), run.read_provenance()),
+        fingerprint=_fingerprint(run),
         digests=told.digests,
         right=told.right,
         images=told.images,
@@ -182,8 +182,12 @@ MEANS_NOTHING = {
 """Settings that change no estimate, by table: how it is computed, and how wide its interval is."""
 
 
+ELSEWHERE = {"model": ("model_dir",)}
+"""Settings that say where something lies, by table: what moves stays what it is."""
+
+
 def identity_of(
-    config: Config, data: str, digest: str, device: str, baseline: str | float = "zero"
+    config: Config, data: str, digest: str, device: str, baseline: str | float = "zero", weights: str = ""
 ) -> dict[str, str]:
     """What the numbers of a run mean, by dotted name: runs that differ in it are of different series.
 
@@ -193,6 +197,7 @@ def identity_of(
         digest: Of its arrays.
         device: `cpu` or `cuda`.
         baseline: Where attributions start from; the digest tells one array from another.
+        weights: Digest of the file of weights, where one is named; it stands in the place of its path.
     """
     tables = config.model_dump(
         mode="json", include={"model", "training", "attribution", "selection", "statistics"}
@@ -201,10 +206,13 @@ def identity_of(
         name: {
             key: value
             for key, value in table.items()
-            if key not in MEANS_NOTHING.get(name, ()) and value != STANDS_FOR.get(f"{name}.{key}", ...)
+            if key not in (*MEANS_NOTHING.get(name, ()), *ELSEWHERE.get(name, ()))
+            and value != STANDS_FOR.get(f"{name}.{key}", ...)
         }
         for name, table in tables.items()
     }
+    if weights:
+        kept["model"]["weights"] = weights[:16]
     told = {
         "data": {"name": data, "digest": digest[:16]}
         # nights of before there was a choice have none
@@ -217,10 +225,11 @@ def identity_of(
     return dict(_flat(told))
 
 
-def _identity(config: Config, provenance: Provenance) -> dict[str, str]:
+def _identity(config: Config, provenance: Provenance, model: ModelRecord) -> dict[str, str]:
     dataset = provenance.dataset
     kind, baseline = provenance.device["kind"], dataset.get("baseline", "zero")
-    return identity_of(config, dataset["name"], dataset["digest"], kind, baseline)
+    weights = model.weights.get("sha256", "")
+    return identity_of(config, dataset["name"], dataset["digest"], kind, baseline, weights)
 
 
 def environment_of(config: Config, provenance: Provenance) -> dict[str, str]:
@@ -256,9 +265,10 @@ def environment_of(config: Config, provenance: Provenance) -> dict[str, str]:
     return dict(_flat(told))
 
 
-def fingerprint_of(config: Config, provenance: Provenance) -> dict[str, str]:
+def _fingerprint(run: RunDirectory) -> dict[str, str]:
     """Machine, versions and settings in full: where two nights have the same, digests are the same."""
-    told = environment_of(config, provenance) | _identity(config, provenance)
+    config, provenance = run.read_config(), run.read_provenance()
+    told = environment_of(config, provenance) | _identity(config, provenance, model_of(run))
     kinds = ("threshold.", "commit.commit", "commit.branch", "commit.changed", "seeds a night")
     return {name: value for name, value in told.items() if not name.startswith(kinds)}
 

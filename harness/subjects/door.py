@@ -36,11 +36,12 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     settings, form, classes = config.model, dataset.form, len(dataset.classes)
     _refuse_lone(config)
     model, twin = (catalogue.build(settings, form, classes, seed) for seed in (0, 1))
-    weights: dict[str, str] = {}
     if settings.weights is not None:
         _refuse_trained(config)
-        weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     catalogue.fill(model, settings)
+    weights: dict[str, str] = {}
+    if settings.weights is not None:
+        weights = {"file": settings.weights.name, "sha256": digest_of(settings.weights)}
     inputs = two_of(dataset).to(device)
     company = torch.from_numpy(dataset.inputs(dataset.test_images[:COMPANY])).to(device)
     if not weights and config.recipe != "none" and not any(one.requires_grad for one in model.parameters()):
