@@ -17,7 +17,7 @@ import numpy as np
 
 from harness import environment, pipeline
 from harness.artifacts.directories import RunDirectory
-from harness.artifacts.files import Folder, digest_of
+from harness.artifacts.files import Folder
 from harness.artifacts.latest import run_directories
 from harness.artifacts.staging import Staged, leftovers, locked
 from harness.config import Config
@@ -33,7 +33,7 @@ from harness.history.series import Series, series_of
 from harness.history.store import History
 from harness.judging import verdicts
 from harness.judging.publishing import Page, Values
-from harness.pipeline.started import Progress
+from harness.pipeline.started import Progress, Silence
 
 
 @dataclass
@@ -90,16 +90,14 @@ class Nights:
         """What tonight's numbers mean, known before they are there.
 
         Raises:
-            Refused: the data, the device or the weights cannot be used.
+            Refused: the data, the device or the model cannot be used.
         """
         data = pipeline.loaded(self.config)
-        device = environment.choose_device(self.config.device).type
-        one = self.config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
-        weights = one.model.weights
-        if weights is not None and not weights.is_file():
-            raise ConfigurationError(f"model.weights: {weights}: there is no such file; name another")
-        digest = digest_of(weights) if weights is not None else ""
-        return documents.identity_of(one, data.name, data.digest, device, data.form.baseline, digest)
+        device = environment.choose_device(self.config.device)
+        config, model = pipeline.admitted(self.config, data, device, Silence())
+        one = config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
+        digest = model.weights.get("sha256", "")
+        return documents.identity_of(one, data.name, data.digest, device.type, data.form.baseline, digest)
 
     def points(self) -> int:
         """How many nights of tonight's series count so far; 0 where the history cannot be asked."""

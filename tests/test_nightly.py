@@ -33,6 +33,7 @@ from harness.judging import suite, verdicts
 from harness.judging.publishing import failure_of, unjudged
 from harness.nightly import Nights
 from harness.pipeline.started import Silence
+from tests.test_history import a_night
 from tests.written import GOOD, a_run, an_estimate
 
 IDENTITY = {"data.name": "blobs", "device": "cpu", "seeds a night": "1"}
@@ -179,6 +180,18 @@ def test_an_error_night_is_listed_and_counts_for_nothing(nights: HandWritten, co
     _, values, _ = nights.tonight()
     assert (values["past"]["nights"], values["verdict"]) == (11, "pass")
     assert [one.verdict for one in stored(config)[-2:]] == ["error", "pass"]
+
+
+def test_a_gate_that_no_night_had_is_held_against_nothing() -> None:
+    """Of a model that cannot be asked for it; before the first verdict every gate is."""
+    config = Config()
+    gates = [one.measurement for one in config.criteria if one.gate]
+    night = a_night(1)
+    judged = {one.measurement for one in night.criteria}
+    assert judged < set(gates)
+    assert {one.measurement for one in kept.family_of(config, [night])} == judged & set(gates)
+    blank = replace(night, criteria=[])
+    assert [one.measurement for one in kept.family_of(config, [blank])] == gates
 
 
 def test_a_number_that_is_gone_is_an_error(nights: HandWritten, monkeypatch: pytest.MonkeyPatch) -> None:

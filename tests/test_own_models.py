@@ -122,6 +122,16 @@ def test_judging_and_rendering_import_nothing_of_the_users(folder: Path) -> None
     assert (folder / "imported").read_text() == before
 
 
+def test_a_night_asks_a_model_for_nothing_that_it_has_not(folder: Path) -> None:
+    """What is declared away is no missing number; the canary is of the same model."""
+    given = flags(output="nights")
+    done = harness(folder, "nightly", *(one for one in given if not one.startswith("--seeds")))
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    verdict = json.loads((folder / "nights/latest/verdict.json").read_text())
+    assert not [one["id"] for one in verdict["criteria"] if one["id"].endswith(".missing")]
+    assert json.loads((folder / "nights/latest/canary/model.json").read_text())["model"] == "nets:build"
+
+
 def test_weights_of_a_file_are_judged_as_they_are(folder: Path) -> None:
     """Nothing is trained, and the predictions are those of the run that they come from."""
     first = (folder / "artifacts/latest").resolve()

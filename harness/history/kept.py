@@ -111,11 +111,16 @@ def place_of(config: Config, asked: str | None = None, run: RunDirectory | None 
 def family_of(config: Config, nights: Sequence[Night]) -> tuple[Watched, ...]:
     """What is held against its past: the gated measurements, then the watched ones, by the newest night.
 
+    A gate that the newest judged night did not have is none of its series: the model cannot be asked for it.
+
     Args:
         config: The configuration.
         nights: Oldest first.
     """
-    gated = [one.measurement for one in config.criteria if one.gate]
+    rows = next((one.criteria for one in reversed(nights) if one.criteria), ())
+    judged = {one.measurement for one in rows}
+    declared = [one.measurement for one in config.criteria if one.gate]
+    gated = [name for name in declared if not judged or name in judged]
     found = []
     for name in dict.fromkeys([*gated, *(one.measurement for one in config.nightly.watch)]):
         known = next((one for night in reversed(nights) if (one := night.value(name))), None)

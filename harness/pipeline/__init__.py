@@ -178,7 +178,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     if dataset is None:
         dataset = loaded(config)
         moving = not computed.is_read(config.data.dataset) and loaded(config).digest != dataset.digest
-    config, record = _at_the_door(config, dataset, device, progress)
+    config, record = admitted(config, dataset, device, progress)
     looked = repository.look()
     work = Work(
         config=config,
@@ -207,7 +207,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     return work
 
 
-def _at_the_door(
+def admitted(
     config: Config, dataset: datasets.Dataset, device: Any, progress: Progress
 ) -> tuple[Config, ModelRecord]:
     """The configuration without what the model cannot be judged by, which is told, and what the model is.
