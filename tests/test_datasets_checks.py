@@ -269,6 +269,18 @@ def test_floats_in_0_to_1_are_not_divided_again(form: Any) -> None:
     assert np.array_equal(found.inputs(found.train_images), FLOATS.astype(form).astype(np.float32))
 
 
+def test_floats_that_take_the_place_of_bytes_are_refused() -> None:
+    """What was told of the bytes does not fit them: they would be divided once more."""
+    known = checked("own", with_())
+    assert known.scale == known.form.scale == 1 / 255
+    changed = replace(known, train_images=FLOATS, test_images=TENTHS)
+    with pytest.raises(DataError, match=r"not divided by 255 again: declare scale = 1"):
+        checked("own", changed)
+    assert checked("own", replace(changed, scale=1)).form.scale == 1
+    bright = replace(known, train_images=255 * FLOATS, test_images=255 * TENTHS)
+    assert checked("own", bright).inputs(255 * FLOATS).max() <= 1
+
+
 def test_dim_floats_are_taken_as_they_are() -> None:
     """That nothing is bright says nothing of the scale, where no byte is divided."""
     found = checked("own", of_floats(FLOATS / 100, TENTHS / 100))

@@ -67,7 +67,9 @@ def checked(name: str, given: object) -> Dataset:
             f"data set {name!r}: test_images must be other images than train_images (got the same); "
             "a test needs unseen images: hold some back from the training"
         )
-    return replace(given, **known)
+    found = replace(given, **known)
+    # told from here on: who puts other arrays in their place is asked whether it still fits
+    return replace(found, scale=found.form.scale)
 
 
 def _kind(value: object) -> str:
@@ -265,6 +267,9 @@ def _floats(array: npt.NDArray[Any], expected: str, scale: float | None, brightn
     if array.dtype.kind in "iu" and not np.array_equal(found, array):
         raise _Unfit(expected, f"{array.min()}..{array.max()}", "float32 holds whole numbers to 16,777,216")
     low, high = float(found.min()), float(found.max())
+    if brightness and scale == BYTE and high <= 1 + SLACK:
+        mend = "they are not divided by 255 again: declare scale = 1 of brightness in [0, 1]"
+        raise _Unfit("above 1 somewhere where the scale is 1/255", f"{low:.4g}..{high:.4g}", mend)
     if brightness and scale is None and not (low >= -SLACK and high <= 1 + SLACK):
         mend = "declare scale = 1/255 of brightness in 0..255, or 1 of numbers that are meant as they are"
         raise _Unfit("floats in [0, 1] where no scale is declared", f"{low:.4g}..{high:.4g}", mend)
