@@ -151,7 +151,7 @@ def test_the_parts_of_a_provenance_are_checked_too(finished: RunDirectory, key: 
     for part in whole[key]:
         lacking = {k: v for k, v in whole[key].items() if k != part}
         # runs of earlier harnesses have no digest of the arrays, and nothing but images
-        older = ("digest", "kind", "axes", "scale", "unit", "baseline")
+        older = ("digest", "kind", "axes", "scale", "unit", "baseline", "names")
         for changed in ([] if part in older else [lacking]) + [whole[key] | {part: [None]}]:
             (finished / "environment.json").write_text(json.dumps(whole | {key: changed}))
             with pytest.raises(RunError, match=r"environment\.json: damaged"):
