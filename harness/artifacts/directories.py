@@ -71,6 +71,7 @@ class _DataRecord(pydantic.BaseModel):
     scale: Annotated[float, pydantic.Field(gt=0)] = BYTE
     unit: str = ""
     baseline: float | Literal["zero", "mean", "array"] = "zero"
+    names: list[str] = []
     notice: str | None
 
 
