@@ -197,11 +197,13 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
 
 def unchanged(model: nn.Module) -> list[str]:
     """The layers that `randomised` cannot name: nothing else can be drawn for them, as for a row of ones."""
-    new = {name: _with_new(model, name, 0) for name in _read_layers(model)}
-    kept = [
-        name for name, one in new.items() if not _differ(model.get_submodule(name), one.get_submodule(name))
-    ]
-    return [_shown(name) for name in kept]
+
+    def stays(layer: nn.Module) -> bool:
+        fresh = copy.deepcopy(layer)
+        start_anew(fresh, 0)
+        return not _differ(layer, fresh)
+
+    return [_shown(name) for name in _read_layers(model) if stays(model.get_submodule(name))]
 
 
 def _read_layers(model: nn.Module) -> list[str]:

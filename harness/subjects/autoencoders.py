@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.subjects.models import largest
+from harness.subjects.models import LinearAutoencoder, active_units, largest
 
 
-class RectifiedAutoencoder(nn.Module):
+class RectifiedAutoencoder(LinearAutoencoder):
     """An autoencoder whose code is relu(W x + b): dense, or made sparse by a penalty, and continuous.
 
     Minimised is the squared error a pixel, and `l1` times the mean over inputs of sum_j z_j |d_j|, with d_j
@@ -34,29 +34,14 @@ class RectifiedAutoencoder(nn.Module):
     """
 
     def __init__(self, pixels: int, code_width: int, l1: float = 0.0) -> None:
-        super().__init__()
         if not 0 <= l1 < math.inf:
             raise ValueError(f"l1 must be a number from 0 (got {l1!r})")
+        super().__init__(pixels, code_width)
         self.l1 = l1
-        self.encoder = nn.Linear(pixels, code_width)
-        self.decoder = nn.Linear(code_width, pixels)
 
     def encode(self, images: Tensor) -> Tensor:
         """The codes (float32 [batch, code_width], none negative) of images [batch, pixels]."""
         return F.relu(self.encoder(images))
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """The reconstructions (float32 [batch, pixels]) of codes."""
-        return self.decoder(codes)  # type: ignore[no-any-return]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The reconstructions of images."""
-        return self.decode(self.encode(images))
-
-    @property
-    def atoms(self) -> Tensor:
-        """The decoder's atoms d_j (float32 [code_width, pixels])."""
-        return self.decoder.weight.T
 
     def loss(self, images: Tensor) -> Tensor:
         """What training minimises, of one batch."""
@@ -70,7 +55,7 @@ class RectifiedAutoencoder(nn.Module):
         return f"l1={self.l1}"
 
 
-class RevivingAutoencoder(nn.Module):
+class RevivingAutoencoder(LinearAutoencoder):
     """A k-sparse autoencoder whose dead units are revived (Gao et al. 2024, arXiv 2406.04093, section 2).
 
     z = the k largest of relu(W (x - c) + b), x_hat = D z + c with atoms of length 1, encoder rows equal to
@@ -97,14 +82,11 @@ class RevivingAutoencoder(nn.Module):
     def __init__(
         self, k: int, pixels: int, code_width: int, *, auxiliary: int = 512, patience: int = 100
     ) -> None:
-        super().__init__()
-        if not hasattr(k, "__index__") or not 1 <= k <= code_width:
-            raise ValueError(f"k must be a whole number in 1..{code_width}, the code's width (got {k!r})")
+        k = active_units(k, code_width)
         if auxiliary < 1 or patience < 1:
             raise ValueError(f"auxiliary and patience must be from 1 (got {auxiliary!r} and {patience!r})")
-        self.k, self.auxiliary, self.patience = int(k), int(auxiliary), int(patience)
-        self.encoder = nn.Linear(pixels, code_width)
-        self.decoder = nn.Linear(code_width, pixels)
+        super().__init__(pixels, code_width)
+        self.k, self.auxiliary, self.patience = k, int(auxiliary), int(patience)
         with torch.no_grad():
             nn.init.zeros_(self.encoder.bias)
             nn.init.zeros_(self.decoder.bias)
@@ -124,10 +106,6 @@ class RevivingAutoencoder(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """The reconstructions (float32 [batch, pixels]) of codes."""
         return codes @ self.atoms + self.decoder.bias
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The reconstructions of images."""
-        return self.decode(self.encode(images))
 
     def loss(self, images: Tensor) -> Tensor:
         """What training minimises, of one batch; counts who was used."""

@@ -26,7 +26,44 @@ def largest(values: Tensor, k: int) -> Tensor:
     return torch.zeros_like(values).scatter_(-1, places, 1.0)
 
 
-class KSparseAutoencoder(nn.Module):
+def active_units(k: int, code_width: int) -> int:
+    """The declared number of active units, k, as a plain one.
+
+    Raises:
+        ValueError: it is no whole number in 1..code_width.
+    """
+    if not hasattr(k, "__index__") or not 1 <= k <= code_width:
+        raise ValueError(f"k must be a whole number in 1..{code_width}, the code's width (got {k!r})")
+    return int(k)
+
+
+class LinearAutoencoder(nn.Module):
+    """What autoencoders of a linear encoder and decoder have in common: x_hat = D z + c."""
+
+    def __init__(self, pixels: int, code_width: int) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(pixels, code_width)
+        self.decoder = nn.Linear(code_width, pixels)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The codes z (float32 [batch, code_width]) of images [batch, pixels]."""
+        raise NotImplementedError
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The reconstructions x_hat (float32 [batch, pixels]) of codes [batch, code_width]."""
+        return self.decoder(codes)  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstructions of images (float32 [batch, pixels])."""
+        return self.decode(self.encode(images))
+
+    @property
+    def atoms(self) -> Tensor:
+        """The decoder's atoms d_j (float32 [code_width, pixels]): what one unit adds to an image."""
+        return self.decoder.weight.T
+
+
+class KSparseAutoencoder(LinearAutoencoder):
     """A k-sparse autoencoder (Makhzani and Frey 2014) with a ReLU before the choice of the k units.
 
     h(x) = W x + b;  z(x) = the k largest of relu(h), 0 elsewhere;  x_hat = D z + c.
@@ -38,30 +75,14 @@ class KSparseAutoencoder(nn.Module):
     """
 
     def __init__(self, k: int = 50, pixels: int = 784, code_width: int = 1024) -> None:
-        super().__init__()
-        if not hasattr(k, "__index__") or not 1 <= k <= code_width:
-            raise ValueError(f"k must be a whole number in 1..{code_width}, the code's width (got {k!r})")
-        self.k = int(k)
-        self.encoder = nn.Linear(pixels, code_width)
-        self.decoder = nn.Linear(code_width, pixels)
+        k = active_units(k, code_width)
+        super().__init__(pixels, code_width)
+        self.k = k
 
     def encode(self, images: Tensor) -> Tensor:
         """The codes z (float32 [batch, code_width], at most k positive) of images [batch, pixels]."""
         activations = F.relu(self.encoder(images))
         return activations * largest(activations, self.k)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """The reconstructions x_hat (float32 [batch, pixels]) of codes [batch, code_width]."""
-        return self.decoder(codes)  # type: ignore[no-any-return]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The reconstructions of images (float32 [batch, pixels], in [0, 1])."""
-        return self.decode(self.encode(images))
-
-    @property
-    def atoms(self) -> Tensor:
-        """The decoder's atoms d_j (float32 [code_width, pixels]): what one unit adds to an image."""
-        return self.decoder.weight.T
 
 
 class Classifier(nn.Sequential):
