@@ -116,6 +116,7 @@ def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) ->
         "integrity": {
             "names": np.array(asked),
             "errors": generator.uniform(0, 1e-6, (len(asked), n)),
+            "along": np.ones((len(asked), n)),
             "methods": np.array(METHODS),
             "spaces": np.array([evidence.maps[name].space for name in METHODS]),
         },

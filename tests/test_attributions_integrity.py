@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -52,9 +53,10 @@ def share(
     network: nn.Module, images: Tensor, targets: Tensor, name: str, maps: Tensor, **changed: Any
 ) -> float:
     """The share of maps that satisfy their definition."""
-    errors = attributions.identity_errors(network, images, targets, maps, name, SETTINGS | changed, seed=3)
-    assert errors is not None
-    assert errors.shape == (len(images),)
+    answers = attributions.identity_errors(network, images, targets, maps, name, SETTINGS | changed, seed=3)
+    assert answers is not None
+    errors = answers.errors
+    assert errors.shape == answers.along.shape == (len(images),)
     assert errors.dtype == torch.float64
     return float((errors <= TOLERANCE["float64"]).double().mean())
 
@@ -180,7 +182,7 @@ def test_chunks_change_no_error(network: PixelClassifier, images: Tensor, target
         settings = SETTINGS | {"chunk_size": chunk_size}
         found = attributions.identity_errors(network, images, targets, maps, "smoothgrad", settings, seed=3)
         assert found is not None
-        return found.numpy()
+        return found.errors.numpy()
 
     assert np.mean(np.abs(errors(7) - errors(512)) < 1e-6) >= 0.95
 
@@ -204,7 +206,7 @@ def test_a_hooked_network_is_asked_whole(
     def errors() -> Tensor:
         found = attributions.identity_errors(network, images, targets, maps, name, SETTINGS, seed=3)
         assert found is not None
-        return found
+        return found.errors
 
     split = errors()
     asked: list[None] = []
@@ -222,7 +224,7 @@ def test_no_image_gives_no_error(network: PixelClassifier) -> None:
         network, none, torch.empty(0, dtype=torch.int64), none, "gradients", seed=3
     )
     assert found is not None
-    assert found.shape == (0,)
+    assert found.errors.shape == found.along.shape == (0,)
 
 
 @pytest.mark.parametrize("spoil", ["k", "weights", "logits"])
@@ -250,27 +252,72 @@ def test_predictions_of_another_network_are_found_out(
 # images that lie on a kink
 
 
-@pytest.fixture
-def pooled() -> tuple[nn.Module, Tensor, Tensor]:
-    """A network whose pooling windows lie on an image's blank ground, so that many values are the largest."""
+def pooled(shape: tuple[int, int, int], *layers: nn.Module) -> nn.Module:
+    """A network of images of that shape whose pooling windows see a ground that is one value."""
     torch.manual_seed(0)
-    inner = nn.Sequential(
-        nn.Unflatten(1, (1, 12, 12)), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(),
-        nn.Linear(64, 3),
+    features = nn.Sequential(nn.Unflatten(1, shape), *layers, nn.Flatten())
+    width = features(torch.zeros(1, math.prod(shape))).shape[1]
+    return nn.Sequential(features, nn.Linear(width, 3)).eval()
+
+
+def _once() -> nn.Module:
+    return pooled((1, 12, 12), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3))
+
+
+def _twice() -> nn.Module:
+    """A tie that the first pooling leaves may be moved by any pixel that the second sees."""
+    return pooled(
+        (3, 28, 28), nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
     )  # fmt: skip
-    images = torch.zeros(6, 12, 12)
-    images[:, 4:9, 4:9] = torch.rand(6, 5, 5)
-    return inner.eval(), images.flatten(1), torch.arange(6) % 3
 
 
+def _grounded(side: int, channels: int) -> Tensor:
+    """Three images, one value all around what they show, and a spot in it that is flat in each channel."""
+    images = torch.full((3, channels, side, side), 0.2)
+    inner = slice(side // 4, 3 * side // 4)
+    images[..., inner, inner] = torch.rand(images[..., inner, inner].shape)
+    middle = side // 2
+    images[..., middle : middle + 4, middle : middle + 5] = torch.rand(3, channels, 1, 1)
+    return images.flatten(1)
+
+
+@pytest.mark.parametrize("method", ["gradients", "integrated_gradients"])
+@pytest.mark.parametrize(
+    ("network", "side", "channels"), [(_once, 12, 1), (_twice, 28, 3)], ids=["once", "twice"]
+)
 def test_a_map_of_an_image_on_a_kink_is_held_to_it_where_it_has_a_derivative(
-    pooled: tuple[nn.Module, Tensor, Tensor],
+    network: Callable[[], nn.Module], side: int, channels: int, method: str
 ) -> None:
-    """Ties of a blank ground are no error of the map; one that is another's, or of another sign, still is."""
-    model, images, targets = pooled
-    maps = attributions.attribute(model, images, targets, "gradients").own
-    right = integrity.errors(model, images, targets, maps, integrity.of_gradients, seed=0)
-    assert float(right.max()) < 1e-3
+    """Ties of what is flat are no error of the map; one that is another's, or of another sign, still is."""
+    model, images, targets = network(), _grounded(side, channels), torch.arange(3)
+    identity = attributions.methods[method].identity
+    assert identity is not None
+    maps = attributions.attribute(model, images, targets, method, {"attribution_steps": 10}).own
+
+    def asked(maps: Tensor) -> integrity.Answers:
+        steps: dict[str, Any] = {"attribution_steps": 10} if method == "integrated_gradients" else {}
+        return integrity.errors(model, images, targets, maps, identity, seed=0, **steps)
+
+    right = asked(maps)
+    assert float(right.errors.max()) < 1e-3
+    assert float(right.along.min()) < 1, "no image lies on a kink: the test asks nothing"
+    assert float(right.along.min()) > 0.01
     for wrong in (-maps, maps.roll(1, dims=0), maps * (1 + 0.1 * torch.rand(maps.shape))):
-        found = integrity.errors(model, images, targets, wrong, integrity.of_gradients, seed=0)
-        assert float(found.min()) > 1e-3
+        assert float(asked(wrong).errors.min()) > 1e-3
+
+
+def test_a_kink_within_the_step_is_stepped_under() -> None:
+    """Features that have two values only, and a unit that the step would turn on: the map is right."""
+    first, last = nn.Linear(64, 1), nn.Linear(1, 2)
+    model = nn.Sequential(first, nn.ReLU(), last)
+    image = (torch.arange(64) % 2).float()[None]
+    with torch.no_grad():
+        first.weight.mul_(1 - image)  # so the unit is on by its bias alone
+        first.bias.fill_(2e-8)
+    target = torch.zeros(1, dtype=torch.int64)
+    maps = attributions.attribute(model, image, target, "gradients").own
+    found = integrity.errors(model, image, target, maps, integrity.of_gradients, seed=0)
+    assert float(found.errors) < 1e-3
+    assert float(found.along) == 1
+    assert float(integrity.errors(model, image, target, -maps, integrity.of_gradients, seed=0).errors) > 0.1

@@ -17,6 +17,7 @@ from harness.criteria.diagnosis import by_how_much, details, worst
 from harness.criteria.rows import PAST, own_verdict
 from harness.judging import verdicts
 from harness.records import Verdict
+from harness.text import words
 from tests.written import a_run, an_estimate
 
 
@@ -192,11 +193,6 @@ def test_a_short_selection_names_its_class(run: RunDirectory) -> None:
     ("measurement", "parts", "expected"),
     [
         (
-            "attribution_integrity",
-            {"attribution_integrity.gradients": 1e-7, "attribution_integrity.decoder_weighted": 0.7},
-            "median error of decoder weighted 0.7",
-        ),
-        (
             "attribution_copies",
             {"agreement_pair.gradients-smoothgrad": 0.9995, "agreement_pair.gradients-decoder_weighted": 0.6},
             "pair gradients – smoothgrad 0.9995",
@@ -215,6 +211,21 @@ def test_the_worst_part_of_what_joins_several_is_named(
     run = a_run(tmp_path / "artifacts", numbers=parts)
     store(run, measurement, [np.ones(12)], by_sample=True)
     assert worst(run, a_verdict(measurement=measurement))[0] == expected
+
+
+def test_maps_that_are_not_their_definitions_are_named_with_method_image_and_error(run: RunDirectory) -> None:
+    """The method of which most fail, and its images whose errors are largest, in any seed."""
+    methods = run.read_config().attribution.methods
+    holds = np.ones((2, 12, 1 + len(methods)))
+    errors = {f"attribution_integrity.{name}": np.full((2, 12), 1e-7) for name in methods}
+    holds[1, [2, 3, 11], 2] = holds[0, 5, 1] = 0
+    errors[f"attribution_integrity.{methods[1]}"][1, [2, 3, 11]] = 0.03, np.nan, 0.2
+    errors[f"attribution_integrity.{methods[0]}"][0, 5] = 0.7
+    arrays = {"attribution_integrity": holds, "seeds": np.array([0, 1]), "strata": np.repeat([0, 1, 2], 4)}
+    run.write_arrays("measurements/attribution_integrity.npz", arrays | errors)
+    (text,) = worst(run, a_verdict(measurement="attribution_integrity", threshold=0.95, estimate=0.87))
+    named = "test image 13 (shirt) error inf, 21 (bag) error 0.2, 12 (shirt) error 0.03"
+    assert text == f"{words(methods[1])}: 3 of 12 fail, {named}"
 
 
 @pytest.mark.parametrize(("held", "told"), [(1.0, True), (0.97, False)])

@@ -927,6 +927,19 @@ def test_the_worst_method_decides_integrity(name: str) -> None:
     assert integrity_of(with_errors(evidence, **{name: errors})).estimate == 1.0
 
 
+def test_samples_on_a_kink_are_counted_in_the_title() -> None:
+    """A map that was asked along part of its features alone is told of; of runs of before, nobody knows."""
+    evidence = with_errors(an_evidence(counts=(4, 4, 4)))
+    answers = evidence.sanity["integrity"]
+    plain = integrity_of(evidence).title
+    along = np.ones_like(answers["errors"])
+    asked = {"integrity": {**answers, "along": along}}
+    assert integrity_of(dataclasses.replace(evidence, sanity=asked)).title == plain
+    along[1:3, 4] = along[2, 7] = 0.3
+    title = integrity_of(dataclasses.replace(evidence, sanity=asked)).title
+    assert title == f"{plain} (2 of 12 on a kink, asked where the model has a derivative)"
+
+
 def test_an_error_that_is_no_number_does_not_hold() -> None:
     """NaN is not under the tolerance."""
     evidence = an_evidence(counts=(4, 4, 4))

@@ -207,9 +207,9 @@ def test_decoder_maps_follow_the_decoder_at_the_images_code(kind: str) -> None:
         torch.testing.assert_close(maps.double(), expected, rtol=1e-3, atol=1e-5)
     model.float()
     maps = decoder_weighted(model, x, targets)
-    assert float(errors(model, x, targets, maps, of_decoder_weighted, seed=0).max()) < 1e-4
+    assert float(errors(model, x, targets, maps, of_decoder_weighted, seed=0).errors.max()) < 1e-4
     wrong = maps.roll(1, dims=1)
-    assert float(errors(model, x, targets, wrong, of_decoder_weighted, seed=0).min()) > 1e-2
+    assert float(errors(model, x, targets, wrong, of_decoder_weighted, seed=0).errors.min()) > 1e-2
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def identity_errors(
     *,
     seed: int,
     precision: torch.dtype = torch.float64,
-) -> Tensor | None:
+) -> integrity.Answers | None:
     """How far each of a method's own maps is from its definition (`integrity.errors`); None if unknown.
 
     Arguments as in `attribute`; maps are float32 [n, pixels], and the seed draws the check's directions.

@@ -11,14 +11,15 @@ the differences are exact but where a kink or a switch of the top-k lies between
 method is supposed to be is written here a second time, and shares no code with `attributions`.
 
 An image may lie on a kink itself: where its background is one value, the largest of a pooling window is many.
-There is no derivative across such ties, and no map to be held to one; along features whose values few others
-have they stay ties, and there it is asked.
+There is no derivative across such ties, and no map to be held to one. It is then asked along the features
+whose values few others have, where most ties stay ties; if that is not enough, along those of them at which
+the slopes ahead and behind are one. How many of an image's features these are is told with its error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,10 +39,28 @@ CHUNK = 512
 RARE = 0.01
 """A value that more than this share of an image's features have may be one of ties."""
 
+ALONE = 512
+"""The most features of an image that are asked for a derivative one by one."""
+
+ROUNDING = 16
+"""How many units of the last place of a logit its difference may be off by."""
+
 Logit = Callable[[Tensor], Tensor]
 Identity = Callable[..., Tensor]
 """`(model, images, targets, directions, **settings) -> inner products`: what the inner product of a
 method's own map with each direction must be (float64 [n, directions])."""
+
+
+class Answers(NamedTuple):
+    """What forward passes say of maps.
+
+    Attributes:
+        errors: How far each is from its own definition, relative to its norm: float64 [n], 0 at best.
+        along: The share of its features along which it was asked: float64 [n], 1 but at a kink.
+    """
+
+    errors: Tensor
+    along: Tensor
 
 
 @clean()
@@ -56,8 +75,8 @@ def errors(
     chunk_size: int = CHUNK,
     precision: torch.dtype = torch.float64,
     **settings: Any,
-) -> Tensor:
-    """How far each map is from its own definition, relative to its norm: float64 [n], 0 at best.
+) -> Answers:
+    """How far each map is from its own definition.
 
     The median over random directions v of |<v, m> - q| / max(|m|, |q|), with q from forward passes.
 
@@ -76,43 +95,46 @@ def errors(
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(DIRECTIONS, images.shape[1], generator=generator, dtype=torch.float64)
     directions = directions.to(images.device, precision)
-    parts = []
+    found = maps.new_empty(len(images), dtype=torch.float64)
+    along = torch.ones_like(found)
     with torch.no_grad():
         for start in range(0, len(images), chunk_size):
             part = slice(start, start + chunk_size)
             seen = images[part].to(precision), targets[part]
-            parts.append(_least(identity, exact, *seen, maps[part], directions, settings))
-        found = torch.cat(parts) if parts else maps.new_empty(0, dtype=torch.float64)
+            found[part] = _relative(maps[part], directions, identity(exact, *seen, directions, **settings))
         for place in (found > KINK[precision]).nonzero()[:, 0].tolist():
             one = slice(place, place + 1)
             image, target = images[one].to(precision), targets[one]
-            rare = _rare(image)
-            if bool(rare.any()) and _is_kinked(exact, image, target, directions):
+            for features in _with_derivative(exact, image, target, directions, seed):
                 found[one] = _least(
-                    identity, exact, image, target, maps[one] * rare, directions * rare, settings
+                    identity, exact, image, target, maps[one] * features, directions * features, settings
                 )
-    return found
+                along[place] = features.double().mean()
+                if float(found[place]) <= KINK[precision]:
+                    break
+    return Answers(found, along)
 
 
 def _least(
     identity: Identity,
     model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    maps: Tensor,
+    image: Tensor,
+    target: Tensor,
+    own: Tensor,
     directions: Tensor,
     settings: Mapping[str, Any],
 ) -> Tensor:
-    """The error of each map at the step of `SHARES` where it is least: float64 [n].
+    """The error of one map [1, features] at the first step of `SHARES` where it is small, or the least.
 
     A right map is right at one of them: a small one meets fewer kinks, a large one rounds less. A wrong map
     is wrong at each.
     """
-    found = [
-        _relative(maps, directions, identity(model, images, targets, share * directions, **settings) / share)
-        for share in SHARES[images.dtype]
-    ]
-    least: Tensor = torch.stack(found).amin(dim=0)  # NaN where one is
+    least = own.new_full((1,), torch.inf, dtype=torch.float64)
+    for share in SHARES[image.dtype]:
+        asked = identity(model, image, target, share * directions, **settings) / share
+        least = torch.minimum(least, _relative(own, directions, asked))
+        if not bool(least > KINK[image.dtype]):  # or NaN
+            break
     return least
 
 
@@ -126,11 +148,44 @@ def _is_kinked(model: nn.Module, image: Tensor, target: Tensor, directions: Tens
     return int(((forward - backward).abs() > KINK[image.dtype] * larger).sum()) > len(directions) // 2
 
 
-def _rare(image: Tensor) -> Tensor:
-    """The features of one image [1, features] whose value at most 1 % of all have; none if they are few."""
+def _with_derivative(
+    model: nn.Module, image: Tensor, target: Tensor, directions: Tensor, seed: int
+) -> Iterator[Tensor]:
+    """Features of one image [1, features] along which the logit may have a derivative: bool [features].
+
+    First all; on a kink then those whose value at most 1 % of all have; of these, at most `ALONE` and drawn,
+    then those at which its slopes ahead and behind are one. No more where they are 1 % or less of all: that
+    would hold a map to little.
+    """
+    yield torch.ones_like(image[0], dtype=torch.bool)
+    if not _is_kinked(model, image, target, directions):
+        return
+    enough = RARE * image.shape[1]
     _, place, counts = image[0].unique(return_inverse=True, return_counts=True)
-    rare = counts[place] <= RARE * image.shape[1]
-    return rare if int(rare.sum()) > RARE * image.shape[1] else torch.zeros_like(rare)
+    rare = counts[place] <= enough
+    if int(rare.sum()) <= enough:
+        return
+    yield rare
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(image.shape[1], generator=generator).to(image.device)
+    drawn = drawn[rare[drawn]][:ALONE]
+    alone = torch.zeros_like(rare)
+    alone[drawn] = _has_derivative(model, image, target, drawn)
+    if int(alone.sum()) > min(enough, ALONE * RARE):
+        yield alone
+
+
+def _has_derivative(model: nn.Module, image: Tensor, target: Tensor, features: Tensor) -> Tensor:
+    """Whether the logit's slopes ahead and behind are one along each feature alone: bool [len(features)]."""
+    logit, size = _logit(model, target), STEP[image.dtype]
+    here, parts = logit(image), []
+    for part in features.split(CHUNK):
+        steps = size * F.one_hot(part, image.shape[1]).to(image)
+        forward, backward = (logit(image + steps) - here) / size, (here - logit(image - steps)) / size
+        larger = torch.maximum(forward.abs(), backward.abs())
+        rounding = ROUNDING * torch.finfo(image.dtype).eps * here.abs() / size
+        parts.append((forward - backward).abs() <= KINK[image.dtype] ** 2 * larger + rounding)
+    return torch.cat(parts)
 
 
 def _relative(maps: Tensor, directions: Tensor, asked: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
 from harness.records import Floats, Ints, Verdict, joint
 from harness.samples import confidences
-from harness.text import clean, words_of_pair
+from harness.text import clean, words, words_of_pair
 
 WORST = 3
 """How many images are named."""
@@ -162,7 +162,6 @@ _PARTS: Mapping[str, tuple[str, str, Callable[[list[tuple[float, str]]], tuple[f
     "agreement_worst_pair": ("agreement_pair", "pair", min),
     "attribution_copies": ("agreement_pair", "pair", max),
     "attribution_faithfulness": ("faithfulness", "method", min),
-    "attribution_integrity": ("attribution_integrity", "median error of", max),
 }
 """Measurements that join others: the base name of their parts, what a part is, and which is the worst."""
 
@@ -206,7 +205,10 @@ def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
         return ["none, it is one number a run"]
     if "strata" in arrays:
         indices, labels = run.read_arrays("samples.npz")["indices"], arrays["strata"]
-        return [_images(_parts(values, verdict, labels), verdict, indices, [classes[one] for one in labels])]
+        names = [f"{index} ({classes[label]})" for index, label in zip(indices, labels, strict=True)]
+        if verdict.measurement == "attribution_integrity" and values.ndim == 3:
+            return [_maps(arrays, ["predictions", *run.read_config().attribution.methods], names)]
+        return [_images(_parts(values, verdict, labels), verdict, names)]
     labels = run.seed(int(arrays["seeds"][0])).read_arrays("predictions.npz")["labels"]
     if values.shape[1] != len(labels):
         return ["none, its values are of no image"]
@@ -259,15 +261,28 @@ def _badness(value: float, verdict: Verdict) -> float:
     return max(lowest - value, value - highest)
 
 
-def _images(parts: Parts, verdict: Verdict, indices: Ints, classes: Sequence[str]) -> str:
+def _images(parts: Parts, verdict: Verdict, names: Sequence[str]) -> str:
     means = (parts[0] / parts[1]).mean(axis=0)
     missing = np.flatnonzero(np.isnan(means))
     if verdict.estimate is None and len(missing):
-        names = [f"{indices[place]} ({classes[place]})" for place in missing[:WORST]]
-        return f"{len(missing)} images without a value, first test image {', '.join(names)}"
+        first = ", ".join(names[place] for place in missing[:WORST])
+        return f"{len(missing)} images without a value, first test image {first}"
     order = sorted(range(len(means)), key=lambda place: -_badness(float(means[place]), verdict))
-    named = [f"{indices[place]} ({classes[place]}) {show(float(means[place]))}" for place in order[:WORST]]
+    named = [f"{names[place]} {show(float(means[place]))}" for place in order[:WORST]]
     return f"test image {', '.join(named)}"
+
+
+def _maps(arrays: Mapping[str, Floats], asked: Sequence[str], names: Sequence[str]) -> str:
+    """The method of which most maps fail, and the images whose maps are farthest from its definition."""
+    holds = arrays["attribution_integrity"].mean(axis=0)  # [n, what was asked]
+    column = int(holds.mean(axis=0).argmin())
+    failing = np.flatnonzero(holds[:, column] < 1).tolist()
+    known = arrays.get(f"attribution_integrity.{asked[column]}")
+    errors = np.zeros(len(holds)) if known is None else np.nan_to_num(known.max(axis=0), nan=np.inf)
+    farthest = sorted(failing, key=lambda place: -errors[place])[:WORST]
+    named = ", ".join(f"{names[place]} error {show(float(errors[place]))}" for place in farthest)
+    count = f"{words(asked[column])}: {len(failing)} of {len(holds)} fail"
+    return f"{count}, test image {named}" if named else count
 
 
 def _class(parts: Parts, verdict: Verdict, labels: Ints, classes: Sequence[str]) -> str:

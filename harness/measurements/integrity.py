@@ -30,7 +30,7 @@ def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
     yield sampled(
         evidence,
         "attribution_integrity",
-        f"Samples whose maps satisfy their definitions{undefined}{_coarsely(evidence)}",
+        f"Samples whose maps satisfy their definitions{undefined}{_coarsely(evidence)}{_in_part(evidence)}",
         lambda: _holds(evidence, errors),
         unit="share of samples",
         reduction="smallest proportion",
@@ -75,6 +75,15 @@ def _coarsely(evidence: Evidence) -> str:
     if "integrity" not in evidence.sanity or (precision := _precision(evidence)) == "float64":
         return ""
     return f" (asked in {precision}, to {100 * TOLERANCE[precision]:.2g} %)"
+
+
+def _in_part(evidence: Evidence) -> str:
+    """What is to be said of samples that lie on a kink of the model; runs of before it was told have none."""
+    along = evidence.sanity.get("integrity", {}).get("along")
+    if along is None or (np.asarray(along) == 1).all():
+        return ""
+    count = int((np.asarray(along) < 1).any(axis=0).sum())
+    return f" ({count} of {along.shape[1]} on a kink, asked where the model has a derivative)"
 
 
 def _errors(evidence: Evidence) -> dict[str, Floats]:

@@ -118,9 +118,10 @@ def _integrity(asked: Asked) -> Arrays:
     logits = asked.folder.read_arrays("predictions.npz")["logits"]
     chosen = torch.from_numpy(logits[asked.indices]).to(asked.work.device)
     precision = torch.float64 if "float64" in asked.work.capabilities else torch.float32
-    found = {"predictions": integrity.prediction_errors(asked.network, asked.images, chosen, precision)}
+    whole = integrity.prediction_errors(asked.network, asked.images, chosen, precision)
+    found = {"predictions": integrity.Answers(whole, torch.ones_like(whole))}
     for name in asked.methods:
-        errors = attributions.identity_errors(
+        answers = attributions.identity_errors(
             asked.network,
             asked.images,
             asked.targets,
@@ -130,12 +131,13 @@ def _integrity(asked: Asked) -> Arrays:
             seed=stream(asked.seed, "integrity"),
             precision=precision,
         )
-        if errors is not None:
-            found[name] = errors
+        if answers is not None:
+            found[name] = answers
     return {
         "precision": np.array(str(precision).removeprefix("torch.")),
         "names": np.array(list(found)),
-        "errors": np.stack([to_numpy(one) for one in found.values()]),
+        "errors": np.stack([to_numpy(one.errors) for one in found.values()]),
+        "along": np.stack([to_numpy(one.along) for one in found.values()]),
         "methods": np.array(asked.methods),
         "spaces": np.array([attributions.methods[name].space for name in asked.methods]),
     }

@@ -19,8 +19,11 @@ STEP = {torch.float64: 1e-7, torch.float32: COARSE**0.5}
 """The differences' step e by precision, on pixels in [0, 1] and directions of variance 1 a pixel: in float64
 small enough that few steps meet a kink, large enough that rounding stays under 1e-7 of a map's norm."""
 
-SHARES: dict[torch.dtype, tuple[float, ...]] = {torch.float64: (1.0,), torch.float32: (1.0, 0.25, 0.0625)}
-"""What parts of the step a map is asked at, by precision."""
+SHARES: dict[torch.dtype, tuple[float, ...]] = {
+    torch.float64: (1.0, 0.1, 0.01),
+    torch.float32: (1.0, 0.25, 0.0625),
+}
+"""What parts of the step a map is asked at, by precision, until it is right."""
 
 KINK = {torch.float64: 1e-3, torch.float32: COARSE**0.25}
 """By precision an error from which on slopes are not the same, in parts of the larger: in float32 midway, in
