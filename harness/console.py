@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness.criteria import show, show_threshold
 from harness.criteria.diagnosis import diagnosis, sentence
+from harness.forms import told_of
 from harness.text import clean, origin
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Shown:
     def __init__(self, *, quiet: bool = False) -> None:
         """`quiet` leaves warnings and the last lines."""
         self.quiet = quiet
+        self.warned: set[str] = set()
         # a log, whatever its environment says of colours, has no width to fold tables to, and no cursor
         terminal = sys.stdout.isatty()
         self.console = Console(
@@ -39,7 +41,7 @@ class Shown:
         provenance, seeds = run.read_provenance(), run.read_config().seeds
         data = provenance.dataset
         self.say(
-            f"data {data['name']} ({data['train']} training, {data['test']} test images, "
+            f"data {data['name']} ({data['train']} training, {data['test']} test {told_of(data)}, "
             f"{origin(data['source'])}); on {provenance.device['kind']}, seeds {', '.join(map(str, seeds))}"
         )
         if data["notice"]:
@@ -54,7 +56,10 @@ class Shown:
             self.console.print(safe(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """A line that must not be overlooked."""
+        """A line that must not be overlooked, once."""
+        if text in self.warned:
+            return
+        self.warned.add(text)
         self.console.print(f"[bold yellow]warning:[/] {safe(text)}", soft_wrap=True)
 
     def last(self, text: str) -> None:

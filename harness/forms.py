@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,40 @@ AXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """By kind of data: the names that its axes can have, the outermost first."""
 
+
+@dataclass(frozen=True)
+class Words:
+    """What sentences call the inputs of a kind of data.
+
+    Attributes:
+        one: An input.
+        noun: Several.
+        owner: One, as the owner of something, without an article.
+        feature: One of the numbers that an input is made of.
+    """
+
+    one: str
+    noun: str
+    owner: str
+    feature: str
+
+    @property
+    def features(self) -> str:
+        """Several of these numbers."""
+        return f"{self.feature}s"
+
+
+WORDS: Mapping[str, Words] = {
+    "image": Words("image", "images", "image's", "pixel"),
+    "series": Words("series", "series", "series'", "point"),
+    "clip": Words("clip", "clips", "clip's", "pixel"),
+    "table": Words("row", "rows", "row's", "feature"),
+}
+"""By kind of data."""
+
+IMAGES = WORDS["image"]
+"""Those of whoever does not know the data yet."""
+
 BYTE = 1 / 255
 """The scale of bytes that stand for brightness in [0, 1]."""
 
@@ -29,6 +63,28 @@ BYTE = 1 / 255
 def axes_of(kind: str, sides: int) -> tuple[str, ...]:
     """The names of the axes of that kind of data with so many sides; none where it has no such form."""
     return next((axes for axes in AXES[kind] if len(axes) == sides), ())
+
+
+def words_of(record: Mapping[str, Any]) -> Words:
+    """What a run's record of its data calls the inputs; a run of before there were others has images."""
+    return WORDS[record.get("kind", "image")]
+
+
+def told_of(record: Mapping[str, Any]) -> str:
+    """The inputs of a run's record of its data, with their sides where they are no images."""
+    words, shape = words_of(record), record["shape"]
+    kind = record.get("kind", "image")
+    if kind == "image":
+        return words.noun
+    axes = record.get("axes") or axes_of(kind, len(shape))
+    return f"{words.noun} of {sides_of(axes, shape)}"
+
+
+def sides_of(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """The sides of an input in words, the outermost first: 2 channels x 60 points."""
+    named = ["point" if axis == "time" else axis for axis in axes]
+    sides = [f"{side:,} {word}{'' if side == 1 else 's'}" for word, side in zip(named, shape, strict=True)]
+    return " x ".join(sides)
 
 
 def named_of(axes: tuple[str, ...], shape: tuple[int, ...]) -> int:
@@ -118,25 +174,25 @@ class Form:
     @property
     def noun(self) -> str:
         """What several inputs are called."""
-        return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
+        return WORDS[self.kind].noun
 
     @property
     def one(self) -> str:
         """What one input is called."""
-        return "row" if self.kind == "table" else self.kind
+        return WORDS[self.kind].one
 
     @property
     def owner(self) -> str:
         """One input, as the owner of something."""
-        return {"image": "an image's", "clip": "a clip's", "table": "a row's"}.get(self.kind, "a series'")
+        words = WORDS[self.kind]
+        return f"{'an' if words is IMAGES else 'a'} {words.owner}"
 
     @property
     def feature(self) -> str:
         """What one feature of an input is called."""
-        if self.kind in ("image", "clip"):
-            several = "channel" in self.axes and self.shape[self.axes.index("channel")] > 1
-            return "pixel and channel" if several else "pixel"
-        return "feature" if self.kind == "table" else "point"
+        several = "channel" in self.axes and self.shape[self.axes.index("channel")] > 1
+        word = WORDS[self.kind].feature
+        return f"{word} and channel" if several and word == "pixel" else word
 
     @property
     def features(self) -> str:

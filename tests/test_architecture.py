@@ -16,8 +16,8 @@ from harness.environment import sources
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
     ("capabilities", "errors", "records", "text"),
-    ("forms", "registry", "samples", "statistics"),
-    ("config", "environment"),
+    ("forms", "registry", "samples"),
+    ("config", "environment", "statistics"),
     ("artifacts", "datasets", "measurements"),
     ("criteria", "subjects"),
     ("attributions", "ci", "console", "figures", "history"),

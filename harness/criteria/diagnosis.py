@@ -14,6 +14,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.criteria import WITHOUT, acceptable, show, show_threshold
 from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
+from harness.forms import Words, words_of
 from harness.records import Floats, Ints, Verdict, joint
 from harness.samples import confidences
 from harness.text import clean, words_of_pair
@@ -101,11 +102,16 @@ def by_how_much(verdict: Verdict) -> str:
 def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     """What pulls a criterion's number down most: pair, images or class; or why nobody can say."""
     if verdict.threshold is None:
-        return ["none, a test of one's own tells no images"]
+        return [f"none, a test of one's own tells no {_words(run).noun}"]
     try:
         return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_no_copy(run, verdict)]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
+
+
+def _words(run: RunDirectory) -> Words:
+    """What the run's inputs are called."""
+    return words_of(run.read_provenance().dataset)
 
 
 @dataclass(frozen=True)
@@ -206,10 +212,11 @@ def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
         return ["none, it is one number a run"]
     if "strata" in arrays:
         indices, labels = run.read_arrays("samples.npz")["indices"], arrays["strata"]
-        return [_images(_parts(values, verdict, labels), verdict, indices, [classes[one] for one in labels])]
+        named = [classes[one] for one in labels]
+        return [_images(_parts(values, verdict, labels), verdict, indices, named, _words(run))]
     labels = run.seed(int(arrays["seeds"][0])).read_arrays("predictions.npz")["labels"]
     if values.shape[1] != len(labels):
-        return ["none, its values are of no image"]
+        return [f"none, its values are of no {_words(run).one}"]
     return [_class(_parts(values, verdict, labels), verdict, labels, classes)]
 
 
@@ -224,7 +231,7 @@ def _shortest_class(run: RunDirectory, classes: Sequence[str]) -> str:
             good &= confidences(logits) > config.selection.confidence
     counts = np.bincount(chosen["labels"][good], minlength=len(classes))
     label, wanted = int(counts.argmin()), config.selection.samples_per_class
-    return f"class {classes[label]}, {counts[label]} of {wanted} wanted images are right and sure"
+    return f"class {classes[label]}, {counts[label]} of {wanted} wanted {_words(run).noun} are right and sure"
 
 
 def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:
@@ -259,15 +266,15 @@ def _badness(value: float, verdict: Verdict) -> float:
     return max(lowest - value, value - highest)
 
 
-def _images(parts: Parts, verdict: Verdict, indices: Ints, classes: Sequence[str]) -> str:
+def _images(parts: Parts, verdict: Verdict, indices: Ints, classes: Sequence[str], words: Words) -> str:
     means = (parts[0] / parts[1]).mean(axis=0)
     missing = np.flatnonzero(np.isnan(means))
     if verdict.estimate is None and len(missing):
         names = [f"{indices[place]} ({classes[place]})" for place in missing[:WORST]]
-        return f"{len(missing)} images without a value, first test image {', '.join(names)}"
+        return f"{len(missing)} {words.noun} without a value, first test {words.one} {', '.join(names)}"
     order = sorted(range(len(means)), key=lambda place: -_badness(float(means[place]), verdict))
     named = [f"{indices[place]} ({classes[place]}) {show(float(means[place]))}" for place in order[:WORST]]
-    return f"test image {', '.join(named)}"
+    return f"test {words.one} {', '.join(named)}"
 
 
 def _class(parts: Parts, verdict: Verdict, labels: Ints, classes: Sequence[str]) -> str:

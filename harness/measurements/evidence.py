@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.forms import WORDS, Words
 from harness.records import Floats, Ints, Measurement
 from harness.registry import Registry
 
@@ -118,6 +119,11 @@ class Evidence:
     truth: Any = None
 
     @property
+    def words(self) -> Words:
+        """What an input and its features are called in titles, units and reasons."""
+        return WORDS[self.kind]
+
+    @property
     def _of_code(self) -> CodeEvidence:
         if self.code is None:
             raise AttributeError("the model has no code; say that it is needed: @needs('code')")
@@ -176,10 +182,10 @@ class Evidence:
         """Why too few images are explained for anything to be judged on them; None where enough are."""
         percent = f"{100 * self.confidence:.6g}%"
         if not len(self.images) and not self.surest:
-            return "no test image is named rightly"
+            return f"no test {self.words.one} is named rightly"
         if not len(self.images):
             return (
-                f"no test image is named rightly and over {percent} sure "
+                f"no test {self.words.one} is named rightly and over {percent} sure "
                 f"(the surest right one is {100 * self.surest:.6g}% sure)"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
@@ -188,7 +194,7 @@ class Evidence:
             named = ", ".join(f"{self.classes[label]} ({counts[label]})" for label in short[:3])
             more = f" and {len(short) - 3} more" if len(short) > 3 else ""
             return (
-                f"too few images are named rightly and over {percent} sure: "
+                f"too few {self.words.noun} are named rightly and over {percent} sure: "
                 f"{named}{more}; each class needs at least {self.minimum_per_class}"
             )
         return None

@@ -55,7 +55,9 @@ def select(work: Work) -> None:
     _write_down(work, selection, by_seed)
     short = [work.dataset.classes[one.label] for one in selection.yields if one.chosen < one.wanted]
     if short:
-        work.progress.warn(f"fewer than {per_class} right and sure images of: {', '.join(short)}")
+        work.progress.warn(
+            f"fewer than {per_class} right and sure {work.dataset.form.noun} of: {', '.join(short)}"
+        )
 
 
 def freeze(indices: Ints) -> Callable[[Work], None]:
