@@ -157,6 +157,20 @@ def test_weights_of_a_file_are_loaded(tmp_path: Path, ending: str) -> None:
     )
 
 
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    """It is told what it is."""
+    with pytest.raises(ConfigurationError, match=r"must be a file \(got a folder\)"):
+        catalogue.load(torch.nn.Linear(2, 2), tmp_path)
+
+
+def test_layers_are_called_as_their_factory_knows_them(nets: Path) -> None:
+    """Whatever wraps the model; so `--layer` takes them."""
+    own = build(model="own_nets:build", model_dir=nets)
+    assert catalogue.own_layers_of(own) == ["0", "3"]
+    assert catalogue.layers_of(own) == ["model.0", "model.3"]
+    assert catalogue.own_layers_of(build(model="mlp")) == catalogue.layers_of(build(model="mlp"))
+
+
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     """By name; a wrapper's prefix is told, and not taken off."""
     model = catalogue.own_of(build(model="convolutional"))

@@ -250,6 +250,15 @@ def layers_of(model: nn.Module, *, bare: bool = False) -> list[str]:
     return others[:place] + code + others[place:]
 
 
+def own_layers_of(model: nn.Module) -> list[str]:
+    """The same by the names that its factory knows them by, as `--layer` takes them; a code is `code`."""
+    names = layers_of(model)
+    for wrapper in (Spliced, Flat):
+        if isinstance(model, wrapper):
+            names, model = [name.removeprefix("model.") for name in names], model.model
+    return names
+
+
 def load(model: nn.Module, path: Path) -> None:
     """Fill a model, as its factory made it, from a file of weights; nothing in the file is executed.
 
@@ -260,6 +269,8 @@ def load(model: nn.Module, path: Path) -> None:
     Raises:
         ConfigurationError: no such file, damaged, or of another model; a prefix that all names bear is told.
     """
+    if path.is_dir():
+        raise ConfigurationError(f"model.weights: {path}: must be a file (got a folder); name the one in it")
     if not path.is_file():
         raise ConfigurationError(f"model.weights: {path}: there is no such file")
     try:
