@@ -119,9 +119,9 @@ def test_a_recipe_that_is_not_named_rightly_is_told_how(tmp_path: Path) -> None:
         ("silent", r"must yield a harness.records.Epoch an epoch \(got NoneType\)"),
         ("numbers", r"must yield a harness.records.Epoch an epoch \(got float\); such as Epoch\("),
         ("tensors", r"the loss of an Epoch must be a number \(got Tensor\)"),
-        ("failing", r"ValueError: no such layer \(own_recipe.py, line 23\)"),
-        ("later", r"TypeError: .*positional arguments.* \(own_recipe.py, line 30\)"),
-        ("leaving", "SystemExit: bye"),
+        ("failing", "ValueError at own_recipe.py, line 23: no such layer; mend"),
+        ("later", "TypeError at own_recipe.py, line 30: .*positional arguments"),
+        ("leaving", "SystemExit at own_recipe.py, line .*: bye"),
     ],
 )
 def test_mistakes_of_a_recipe_are_told_as_its_own(function: str, said: str, tmp_path: Path) -> None:

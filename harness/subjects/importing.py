@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from harness import environment
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 
@@ -96,11 +97,16 @@ def own_name(kind: str, name: str) -> str:
 
 
 def place_of(error: BaseException, function: Callable[..., Any]) -> str:
-    """Where in its own file a function failed, or else where the error arose: `nets.py, line 12`."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Where in its own file a function failed, or else where the error arose: ` at nets.py, line 12`.
+
+    Empty where it could not be called, and of what ships.
+    """
+    if environment.ships(function):
+        return ""
+    _, *frames = traceback.extract_tb(error.__traceback__)
     own = getattr(inspect.unwrap(function), "__code__", None)
-    frame = next((one for one in reversed(frames) if own and one.filename == own.co_filename), frames[-1])
-    return f"{Path(frame.filename).name}, line {frame.lineno}"
+    inside = [one for one in frames if own and one.filename == own.co_filename] or frames
+    return f" at {Path(inside[-1].filename).name}, line {inside[-1].lineno}" if inside else ""
 
 
 def called(kind: str, name: str, function: Callable[..., Any], **keywords: Any) -> Any:
@@ -117,6 +123,6 @@ def called(kind: str, name: str, function: Callable[..., Any], **keywords: Any) 
         told = " ".join(str(error).split())[:300]
         given = ", ".join(f"{key}={value!r:.80}" for key, value in keywords.items())
         raise ConfigurationError(
-            f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told} ({place_of(error, function)}; "
-            f"it was called {f'with {given}' if given else 'without arguments'})"
+            f"{kind} {name!r}: cannot be made: {type(error).__name__}{place_of(error, function)}: {told}; "
+            f"it was called {f'with {given}' if given else 'without arguments'}"
         ) from error

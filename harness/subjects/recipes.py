@@ -110,7 +110,7 @@ def followed(name: str, recipe: Recipe, *given: Any, **settings: Any) -> Iterato
     except (Exception, SystemExit) as error:  # whatever it raises
         told = " ".join(str(error).split())[:300]
         raise RecipeError(
-            f"recipe {name!r}: {type(error).__name__}: {told} ({place_of(error, recipe)}); mend it there"
+            f"recipe {name!r}: {type(error).__name__}{place_of(error, recipe)}: {told}; mend it there"
         ) from error
 
 
