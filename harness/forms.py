@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.kinds import IMAGES, WORDS, words_of
 from harness.records import Floats
 
 Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -22,40 +23,6 @@ AXES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """By kind of data: the names that its axes can have, the outermost first."""
 
-
-@dataclass(frozen=True)
-class Words:
-    """What sentences call the inputs of a kind of data.
-
-    Attributes:
-        one: An input.
-        noun: Several.
-        owner: One, as the owner of something, without an article.
-        feature: One of the numbers that an input is made of.
-    """
-
-    one: str
-    noun: str
-    owner: str
-    feature: str
-
-    @property
-    def features(self) -> str:
-        """Several of these numbers."""
-        return f"{self.feature}s"
-
-
-WORDS: Mapping[str, Words] = {
-    "image": Words("image", "images", "image's", "pixel"),
-    "series": Words("series", "series", "series'", "point"),
-    "clip": Words("clip", "clips", "clip's", "pixel"),
-    "table": Words("row", "rows", "row's", "feature"),
-}
-"""By kind of data."""
-
-IMAGES = WORDS["image"]
-"""Those of whoever does not know the data yet."""
-
 BYTE = 1 / 255
 """The scale of bytes that stand for brightness in [0, 1]."""
 
@@ -63,11 +30,6 @@ BYTE = 1 / 255
 def axes_of(kind: str, sides: int) -> tuple[str, ...]:
     """The names of the axes of that kind of data with so many sides; none where it has no such form."""
     return next((axes for axes in AXES[kind] if len(axes) == sides), ())
-
-
-def words_of(record: Mapping[str, Any]) -> Words:
-    """What a run's record of its data calls the inputs; a run of before there were others has images."""
-    return WORDS[record.get("kind", "image")]
 
 
 def told_of(record: Mapping[str, Any]) -> str:

@@ -15,9 +15,9 @@ from harness.environment import sources
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("capabilities", "errors", "records", "text"),
-    ("forms", "registry", "samples"),
-    ("config", "environment", "statistics"),
+    ("capabilities", "errors", "kinds", "records", "text"),
+    ("forms", "registry", "samples", "statistics"),
+    ("config", "environment"),
     ("artifacts", "datasets", "measurements"),
     ("criteria", "subjects"),
     ("attributions", "ci", "console", "figures", "history"),

@@ -27,7 +27,7 @@ from harness.criteria import (
     show_threshold,
     titled,
 )
-from harness.forms import WORDS
+from harness.kinds import WORDS
 from harness.measurements import measurements
 from harness.records import Estimate, Measurement, Outcome, Verdict
 

@@ -18,7 +18,7 @@ from scipy import ndimage, stats
 from harness import statistics
 from harness.capabilities import CAPABILITIES, lacking
 from harness.config.parameters import shipped_criteria
-from harness.forms import WORDS
+from harness.kinds import WORDS
 from harness.measurements import (
     CONTROL_METHOD,
     Evidence,
@@ -407,6 +407,7 @@ def test_a_class_that_is_short_of_images_is_an_error_that_names_it(base: str) ->
         assert "class 0" not in reason
         assert "class 2" not in reason
         assert "80%" in reason
+        assert reason.endswith("train longer (--epochs, --classifier-epochs), or lower --confidence")
 
 
 @pytest.mark.parametrize("absent", [0, 1, 2])

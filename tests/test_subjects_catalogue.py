@@ -89,7 +89,7 @@ def test_a_factory_of_ones_own_is_found_in_a_folder(nets: Path) -> None:
         ({"model": "own_nets:needy"}, "must be given 'depth', .*; set depth in the table .model.settings"),
         (
             {"model": "own_nets:failing"},
-            r"KeyError at own_nets.py, line 20: 'one\\ntwo'; it was called with shape=\(1, 6, 8\), classes=3$",
+            r"at own_nets.py, line 20: 'one\\ntwo'; it was called with shape=\(1, 6, 8\), classes=3$",
         ),
         ({"model": "own_nets"}, "named as module:function, such as 'own_nets:build'"),
         ({"model": "own_nets.py"}, "named as module:function, such as 'own_nets:build'"),

@@ -10,7 +10,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.criteria import show, show_threshold
 from harness.criteria.diagnosis import lowest_agreement
 from harness.errors import RunError
-from harness.forms import words_of
+from harness.kinds import words_of
 from harness.records import Verdict
 from harness.text import clean
 

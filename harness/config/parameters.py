@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -12,7 +12,6 @@ from harness.config.values import (
     Column,
     Count,
     Keywords,
-    MaybeFolder,
     MaybeNames,
     MaybePlace,
     Names,
@@ -21,10 +20,11 @@ from harness.config.values import (
     Seed,
     Settled,
     Share,
+    Shown,
     Sides,
     Table,
 )
-from harness.forms import IMAGES, Words
+from harness.kinds import IMAGES, Words
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -58,14 +58,14 @@ class Model(Table):
     model: str = Field("k-sparse", description="model by name, or its factory as module:function")
     k: Natural = Field(50, description="active units of the code")
     code_width: Natural = Field(1024, description="units of the code")
-    weights: MaybePlace = Field(
+    weights: Annotated[MaybePlace, Shown("FILE")] = Field(
         None, description="file of weights (.pth, .safetensors): loaded and frozen, nothing is trained"
     )
     layer: str = Field("", description="a layer of the model, by its dotted name, at which a code is put in")
-    code: str = Field(
+    code: Annotated[str, Shown("MODULE:FUNCTION")] = Field(
         "", description="sparse autoencoder at the layer, as module:function that gives it, loaded"
     )
-    model_dir: MaybeFolder = Field(
+    model_dir: MaybePlace = Field(
         None,
         description="where a module of one's own is looked for first, before the working folder; by default "
         "where it is found: beside the file that --config names, or in the working folder",

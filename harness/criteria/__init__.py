@@ -10,7 +10,7 @@ from typing import TypeGuard
 from harness.capabilities import CAPABILITIES
 from harness.config import Config
 from harness.config.parameters import Criterion, Selection, Statistics, shipped_criteria
-from harness.forms import WORDS, Words
+from harness.kinds import WORDS, Words
 from harness.records import Estimate, Outcome, Verdict
 
 Threshold = float | tuple[float, float]

@@ -14,7 +14,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.criteria import WITHOUT, acceptable, show, show_threshold
 from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
-from harness.forms import Words, words_of
+from harness.kinds import Words, words_of
 from harness.records import Floats, Ints, Verdict, joint
 from harness.samples import confidences
 from harness.text import clean, words_of_pair

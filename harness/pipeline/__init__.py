@@ -30,7 +30,7 @@ from harness.environment import repository
 from harness.environment.state import clean
 from harness.errors import HarnessError, OutputError, RunError, StorageError
 from harness.pipeline import computed
-from harness.pipeline.admission import admitted, judgeable, refuse_unmeasured
+from harness.pipeline.admission import admitted, refuse_unmeasured, settled
 from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
 
@@ -132,7 +132,7 @@ def _replayed(
     """A run that takes an earlier run's files; `spent` are the seconds that it took to find them."""
     looked = repository.look()
     # criteria have no part in what is computed: they may be others than the earlier run's
-    config = judgeable(config, dataset, model_of(entry.files).capabilities, {}, progress)
+    config = settled(config, dataset, model_of(entry.files).capabilities, {}, progress)
     run = RunDirectory.create(config.output, looked.commit)
     started = Started(config=config, dataset=dataset, run=run, cache=cache, progress=progress)
     _write_down(started, looked, entry.by)

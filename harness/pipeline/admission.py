@@ -11,9 +11,9 @@ from harness.capabilities import CAPABILITIES, lacking
 from harness.config import Config
 from harness.config.values import Settled
 from harness.criteria import judged_without, lacking_threshold, titled
-from harness.datasets import Dataset
+from harness.datasets import Dataset, kept
 from harness.errors import ConfigurationError
-from harness.forms import WORDS
+from harness.kinds import WORDS
 from harness.pipeline.started import Progress
 
 
@@ -41,18 +41,18 @@ def admitted(config: Config, dataset: Dataset, device: Any, progress: Progress) 
     told = {f"methods.{name}": why for name, why in away.items()}
     if "float64" not in there:
         told["float64"] = CAPABILITIES["float64"]
-    return judgeable(config, dataset, there, told, progress), record
+    return settled(config, dataset, there, told, progress), record
 
 
-def judgeable(
+def settled(
     config: Config,
     dataset: Dataset,
     there: Collection[str],
     away: Mapping[str, str],
     progress: Progress,
 ) -> Config:
-    """The configuration without the criteria that need more than is there, which is told, and the others'
-    titles in the words of the data.
+    """The configuration as the run keeps it: without the criteria that need more than is there, which is
+    told, the others' titles in the words of the data, and the data's whole path.
     """
     asked = {
         one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
@@ -64,6 +64,7 @@ def judgeable(
         progress.warn(judged_without(away))
     left = [one for one in config.criteria if one.id not in away]
     changed = {
+        "data": config.data.model_copy(update={"dataset": kept(config.data.dataset)}),
         "criteria": titled(left, config.model.k, WORDS[dataset.kind]),
         "without": Settled(config.without | away),
     }

@@ -14,7 +14,7 @@ from harness.artifacts.files import Folder, digest_of, key_of
 from harness.capabilities import lacking
 from harness.environment import stream
 from harness.errors import RunError
-from harness.forms import WORDS
+from harness.kinds import WORDS
 from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work
 from harness.records import Estimate, Measurement

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.criteria import show_threshold
-from harness.forms import words_of
+from harness.kinds import words_of
 from harness.records import Estimate, Floats, Ints
 from harness.report.sides import Common, Side
 from harness.statistics.paired import Change, rule_of

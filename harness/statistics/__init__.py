@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.forms import IMAGES, Words
+from harness.kinds import IMAGES, Words
 from harness.records import Estimate, Measurement
 from harness.statistics.crossed import across_seeds, two_way
 from harness.statistics.permutation import holm, pairing_p_values

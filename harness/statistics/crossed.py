@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.forms import IMAGES, Words
+from harness.kinds import IMAGES, Words
 from harness.records import Floats, Ints
 from harness.statistics.reductions import (
     REDUCTIONS,
