@@ -200,7 +200,9 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     _write_down(work, looked, by)
     work.run.write_json(MODEL, record.model_dump(mode="json"))
     if moving:
-        work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
+        work.name_unrepeatable(
+            f"data set {config.data.dataset}", f"loaded twice it has other {dataset.form.noun}"
+        )
     work.durations["data"] = time.perf_counter() - start
     return work
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from harness.criteria import show_threshold
-from harness.kinds import words_of
 from harness.records import Estimate, Floats, Ints
 from harness.report.sides import Common, Side
 from harness.statistics.paired import Change, rule_of
@@ -52,7 +51,7 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     """
     if not common.same_data:
         return Paired(why="other data")
-    words = words_of(a.dataset)
+    words = a.words
     found = [one.arrays(f"measurements/{name.split('.')[0]}.npz") for one in (a, b)]
     for one, arrays in zip((a, b), found, strict=True):
         if name not in arrays or name not in one.estimates or one.estimates[name].estimate is None:
@@ -238,14 +237,13 @@ def moved(a: Side, b: Side, rows: Sequence[Row]) -> tuple[str, str]:
         (row for row in compared if row.paired.clear),
         key=lambda row: -abs(row.paired.change or 0.0) / _width(row.paired),
     )
-    numbers = f"none of {len(compared)} changes on the same images is larger than its doubt"
+    same = f"the same {a.words.noun}"
+    numbers = f"none of {len(compared)} changes on {same} is larger than its doubt"
     if not compared:
         numbers = "no change has an interval"
     elif clear:
         named = ", ".join(f"{row.title} {signed(row.paired.change)} ({row.judgement})" for row in clear[:3])
-        numbers = (
-            f"larger than their doubt are {len(clear)} of {len(compared)} changes on the same images: {named}"
-        )
+        numbers = f"larger than their doubt are {len(clear)} of {len(compared)} changes on {same}: {named}"
     return "; ".join(clean(part) for part in parts), clean(numbers, 1000)
 
 
