@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.criteria import show, show_threshold
+from harness.criteria import WITHOUT, show, show_threshold
 from harness.criteria.diagnosis import diagnosis, sentence
 from harness.forms import told_of
 from harness.text import clean, origin
@@ -56,9 +56,7 @@ class Shown:
             self.console.print(safe(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """A line that must not be overlooked, once."""
-        if text in self.warned:
-            return
+        """A line that must not be overlooked."""
         self.warned.add(text)
         self.console.print(f"[bold yellow]warning:[/] {safe(text)}", soft_wrap=True)
 
@@ -133,7 +131,9 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
     for text in [*verdict.get("announcements", ()), *verdict.get("remarks", ())]:
-        shown.warn(text)
+        # what is looser is told before and after; what a model does not have, once
+        if not (text.startswith(WITHOUT) and text in shown.warned):
+            shown.warn(text)
     red = verdict["verdict"] != "pass" and not shown.quiet
     lines = diagnosis(run, verdict) if red else [sentence(verdict)]
     console.print(f"[{_STYLES[verdict['verdict']]}]{safe(lines[0])}[/]", soft_wrap=True)

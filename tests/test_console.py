@@ -124,7 +124,7 @@ def test_series_are_told_with_their_sides(tmp_path: Path, capsys: pytest.Capture
     assert "(60 training, 30 test series of 60 channels x 2 points, from" in capsys.readouterr().out
 
 
-def test_what_was_told_is_not_told_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_model_does_not_have_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is announced before the work stands once above the verdict, whose sentence names it."""
     run, shown = a_run(tmp_path, config={"without": {"sparsity": "the model has no code"}}), Shown()
     verdict = judge(run)
