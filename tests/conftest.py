@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,12 @@ import pytest
 
 # tiny networks gain nothing from threads, and lose much where the cores are shared; before torch loads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# tests start hundreds of processes: where no bytecode is to lie beside sources, each would compile torch anew
+if sys.dont_write_bytecode:
+    compiled = tempfile.TemporaryDirectory(prefix="compiled-")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = compiled.name
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 # with a GPU, many runs share this process, and an older torch keeps the workspace of its first product
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
