@@ -24,7 +24,7 @@ if sys.dont_write_bytecode:
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
-from harness import config, pipeline
+from harness import config, pipeline, report
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.datasets import fetching
@@ -47,6 +47,8 @@ SMALL: dict[str, Any] = dict(
     device="cpu",
 )
 """Flags of a run of a few seconds in which every gate holds."""
+
+Only = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +104,17 @@ def finished(finished_output: Path, tmp_path: Path) -> RunDirectory:
     shutil.copytree(source, target)
     # not opened, so that a test may change a file and read it; whoever opens it finds its seal
     return RunDirectory(target)
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Only:
+    """Leaves these sections of the page alone: a whole one takes seconds to draw."""
+
+    def keep(*names: str) -> None:
+        kept = {name: one for name, one in report.sections.items() if name in names}
+        monkeypatch.setattr(report.sections, "_entries", kept)
+
+    return keep
 
 
 @pytest.fixture
