@@ -28,9 +28,9 @@ from harness import config, pipeline, report
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.datasets import fetching
-from harness.judging import verdicts
+from harness.judging import suite, verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests import gpu, postgresql
+from tests import gpu, postgresql, written
 
 SMALL: dict[str, Any] = dict(
     dataset="fashion-mnist-mini",
@@ -115,6 +115,12 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Only:
         monkeypatch.setattr(report.sections, "_entries", kept)
 
     return keep
+
+
+@pytest.fixture
+def judged_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets criteria be judged without their process, where a verdict is not what is tested."""
+    monkeypatch.setattr(suite, "run", written.judged_here)
 
 
 @pytest.fixture
