@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -240,13 +241,31 @@ def test_maps_that_are_not_their_definitions_are_named_with_method_image_and_err
     assert text == f"{words(methods[1])}: 3 of 12 fail, {named}"
 
 
-@pytest.mark.parametrize(("held", "told"), [(1.0, True), (0.97, False)])
-def test_methods_that_are_one_on_a_model_are_no_copies(tmp_path: Path, held: float, told: bool) -> None:
-    """Where each map is what it claims to be, the mend is another choice of methods."""
+@pytest.mark.parametrize(
+    ("held", "outcome", "told"), [(1.0, "fail", True), (1.0, "pass", False), (0.97, "fail", False)]
+)
+@pytest.mark.parametrize(
+    ("measurement", "text"),
+    [
+        ("attribution_copies", "so none is a copy: on this model two methods are one"),
+        ("attribution_faithfulness", "so this is a finding about the model: .*'Where faithfulness is red'"),
+        ("agreement", ""),
+    ],
+)
+def test_what_is_red_by_the_model_says_so(
+    tmp_path: Path, held: float, outcome: str, told: bool, measurement: str, text: str
+) -> None:
+    """Where each map is what it claims to be, no map is to be mended."""
     run = a_run(tmp_path / "artifacts", numbers={"attribution_integrity": held})
-    store(run, "attribution_copies", [np.ones(12)], by_sample=True)
-    found = worst(run, a_verdict(measurement="attribution_copies", relation="<=", threshold=0.999))
-    assert any("none is a copy" in one for one in found) == told
+    store(run, measurement, [np.ones(12)], by_sample=True)
+    found = "; ".join(worst(run, a_verdict(measurement=measurement, verdict=outcome)))
+    assert ("every map satisfies its own definition" in found) == (told and bool(text))
+    assert bool(text and re.search(text, found)) == (told and bool(text))
+
+
+def test_the_section_that_is_named_is_there() -> None:
+    """Of red faithfulness, in the models' page."""
+    assert "\n### Where faithfulness is red\n" in Path("docs/models.md").read_text("utf-8")
 
 
 def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
