@@ -19,6 +19,7 @@ from harness.criteria import (
     announcements,
     blame_dead_units,
     judge,
+    judged_without,
     loosened,
     loosened_selection,
     minimum_detectable_difference,
@@ -230,6 +231,18 @@ def test_an_error_says_why_there_is_no_number() -> None:
     why = judge(a_criterion(), an_estimate(None, reason="3 of 200 maps are constant")).why
     assert "Agreement" in why
     assert "3 of 200 maps are constant" in why
+
+
+def test_what_is_declared_away_is_told_by_reason() -> None:
+    """Each reason stands behind the names that it is given for."""
+    told = judged_without(
+        {"decoder_weighted": "no code", "sparsity": "no k; or so", "reconstruction": "no code"}
+    )
+    assert told == [
+        "judged without decoder_weighted, reconstruction: no code",
+        "judged without sparsity: no k; or so",
+    ]
+    assert judged_without({}) == []
 
 
 def test_an_error_without_a_reason_names_the_number() -> None:

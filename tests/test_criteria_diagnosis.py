@@ -15,7 +15,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.ci.summaries import worst_sample
 from harness.config import load
 from harness.criteria import diagnosis
-from harness.criteria.diagnosis import by_how_much, details, worst
+from harness.criteria.diagnosis import by_how_much, details, sentence, worst
 from harness.criteria.rows import PAST, own_verdict
 from harness.judging import verdicts
 from harness.records import Verdict
@@ -265,7 +265,8 @@ def test_what_is_red_by_the_model_says_so(
 
 def test_the_section_that_is_named_is_there() -> None:
     """Of red faithfulness, in the models' page."""
-    assert "\n### Where faithfulness is red\n" in Path("docs/models.md").read_text("utf-8")
+    page = Path(__file__).parents[1] / "docs/models.md"
+    assert "\n### Where faithfulness is red\n" in page.read_text("utf-8")
 
 
 def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
@@ -277,6 +278,16 @@ def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
     assert worst(run, a_verdict(measurement="other")) == ["none, its values are of no image"]
     assert "missing" in worst(run, a_verdict(measurement="gone"))[0]
     assert worst(run, a_verdict(threshold=None)) == ["none, a test of one's own tells no images"]
+
+
+# the sentence
+
+
+def test_the_sentence_names_all_that_a_run_is_judged_without() -> None:
+    """Whatever the reasons, and whatever stands in them."""
+    told = ["judged without a, c: no code; a: b", "judged without b: no k", "d: looser than shipped: x"]
+    text = sentence(whole(a_verdict(), announcements=told))
+    assert text.endswith(" (looser than shipped: d) (judged without: a, c, b)")
 
 
 # the lines

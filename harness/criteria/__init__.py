@@ -153,18 +153,25 @@ WITHOUT = "judged without "
 """How the announcement begins that names what cannot apply to a model."""
 
 
-def judged_without(reasons: Mapping[str, str]) -> str:
-    """The announcement of what cannot apply to a model, by name, with each reason once."""
-    return f"{WITHOUT}{', '.join(reasons)}: {'; '.join(dict.fromkeys(reasons.values()))}"
+def judged_without(reasons: Mapping[str, str]) -> list[str]:
+    """The announcements of what cannot apply to a model: of each reason, the names that it is given for."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        by_reason.setdefault(why, []).append(name)
+    return [f"{WITHOUT}{', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    away = [judged_without(config.without)] if config.without else []
     looser = [
         one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
     ]
-    return away + looser + loosened_selection(config.selection) + _loosened_comparison(config)
+    return (
+        judged_without(config.without)
+        + looser
+        + loosened_selection(config.selection)
+        + _loosened_comparison(config)
+    )
 
 
 def lacking_threshold(criterion: Criterion, k: int, there: Collection[str]) -> str:
