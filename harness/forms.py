@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,13 @@ def axes_of(kind: str, sides: int) -> tuple[str, ...]:
 
 
 def told_of(record: Mapping[str, Any]) -> str:
-    """The inputs of a run's record of its data, with their sides where they are no images."""
+    """The inputs of a run's record of its data, with their sides: but for images that are known by a name.
+
+    Data of one's own is asked for by its whole path, and what was understood of it is told.
+    """
     words, shape = words_of(record), record["shape"]
     kind = record.get("kind", "image")
-    if kind == "image":
+    if kind == "image" and not Path(record.get("asked", "")).is_absolute():
         return words.noun
     axes = record.get("axes") or axes_of(kind, len(shape))
     return f"{words.noun} of {sides_of(axes, shape)}"

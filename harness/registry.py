@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, NamedTuple, TypeVar
@@ -18,10 +19,22 @@ LONGEST = 100
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: the nearest known one, or all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    """The tail of a message about an unknown name: the nearest known one, or all of them.
+
+    Of names that differ from it in their numbers alone, the nearest by these; 2 stands before 10.
+    """
+    known, (words, wanted) = sorted(known, key=_parts), _parts(str(name))
+    alike = [one for one in known if _parts(one)[0] == words]
+    near = sorted(
+        alike, key=lambda one: [abs(a - b) for a, b in zip(_parts(one)[1], wanted, strict=True)]
+    ) or difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+
+
+def _parts(name: str) -> tuple[list[str], list[int]]:
+    """The texts between a name's numbers, and the numbers: so sorted, 2 stands before 10."""
+    parts = re.split("([0-9]{1,18})", name)
+    return parts[::2], [int(one) for one in parts[1::2]]
 
 
 class Registry(Mapping[str, T], Generic[T]):

@@ -227,6 +227,7 @@ class Run:
             code=code,
             kind=self.form.kind,
             truth=chosen.get("truth"),
+            lengths=settings.lengths(self.capabilities),
         )
 
     @clean_state()

@@ -19,6 +19,7 @@ from harness.criteria import (
     announcements,
     blame_dead_units,
     judge,
+    judged_without,
     loosened,
     loosened_selection,
     minimum_detectable_difference,
@@ -232,6 +233,18 @@ def test_an_error_says_why_there_is_no_number() -> None:
     assert "3 of 200 maps are constant" in why
 
 
+def test_what_is_declared_away_is_told_by_reason() -> None:
+    """Each reason stands behind the names that it is given for."""
+    told = judged_without(
+        {"decoder_weighted": "no code", "sparsity": "no k; or so", "reconstruction": "no code"}
+    )
+    assert told == [
+        "judged without decoder_weighted, reconstruction: no code",
+        "judged without sparsity: no k; or so",
+    ]
+    assert judged_without({}) == []
+
+
 def test_an_error_without_a_reason_names_the_number() -> None:
     """Where nobody gave a reason, the sentence says what was there instead of a number."""
     assert "nan" in judge(a_criterion(), an_estimate(math.nan)).why
@@ -283,10 +296,20 @@ def test_the_margin_is_the_distance_to_the_nearer_threshold_in_standard_errors(
     assert verdict.margin_se == margin
 
 
-@pytest.mark.parametrize("error", [None, 0.0])
-def test_there_is_no_margin_where_the_standard_error_is_0_or_unknown(error: float | None) -> None:
-    """A distance can't be counted in errors that are 0 or not known."""
-    assert judge(a_criterion(), an_estimate(0.7, standard_error=error)).margin_se is None
+@pytest.mark.parametrize(
+    ("error", "known"), [(None, False), (0.0, False), (1e-13, False), (5e-7, False), (1e-6, True)]
+)
+def test_there_is_no_margin_where_the_standard_error_is_none(error: float | None, known: bool) -> None:
+    """A distance can't be counted in errors that are not known, 0, or the rounding of equal values."""
+    verdict = judge(a_criterion(), an_estimate(0.7, standard_error=error))
+    assert (verdict.margin_se is not None, verdict.minimum_detectable_difference is not None) == (known,) * 2
+
+
+def test_a_spread_about_a_threshold_of_0_is_measured_by_the_number() -> None:
+    """A small number with a small error keeps its margin."""
+    for number, error, known in [(0.0, 1e-9, True), (1e-3, 1e-5, True), (1e-3, 1e-12, False)]:
+        verdict = judge(a_criterion(">=", 0.0), an_estimate(number, standard_error=error))
+        assert (verdict.margin_se is not None) == known
 
 
 # what a verdict says

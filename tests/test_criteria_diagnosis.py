@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.ci.summaries import worst_sample
 from harness.config import load
 from harness.criteria import diagnosis
-from harness.criteria.diagnosis import by_how_much, details, worst
+from harness.criteria.diagnosis import by_how_much, details, sentence, worst
 from harness.criteria.rows import PAST, own_verdict
 from harness.judging import verdicts
 from harness.records import Verdict
@@ -240,13 +241,32 @@ def test_maps_that_are_not_their_definitions_are_named_with_method_image_and_err
     assert text == f"{words(methods[1])}: 3 of 12 fail, {named}"
 
 
-@pytest.mark.parametrize(("held", "told"), [(1.0, True), (0.97, False)])
-def test_methods_that_are_one_on_a_model_are_no_copies(tmp_path: Path, held: float, told: bool) -> None:
-    """Where each map is what it claims to be, the mend is another choice of methods."""
+@pytest.mark.parametrize(
+    ("held", "outcome", "told"), [(1.0, "fail", True), (1.0, "pass", False), (0.97, "fail", False)]
+)
+@pytest.mark.parametrize(
+    ("measurement", "text"),
+    [
+        ("attribution_copies", "so none is a copy: on this model two methods are one"),
+        ("attribution_faithfulness", "so this is a finding about the model: .*'Where faithfulness is red'"),
+        ("agreement", ""),
+    ],
+)
+def test_what_is_red_by_the_model_says_so(
+    tmp_path: Path, held: float, outcome: str, told: bool, measurement: str, text: str
+) -> None:
+    """Where each map is what it claims to be, no map is to be mended."""
     run = a_run(tmp_path / "artifacts", numbers={"attribution_integrity": held})
-    store(run, "attribution_copies", [np.ones(12)], by_sample=True)
-    found = worst(run, a_verdict(measurement="attribution_copies", relation="<=", threshold=0.999))
-    assert any("none is a copy" in one for one in found) == told
+    store(run, measurement, [np.ones(12)], by_sample=True)
+    found = "; ".join(worst(run, a_verdict(measurement=measurement, verdict=outcome)))
+    assert ("every map satisfies its own definition" in found) == (told and bool(text))
+    assert bool(text and re.search(text, found)) == (told and bool(text))
+
+
+def test_the_section_that_is_named_is_there() -> None:
+    """Of red faithfulness, in the models' page."""
+    page = Path(__file__).parents[1] / "docs/models.md"
+    assert "\n### Where faithfulness is red\n" in page.read_text("utf-8")
 
 
 def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
@@ -258,6 +278,16 @@ def test_what_nobody_can_say_is_said(run: RunDirectory) -> None:
     assert worst(run, a_verdict(measurement="other")) == ["none, its values are of no image"]
     assert "missing" in worst(run, a_verdict(measurement="gone"))[0]
     assert worst(run, a_verdict(threshold=None)) == ["none, a test of one's own tells no images"]
+
+
+# the sentence
+
+
+def test_the_sentence_names_all_that_a_run_is_judged_without() -> None:
+    """Whatever the reasons, and whatever stands in them."""
+    told = ["judged without a, c: no code; a: b", "judged without b: no k", "d: looser than shipped: x"]
+    text = sentence(whole(a_verdict(), announcements=told))
+    assert text.endswith(" (looser than shipped: d) (judged without: a, c, b)")
 
 
 # the lines

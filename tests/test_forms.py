@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,12 +83,16 @@ def test_no_kind_has_two_forms_of_as_many_sides() -> None:
 
 
 def test_a_record_calls_its_inputs_by_their_kind() -> None:
-    """A run of before there were others has images, of which no sides are told."""
+    """The sides are told, but of images known by a name; a run of before there were others has such."""
     series = {"kind": "series", "axes": ["channel", "time"], "shape": [2, 1200]}
     assert told_of(series) == "series of 2 channels x 1,200 points"
     assert told_of({"kind": "table", "shape": [1]}) == "rows of 1 feature"
     assert told_of({"kind": "clip", "shape": [8, 28, 28]}) == "clips of 8 frames x 28 rows x 28 columns"
     assert told_of({"shape": [28, 28]}) == "images"
+    assert told_of({"asked": "cifar10", "shape": [3, 32, 32]}) == "images"
+    own = {"asked": str(Path("own.npz").absolute()), "axes": ["channel", "row", "column"]}
+    assert told_of(own | {"shape": [12, 3, 12]}) == "images of 12 channels x 3 rows x 12 columns"
+    assert told_of(own | {"axes": ["row", "column"], "shape": [8, 8]}) == "images of 8 rows x 8 columns"
 
 
 @pytest.mark.parametrize("kind", AXES)

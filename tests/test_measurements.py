@@ -17,6 +17,7 @@ from scipy import ndimage, stats
 
 from harness import statistics
 from harness.capabilities import CAPABILITIES, lacking
+from harness.config import Config
 from harness.config.parameters import shipped_criteria
 from harness.kinds import WORDS
 from harness.measurements import (
@@ -408,6 +409,35 @@ def test_a_class_that_is_short_of_images_is_an_error_that_names_it(base: str) ->
         assert "class 2" not in reason
         assert "80%" in reason
         assert reason.endswith("train longer (--epochs, --classifier-epochs), or lower --confidence")
+
+
+@pytest.mark.parametrize(
+    ("settings", "there", "mend"),
+    [
+        (
+            {},
+            {"code", "reconstruction"},
+            "train longer (--epochs, --classifier-epochs), or lower --confidence",
+        ),
+        (
+            {},
+            set(),
+            "train longer (--classifier-epochs) or in smaller batches (--batch-size), or lower --conf",
+        ),
+        ({"recipe": "supervised"}, {"code", "reconstruction"}, "train longer (--classifier-epochs) or in"),
+        ({"recipe": "none"}, set(), "lower --confidence"),
+        ({"model": {"weights": "a.pth"}}, {"code", "reconstruction"}, "lower --confidence"),
+    ],
+)
+def test_the_mend_names_only_what_trains_the_network(
+    settings: dict[str, Any], there: set[str], mend: str
+) -> None:
+    """No autoencoder, no flag for its epochs; frozen weights, no training."""
+    lengths = Config.model_validate(settings).lengths(there)
+    evidence = dataclasses.replace(an_evidence(counts=(5, 1)), lengths=lengths)
+    assert str(evidence.shortage()).split("at least 2; ")[1].startswith(mend)
+    none = dataclasses.replace(evidence, images=evidence.images[:0])
+    assert str(none.shortage()).split("% sure); ")[1].startswith(mend)
 
 
 @pytest.mark.parametrize("absent", [0, 1, 2])

@@ -218,6 +218,17 @@ def test_a_name_unlike_any_other_lists_what_is_known(colours: Registry[str]) -> 
     with pytest.raises(ConfigurationError, match="unknown colour 'xyz': known are: green, red"):
         colours["xyz"]
     assert suggestion("xyz", ["b", "a"]) == "known are: a, b"
+    assert suggestion("xyz", ["b10", "a", "b2", "b1", "10", "9"]) == "known are: 9, 10, a, b1, b2, b10"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("features.9", "features.10"), ("features.31", "features.12"), ("block.1.conv2", "block.0.conv2")],
+)
+def test_of_names_that_differ_in_numbers_the_nearest_by_these_is_meant(name: str, nearest: str) -> None:
+    """Not the one of as many digits, as of a network's layers."""
+    known = ["features.0", "features.3", "features.12", "features.10", "block.0.conv1", "block.0.conv2", "b"]
+    assert suggestion(name, known) == f"did you mean {nearest!r}?"
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_the_models_sentences_are_computed(finished: RunDirectory) -> None:
     changed_arrays(finished.seed(0), "predictions.npz", logits=logits.astype(np.float32), labels=labels)
     found = context(finished, "model")
     classes = Run(finished).classes
-    assert f"{classes[3]} is named {classes[1]} 5 times of 20 (25.0%)" in found["confusion"].finding
+    assert f"{classes[3]} is named {classes[1]} in 5 of 20 cases (25.0%)" in found["confusion"].finding
     assert "6 of 200 predictions are wrong" in found["confusion"].finding
     assert found["confusion"].rows[3][1:] == (0, 5, 0, 15, 0, 0, 0, 0, 0, 0, 20)
     finding = found["calibration"].finding

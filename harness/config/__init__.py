@@ -7,7 +7,7 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
 from os import PathLike
@@ -124,6 +124,18 @@ class Config(Table):
                 f"{self.selection.minimum_per_class} (got {self.selection.samples_per_class})"
             )
         return self
+
+    def lengths(self, there: Collection[str]) -> tuple[str, ...]:
+        """The settings of `[training]` that say how long a model is trained; none where nothing is.
+
+        Args:
+            there: What the model has (`harness.capabilities`): one whose code gives the inputs back has an
+                autoencoder, which the recipe `reference` trains first.
+        """
+        if self.model.weights is not None or self.recipe == "none":
+            return ()
+        both = self.recipe == "reference" and "reconstruction" in there
+        return ("epochs", "classifier_epochs") if both else ("classifier_epochs",)
 
     def as_toml_values(self) -> dict[str, Any]:
         """The configuration as TOML can hold it: every default spelled out, nothing that is None."""

@@ -63,9 +63,9 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
             outside = bounds[1] < lowest or highest < bounds[0]
             marginal = not inside and not outside
             holds = inside if strict else holds
-        if estimate.standard_error and _finite(estimate.standard_error):
-            margin_se = min(number - lowest, highest - number) / estimate.standard_error
-        detectable = minimum_detectable_difference(estimate)
+        if (error := _spread(estimate.standard_error, number, criterion.threshold)) is not None:
+            margin_se = min(number - lowest, highest - number) / error
+            detectable = minimum_detectable_difference(estimate)
         outcome = "pass" if holds else "fail"
         why = _sentence(criterion, estimate, holds, strict)
     return Verdict(
@@ -87,6 +87,14 @@ def judge(criterion: Criterion, estimate: Estimate | None, strict: bool = False)
         why=why,
         minimum_detectable_difference=detectable,
     )
+
+
+def _spread(error: float | None, number: float, threshold: Threshold) -> float | None:
+    """The standard error; None where it is unknown, or 0 but for the rounding of equal values: up to a
+    millionth of the threshold, or of the number where that is larger.
+    """
+    limits = threshold if isinstance(threshold, tuple) else (threshold,)
+    return error if _finite(error) and error > 1e-6 * max(map(abs, (number, *limits))) else None
 
 
 def minimum_detectable_difference(estimate: Estimate) -> float | None:
@@ -145,18 +153,25 @@ WITHOUT = "judged without "
 """How the announcement begins that names what cannot apply to a model."""
 
 
-def judged_without(reasons: Mapping[str, str]) -> str:
-    """The announcement of what cannot apply to a model, by name, with each reason once."""
-    return f"{WITHOUT}{', '.join(reasons)}: {'; '.join(dict.fromkeys(reasons.values()))}"
+def judged_without(reasons: Mapping[str, str]) -> list[str]:
+    """The announcements of what cannot apply to a model: of each reason, the names that it is given for."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        by_reason.setdefault(why, []).append(name)
+    return [f"{WITHOUT}{', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
 def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
-    away = [judged_without(config.without)] if config.without else []
     looser = [
         one for one in loosened(config.criteria, config.model.k) if one.split(":")[0] not in config.without
     ]
-    return away + looser + loosened_selection(config.selection) + _loosened_comparison(config)
+    return (
+        judged_without(config.without)
+        + looser
+        + loosened_selection(config.selection)
+        + _loosened_comparison(config)
+    )
 
 
 def lacking_threshold(criterion: Criterion, k: int, there: Collection[str]) -> str:

@@ -104,7 +104,7 @@ def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     if verdict.threshold is None:
         return [f"none, a test of one's own tells no {_words(run).noun}"]
     try:
-        return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_no_copy(run, verdict)]
+        return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_of_the_model(run, verdict)]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
 
@@ -187,16 +187,22 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
         yield f"{word} {name} {show(value)}"
 
 
-def _no_copy(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
-    """What two maps are that hardly differ and are each what they claim to be: of a model almost linear."""
+_OF_THE_MODEL: Mapping[str, str] = {
+    "attribution_copies": "none is a copy: on this model two methods are one, counted twice; leave one out "
+    "by --methods",
+    "attribution_faithfulness": "this is a finding about the model: gradients through max pooling are often "
+    "no better than |x|; see docs/models.md, 'Where faithfulness is red'",
+}
+"""What follows where a measurement is red and no map is wrong."""
+
+
+def _of_the_model(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
+    """What a red measurement says where every map is what it claims to be."""
     held = joint(run.read_estimates()).get("attribution_integrity")
-    if verdict.measurement != "attribution_copies" or verdict.estimate is None or held is None:
+    if verdict.measurement not in _OF_THE_MODEL or verdict.estimate is None or held is None:
         return
-    if held.estimate == 1:
-        yield (
-            "every map satisfies its own definition, so none is a copy: on this model two methods are one, "
-            "counted twice; leave one out by --methods"
-        )
+    if held.estimate == 1 and not verdict.holds:
+        yield f"every map satisfies its own definition, so {_OF_THE_MODEL[verdict.measurement]}"
 
 
 def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:

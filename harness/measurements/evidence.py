@@ -17,9 +17,6 @@ from harness.text import listed
 CONTROL_METHOD = "decoder_reconstruction"
 """The attribution method that serves as a control, and is not compared with the others."""
 
-SURER = "train longer (--epochs, --classifier-epochs), or lower --confidence"
-"""What helps where too few inputs are named rightly and surely."""
-
 NO_METHOD = "no attribution method was chosen but the control"
 """Why nothing can be said of the methods where there is none."""
 
@@ -99,6 +96,7 @@ class Evidence:
         kind: Of the inputs, a key of `harness.forms.AXES`.
         truth: bool [n, pixels], the features of each explained image that are known to tell its class; None
             where nobody knows. Who reads it needs `truth`.
+        lengths: The settings that say how long the network is trained; none where nothing is.
     """
 
     seed: int
@@ -121,6 +119,7 @@ class Evidence:
     code: CodeEvidence | None = None
     kind: str = "image"
     truth: Any = None
+    lengths: tuple[str, ...] = ("epochs", "classifier_epochs")
 
     @property
     def words(self) -> Words:
@@ -182,6 +181,15 @@ class Evidence:
     def _contributions(self) -> dict[str, Floats]:
         return {name: self.maps[name].contribution(self.images) for name in self.methods}
 
+    @property
+    def _surer(self) -> str:
+        """What helps where too few inputs are named rightly and surely."""
+        if not self.lengths:
+            return "lower --confidence"
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in self.lengths)
+        smaller = "" if "epochs" in self.lengths else " or in smaller batches (--batch-size)"
+        return f"train longer ({flags}){smaller}, or lower --confidence"
+
     def shortage(self) -> str | None:
         """Why too few images are explained for anything to be judged on them; None where enough are."""
         percent = f"{100 * self.confidence:.6g}%"
@@ -190,7 +198,7 @@ class Evidence:
         if not len(self.images):
             return (
                 f"no test {self.words.one} is named rightly and over {percent} sure "
-                f"(the surest right one is {100 * self.surest:.6g}% sure); {SURER}"
+                f"(the surest right one is {100 * self.surest:.6g}% sure); {self._surer}"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
         short = np.flatnonzero(counts < self.minimum_per_class)
@@ -199,7 +207,7 @@ class Evidence:
             more = f" and {len(short) - 3} more" if len(short) > 3 else ""
             return (
                 f"too few {self.words.noun} are named rightly and over {percent} sure: "
-                f"{named}{more}; each class needs at least {self.minimum_per_class}; {SURER}"
+                f"{named}{more}; each class needs at least {self.minimum_per_class}; {self._surer}"
             )
         return None
 

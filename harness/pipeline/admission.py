@@ -60,8 +60,8 @@ def settled(
         for one in config.criteria
     }
     away = dict(away) | {name: why for name, why in asked.items() if why}
-    if away:
-        progress.warn(judged_without(away))
+    for text in judged_without(away):
+        progress.warn(text)
     left = [one for one in config.criteria if one.id not in away]
     changed = {
         "data": config.data.model_copy(update={"dataset": kept(config.data.dataset)}),

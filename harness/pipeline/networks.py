@@ -76,7 +76,7 @@ def stored(weights: Folder) -> Callable[[Work], None]:
 
 def is_two_staged(work: Work) -> bool:
     """Whether an autoencoder is trained first, and then a classifier on its codes."""
-    return work.config.recipe == "reference" and "reconstruction" in work.capabilities
+    return "epochs" in work.config.lengths(work.capabilities)
 
 
 def _is_stackable(work: Work, network: PixelClassifier) -> bool:

@@ -46,6 +46,7 @@ def _key(work: Work) -> str:
             "seeds": config.seeds,
             "k": config.model.k,
             "capabilities": sorted(work.capabilities),
+            "lengths": config.lengths(work.capabilities),
             "selection": config.selection.model_dump(),
             "statistics": config.statistics.model_dump(),
             "looks": work.looks,

@@ -111,7 +111,7 @@ def _confusion(run: Run, logits: Mapping[int, Floats], labels: Ints) -> Chart:
     if wrong.any():
         finding = (
             f"The most frequent confusion: {classes[true]} is named {classes[named]} "
-            f"{table[true, named]:,} times of {totals[true]:,} ({table[true, named] / totals[true]:.1%}); "
+            f"in {table[true, named]:,} of {totals[true]:,} cases ({table[true, named] / totals[true]:.1%}); "
             f"{wrong.sum():,} of {table.sum():,} predictions are wrong"
             f"{f', over {len(logits)} seeds' if len(logits) > 1 else ''}."
         )
