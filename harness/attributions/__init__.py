@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
 from harness.attributions.explaining import Maps, are_same, attribute, explain, identity_errors
-from harness.attributions.method import CHUNK_SIZE, MapFunction, Method, Space, methods, register
+from harness.attributions.method import (
+    CHUNK_SIZE,
+    MapFunction,
+    Method,
+    Space,
+    known_to,
+    methods,
+    register,
+)
+from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
 from harness.attributions.points import (
     gradients,
     integrated_gradients,
@@ -29,10 +38,15 @@ __all__ = [
     "gradients",
     "identity_errors",
     "integrated_gradients",
+    "kernel_shap",
+    "known_to",
+    "lime",
     "methods",
     "midpoints",
     "noise_images",
+    "occlusion",
     "path_gradients",
     "register",
+    "shapley_sampling",
     "smoothgrad",
 ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.attributions.integrity import Identity
 
 Space = Literal["sensitivity", "contribution"]
+Family = Literal["gradient", "perturbation", "decoder", "layer"]
 MapFunction: TypeAlias = "Callable[..., Tensor]"
 
 CHUNK_SIZE = 512
@@ -42,6 +43,9 @@ class Method:
         identity: What its own maps' inner products with directions must be, from forward passes; None
             where no such check is known.
         needs: What it asks of a model beside logits (`harness.capabilities`).
+        family: By what it asks the model: gradients, inputs with parts taken away, a decoder, or a layer.
+        groups: `(features, **settings) -> int64 [features]`, the group that each feature belongs to, of a
+            method that asks of groups; None of one that asks of features.
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -53,6 +57,8 @@ class Method:
     sensitivity: MapFunction | None = None
     identity: Identity | None = None
     needs: frozenset[str] = frozenset()
+    family: Family = "gradient"
+    groups: Callable[..., Tensor] | None = None
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -91,16 +97,19 @@ def register(
     sensitivity: MapFunction | None = None,
     identity: Identity | None = None,
     needs: Collection[str] = (),
+    family: Family = "gradient",
+    groups: Callable[..., Tensor] | None = None,
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
     `needs` are capabilities without which a model has no such maps; methods of one's own may need none.
+    `family` and `groups` are what `Method` says.
     """
     methods.refuse_unnameable(name)
     _refuse_unknown_space(name, space)
 
     def decorate(function: MapFunction) -> MapFunction:
-        method = Method(name, space, function, sensitivity, identity, frozenset(needs))
+        method = Method(name, space, function, sensitivity, identity, frozenset(needs), family, groups)
         methods.add(name, method, function)
         return function
 

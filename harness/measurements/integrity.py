@@ -117,7 +117,7 @@ def attribution_copies(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "attribution_copies",
         "Largest correlation of two methods",
-        lambda: by_pair(evidence.contributions(), correlations),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations),
         higher_is_better=False,
         reduction="largest mean",
         reason=incomparable(evidence.contributions()),

@@ -251,5 +251,5 @@ def _elsewhere(evidence: Evidence, name: str, title: str, inside: Any) -> Measur
         if few < AT_LEAST:
             reason = f"{few} such images; {AT_LEAST} are needed to speak of them"
     if reason is None:
-        values, labels = by_pair(maps, correlations).mean(axis=1), asked["labels"][inside]
+        values, labels = by_pair(maps, evidence.grains(), correlations).mean(axis=1), asked["labels"][inside]
     return Measurement(name, title, "correlation", True, "mean", values, labels, reason=reason, crossed=False)

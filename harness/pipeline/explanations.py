@@ -182,7 +182,7 @@ def _maps(
     selection: Selection,
 ) -> Folder:
     """The cache entry of one method's maps of one network."""
-    settings = attribution_settings(work.config, seed)
+    settings = attribution_settings(work, seed)
     method = attributions.methods[name]
     key = key_of(
         {
@@ -197,7 +197,9 @@ def _maps(
             ),
             "space": method.space,
             "functions": [
-                environment.source_digest(one) for one in (method.maps, method.sensitivity) if one is not None
+                environment.source_digest(one)
+                for one in (method.maps, method.sensitivity, method.groups)
+                if one is not None
             ],
             "torch": torch.__version__,
             "device": environment.device_key(work.device),
@@ -216,11 +218,15 @@ def _maps(
         arrays = {
             "maps": to_numpy(maps.own).astype(np.float32),
             "space": np.array(maps.space),
+            "family": np.array(method.family),
             "targets": to_numpy(targets),
             "indices": selection.indices,
         }
         if maps.sensitivity is not None:
             arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
+        if method.groups is not None:
+            known = attributions.known_to(method.groups, settings)
+            arrays["groups"] = to_numpy(method.groups(images.shape[1], **known))
         made.write_arrays(f"{name}.npz", arrays)
 
     return work.cache.found_or_made("attribution", key, fill)

@@ -45,7 +45,7 @@ class Asked:
         self.images = work.test_images[torch.from_numpy(self.indices).to(work.device)]
         self.targets = torch.from_numpy(chosen["labels"]).to(work.device)
         self.methods = work.config.attribution.methods
-        self.settings = attribution_settings(work.config, seed)
+        self.settings = attribution_settings(work, seed)
         network = filled(work.config, work.dataset, seed, self.folder)
         self.network = network.to(work.device).eval()
         stored = {name: self.folder.read_arrays(f"attributions/{name}.npz")["maps"] for name in self.methods}
