@@ -193,6 +193,7 @@ class Run:
                     # of runs of before there were other families
                     str(one.get("family", "decoder" if name.startswith("decoder") else "gradient")),
                     one.get("groups"),
+                    bool(one.get("missingness", True)),
                 )
                 for name, one in arrays.items()
             }

@@ -14,7 +14,7 @@ from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassif
 
 
 def test_few_players_have_every_coalition_with_the_kernels_weight() -> None:
-    """Of 6 there are 62; each weighs 5 / (C(6, s) s (6 - s)), made to sum to 1."""
+    """Of 6 there are 62; each weighs 5 / (C(6, s) s (6 - s)), in parts of their sum."""
     keep, weights = coalitions.shapley_kernel(6, 100, seed=0)
     assert len(keep.unique(dim=0)) == len(keep) == 62
     sizes = keep.sum(dim=1).tolist()
@@ -24,7 +24,7 @@ def test_few_players_have_every_coalition_with_the_kernels_weight() -> None:
 
 @pytest.mark.parametrize("samples", [200, 2048])
 def test_many_players_have_the_outer_sizes_whole_and_the_others_in_pairs(samples: int) -> None:
-    """The weights of all sizes are the kernel's in the mean, and each coalition stands with its complement."""
+    """The weights of all sizes are the kernel's in the mean; each coalition stands with its complement."""
     keep, weights = coalitions.shapley_kernel(49, samples, seed=3)
     assert abs(len(keep) - samples) <= 1
     assert float(weights.sum()) == pytest.approx(1)

@@ -155,7 +155,7 @@ def test_shapley_values_are_captums(network: nn.Module, images: Tensor) -> None:
 
 def test_lime_is_scikit_learns_ridge_at_the_same_coalitions(network: nn.Module, images: Tensor) -> None:
     """With the kernel and the penalty of the package `lime`, whose samples scikit-learn's Ridge fits."""
-    from sklearn.linear_model import Ridge
+    from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
 
     settings = SIDES | {"grain": 2, "lime_samples": 300, "noise_seed": 5}
     ours = attributions.attribute(network, images, TARGETS, "lime", settings).own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
 from harness.attributions.explaining import Maps, are_same, attribute, explain, identity_errors
+from harness.attributions.layer import grad_cam
 from harness.attributions.method import (
     CHUNK_SIZE,
     MapFunction,
@@ -11,11 +12,13 @@ from harness.attributions.method import (
     Space,
     known_to,
     methods,
+    refuse_twins,
     register,
 )
 from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
 from harness.attributions.points import (
     gradients,
+    input_x_gradient,
     integrated_gradients,
     midpoints,
     noise_images,
@@ -35,8 +38,10 @@ __all__ = [
     "decoder_sensitivity",
     "decoder_weighted",
     "explain",
+    "grad_cam",
     "gradients",
     "identity_errors",
+    "input_x_gradient",
     "integrated_gradients",
     "kernel_shap",
     "known_to",
@@ -46,6 +51,7 @@ __all__ = [
     "noise_images",
     "occlusion",
     "path_gradients",
+    "refuse_twins",
     "register",
     "shapley_sampling",
     "smoothgrad",

@@ -46,6 +46,8 @@ class Method:
         family: By what it asks the model: gradients, inputs with parts taken away, a decoder, or a layer.
         groups: `(features, **settings) -> int64 [features]`, the group that each feature belongs to, of a
             method that asks of groups; None of one that asks of features.
+        missingness: Whether its maps add nothing where the input is the baseline.
+        twin: A method whose contributions are the same: beside it this one would count them twice.
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -59,6 +61,8 @@ class Method:
     needs: frozenset[str] = frozenset()
     family: Family = "gradient"
     groups: Callable[..., Tensor] | None = None
+    missingness: bool = True
+    twin: str = ""
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -99,21 +103,49 @@ def register(
     needs: Collection[str] = (),
     family: Family = "gradient",
     groups: Callable[..., Tensor] | None = None,
+    *,
+    missingness: bool = True,
+    twin: str = "",
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
     `needs` are capabilities without which a model has no such maps; methods of one's own may need none.
-    `family` and `groups` are what `Method` says.
+    The others are what `Method` says.
     """
     methods.refuse_unnameable(name)
     _refuse_unknown_space(name, space)
 
     def decorate(function: MapFunction) -> MapFunction:
-        method = Method(name, space, function, sensitivity, identity, frozenset(needs), family, groups)
+        method = Method(
+            name,
+            space,
+            function,
+            sensitivity,
+            identity,
+            frozenset(needs),
+            family,
+            groups,
+            missingness,
+            twin,
+        )
         methods.add(name, method, function)
         return function
 
     return decorate
+
+
+def refuse_twins(names: Sequence[str]) -> None:
+    """Refuse two methods whose contributions are one map: their agreement would count one decision twice.
+
+    Raises:
+        ConfigurationError: with the reason.
+    """
+    for name in names:
+        if (twin := methods[name].twin) in names:
+            raise ConfigurationError(
+                f"methods: {name} beside {twin} is the same map of contributions, and would count it twice; "
+                "leave one out"
+            )
 
 
 def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,6 +87,7 @@ STANDS_FOR: dict[str, Any] = {
     "attribution.kernel_shap_samples": 2048,
     "attribution.shapley_permutations": 24,
     "attribution.lime_samples": 1000,
+    "attribution.grad_cam_layer": "",
     "without": {},
 }
 """Keys that came after the first runs and nights, with what these meant without them: a run that lacks one is
@@ -130,6 +131,7 @@ class Attribution(Table):
     occlusion_stride: Natural = Field(2, description="by how much occlusion's window moves")
     kernel_shap_samples: int = Field(2048, ge=8, description="coalitions of KernelSHAP")
     shapley_permutations: int = Field(24, ge=2, description="orders of Shapley sampling")
+    grad_cam_layer: str = Field("", description="layer that Grad-CAM asks; the last convolution by default")
     lime_samples: int = Field(1000, ge=8, description="coalitions of LIME")
 
 

@@ -32,6 +32,7 @@ class MethodMaps:
         family: What the method asks of a model: `gradient`, `perturbation`, `decoder` or `layer`.
         groups: int64 [pixels], the group that each belongs to, of a method that asks of groups; None of one
             that asks of pixels.
+        missingness: Whether its maps claim to add nothing where the image is the baseline.
     """
 
     own: Floats
@@ -41,6 +42,7 @@ class MethodMaps:
     indices: Ints | None = None
     family: str = "gradient"
     groups: Ints | None = None
+    missingness: bool = True
 
     def contribution(self, images: Floats) -> Floats:
         """The maps in contribution space: what each pixel added, against the baseline 0."""

@@ -219,6 +219,7 @@ def _maps(
             "maps": to_numpy(maps.own).astype(np.float32),
             "space": np.array(maps.space),
             "family": np.array(method.family),
+            "missingness": np.array(method.missingness),
             "targets": to_numpy(targets),
             "indices": selection.indices,
         }
