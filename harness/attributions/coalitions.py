@@ -14,11 +14,18 @@ import itertools
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.environment import state
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import Structure, logits_of
+
+BLOCK = 32
+"""Inputs whose groups go through the encoder together."""
+
+SPARSE = 8
+"""Coalitions in which less than one group in so many is missing are computed from the whole."""
 
 ROWS = {"cpu": 2048, "cuda": 65536}
 """Pre-activations in memory at once; bounds the memory, changes no number."""
@@ -62,19 +69,55 @@ def _by_forward(
 def _by_rows(
     structure: Structure, images: Tensor, targets: Tensor, keep: Tensor, groups: Tensor, found: Tensor
 ) -> None:
-    """A k-sparse network, from what each group adds to its pre-activations."""
-    encoder, count = structure.encoder, keep.shape[1]
-    order = groups.argsort(stable=True)
-    ends = groups.bincount(minlength=count).cumsum(0).tolist()
-    members = [order[start:end] for start, end in itertools.pairwise([0, *ends])]
-    weights = [encoder.weight[:, one].T.contiguous() for one in members]
-    rows, chosen = ROWS.get(images.device.type, ROWS["cuda"]), keep.to(images)
-    for one, image in enumerate(images):
-        added = torch.stack([image[group] @ weight for group, weight in zip(members, weights, strict=True)])
-        for start in range(0, len(keep), rows):
-            part = slice(start, start + rows)
-            h = torch.addmm(encoder.bias, chosen[part], added)
-            found[one, part] = logits_of(h, structure.k, structure.layers)[:, targets[one]]
+    """A k-sparse network, from what each group adds to its pre-activations.
+
+    Where few groups leave at a time, what they added is taken from the whole.
+    """
+    encoder, sizes = structure.encoder, groups.bincount(minlength=keep.shape[1])
+    order, weight = groups.argsort(stable=True), encoder.weight.T
+    rows = ROWS.get(images.device.type, ROWS["cuda"])
+    gone = (~keep).nonzero()
+    few = len(gone) * SPARSE < keep.numel()
+    if few:
+        counts = (~keep).sum(dim=1)
+        starts, out = counts.cumsum(0) - counts, gone[:, 1]
+    chosen = keep.to(images)
+    for block in range(0, len(images), BLOCK):
+        some = images[block : block + BLOCK]
+        added = _added(some, weight, order, sizes)
+        for one in range(len(some)):
+            mine, place = added[:, one], block + one
+            whole = mine.sum(dim=0) + encoder.bias
+            for start in range(0, len(keep), rows):
+                part = slice(start, start + rows)
+                if few:
+                    first = int(starts[start])
+                    last = int(starts[start + rows]) if start + rows < len(keep) else len(out)
+                    h = whole - F.embedding_bag(out[first:last], mine, starts[part] - first, mode="sum")
+                else:
+                    h = torch.addmm(encoder.bias, chosen[part], mine)
+                found[place, part] = _logits(h, structure)[:, targets[place]]
+
+
+def _logits(h: Tensor, structure: Structure) -> Tensor:
+    return logits_of(h, structure.k, structure.layers, narrow=True)
+
+
+def _added(images: Tensor, weight: Tensor, order: Tensor, sizes: Tensor) -> Tensor:
+    """What each group adds to W x: float [groups, n, code width].
+
+    Args:
+        images: float [n, features].
+        weight: float [features, code width].
+        order: int64 [features], the features by group.
+        sizes: int64 [groups].
+    """
+    images, weight = images[:, order], weight[order]
+    if bool((sizes == sizes[0]).all()):
+        shape = len(sizes), int(sizes[0])
+        return torch.bmm(images.T.unflatten(0, shape).transpose(1, 2), weight.unflatten(0, shape))
+    parts = zip(images.split(sizes.tolist(), dim=1), weight.split(sizes.tolist()), strict=True)
+    return torch.stack([one @ columns for one, columns in parts])
 
 
 def shapley_kernel(players: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:
