@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.criteria import show, show_threshold
+from harness.criteria import WITHOUT, show, show_threshold
 from harness.criteria.diagnosis import diagnosis, sentence
+from harness.forms import told_of
 from harness.text import clean, origin
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Shown:
     def __init__(self, *, quiet: bool = False) -> None:
         """`quiet` leaves warnings and the last lines."""
         self.quiet = quiet
+        self.warned: set[str] = set()
         # a log, whatever its environment says of colours, has no width to fold tables to, and no cursor
         terminal = sys.stdout.isatty()
         self.console = Console(
@@ -39,7 +41,7 @@ class Shown:
         provenance, seeds = run.read_provenance(), run.read_config().seeds
         data = provenance.dataset
         self.say(
-            f"data {data['name']} ({data['train']} training, {data['test']} test images, "
+            f"data {data['name']} ({data['train']} training, {data['test']} test {told_of(data)}, "
             f"{origin(data['source'])}); on {provenance.device['kind']}, seeds {', '.join(map(str, seeds))}"
         )
         if data["notice"]:
@@ -55,6 +57,7 @@ class Shown:
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked."""
+        self.warned.add(text)
         self.console.print(f"[bold yellow]warning:[/] {safe(text)}", soft_wrap=True)
 
     def last(self, text: str) -> None:
@@ -128,7 +131,9 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
     for text in [*verdict.get("announcements", ()), *verdict.get("remarks", ())]:
-        shown.warn(text)
+        # what is looser is told before and after; what a model does not have, once
+        if not (text.startswith(WITHOUT) and text in shown.warned):
+            shown.warn(text)
     red = verdict["verdict"] != "pass" and not shown.quiet
     lines = diagnosis(run, verdict) if red else [sentence(verdict)]
     console.print(f"[{_STYLES[verdict['verdict']]}]{safe(lines[0])}[/]", soft_wrap=True)

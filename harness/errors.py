@@ -65,6 +65,10 @@ class TrainingDiverged(HarnessError):
         )
 
 
+class RecipeError(HarnessError):
+    """A recipe of somebody's own fails, or gives no records. Mend it where the message says."""
+
+
 class MemoryExhausted(HarnessError):
     """Memory ran out twice, the second time with smaller chunks. Lower `--chunk-size`, or explain fewer."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.kinds import IMAGES, WORDS, words_of
 from harness.records import Floats
 
 Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -29,6 +30,23 @@ BYTE = 1 / 255
 def axes_of(kind: str, sides: int) -> tuple[str, ...]:
     """The names of the axes of that kind of data with so many sides; none where it has no such form."""
     return next((axes for axes in AXES[kind] if len(axes) == sides), ())
+
+
+def told_of(record: Mapping[str, Any]) -> str:
+    """The inputs of a run's record of its data, with their sides where they are no images."""
+    words, shape = words_of(record), record["shape"]
+    kind = record.get("kind", "image")
+    if kind == "image":
+        return words.noun
+    axes = record.get("axes") or axes_of(kind, len(shape))
+    return f"{words.noun} of {sides_of(axes, shape)}"
+
+
+def sides_of(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """The sides of an input in words, the outermost first: 2 channels x 60 points."""
+    named = ["point" if axis == "time" else axis for axis in axes]
+    sides = [f"{side:,} {word}{'' if side == 1 else 's'}" for word, side in zip(named, shape, strict=True)]
+    return " x ".join(sides)
 
 
 def named_of(axes: tuple[str, ...], shape: tuple[int, ...]) -> int:
@@ -118,25 +136,25 @@ class Form:
     @property
     def noun(self) -> str:
         """What several inputs are called."""
-        return {"image": "images", "clip": "clips", "table": "rows"}.get(self.kind, self.kind)
+        return WORDS[self.kind].noun
 
     @property
     def one(self) -> str:
         """What one input is called."""
-        return "row" if self.kind == "table" else self.kind
+        return WORDS[self.kind].one
 
     @property
     def owner(self) -> str:
         """One input, as the owner of something."""
-        return {"image": "an image's", "clip": "a clip's", "table": "a row's"}.get(self.kind, "a series'")
+        words = WORDS[self.kind]
+        return f"{'an' if words is IMAGES else 'a'} {words.owner}"
 
     @property
     def feature(self) -> str:
         """What one feature of an input is called."""
-        if self.kind in ("image", "clip"):
-            several = "channel" in self.axes and self.shape[self.axes.index("channel")] > 1
-            return "pixel and channel" if several else "pixel"
-        return "feature" if self.kind == "table" else "point"
+        several = "channel" in self.axes and self.shape[self.axes.index("channel")] > 1
+        word = WORDS[self.kind].feature
+        return f"{word} and channel" if several and word == "pixel" else word
 
     @property
     def features(self) -> str:

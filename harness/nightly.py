@@ -33,6 +33,7 @@ from harness.history.series import Series, series_of
 from harness.history.store import History
 from harness.judging import verdicts
 from harness.judging.publishing import Page, Values
+from harness.pipeline import admission
 from harness.pipeline.started import Progress, Silence
 
 
@@ -94,7 +95,7 @@ class Nights:
         """
         data = pipeline.loaded(self.config)
         device = environment.choose_device(self.config.device)
-        config, model = pipeline.admitted(self.config, data, device, Silence())
+        config, model = admission.admitted(self.config, data, device, Silence())
         one = config.model_copy(update={"seeds": tuple(range(self.config.nightly.seeds))})
         digest = model.weights.get("sha256", "")
         return documents.identity_of(one, data.name, data.digest, device.type, data.form.baseline, digest)

@@ -61,6 +61,12 @@ def origin(source: str) -> str:
     return source if source.startswith("made from ") else f"from {source}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, parted by semicolons where one has a comma of its own."""
+    there = [*names]
+    return ("; " if any("," in one for one in there) else ", ").join(there)
+
+
 def counted(number: int, thing: str) -> str:
     """So many things, in the singular where it is one."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

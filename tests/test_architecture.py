@@ -15,7 +15,7 @@ from harness.environment import sources
 
 PACKAGE = Path(harness.__file__).parent
 FLOORS = (
-    ("capabilities", "errors", "records", "text"),
+    ("capabilities", "errors", "kinds", "records", "text"),
     ("forms", "registry", "samples", "statistics"),
     ("config", "environment"),
     ("artifacts", "datasets", "measurements"),

@@ -378,6 +378,7 @@ def test_datasets_lists_what_is_found(
     monkeypatch.setattr(published, "SYSTEM_FOLDER", tmp_path / "none")
     code, printed = harness("datasets")
     assert code == 0
+    assert "in made from" not in printed
     assert "verified  fashion-mnist-mini: 5000 training and 2000 test images" in printed
     assert "absent    fashion-mnist\n" in printed
     (tmp_path / "mine").mkdir()

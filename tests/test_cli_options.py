@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from harness.cli import options
+from harness.cli import app, options
 from harness.errors import ConfigurationError
 
 
@@ -71,3 +73,12 @@ def test_checks_that_cannot_be_meant_are_refused(
     (tmp_path / "harness.toml").write_text(f"checks = {checks}\n")
     with pytest.raises(ConfigurationError, match="checks"):
         options.asked_checks(None)
+
+
+def test_the_help_says_what_a_value_is() -> None:
+    """A file is no folder, and what is empty is none."""
+    printed = CliRunner().invoke(app, ["validate", "--help"], env={"COLUMNS": "200"}).output
+    assert re.search(r"--weights FILE ", printed)
+    assert re.search(r"--code MODULE:FUNCTION ", printed)
+    assert re.search(r"--data-dir FOLDER ", printed)
+    assert "[default: ]" not in printed

@@ -554,6 +554,17 @@ def test_folders_of_tests_are_kept_absolute(
         load(checks="a,a")
 
 
+@pytest.mark.parametrize("key", ["data_dir", "weights", "model_dir", "baseline"])
+def test_places_of_what_is_read_are_kept_absolute(
+    load: Load, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a run's own configuration means the same wherever it is read."""
+    monkeypatch.chdir(tmp_path)
+    table = "data" if key in ("data_dir", "baseline") else "model"
+    for settings in (load(**{key: "x/y.npy"}), load(f"[{table}]\n{key} = 'x/y.npy'\n")):
+        assert str(getattr(getattr(settings, table), key)) == str(tmp_path / "x/y.npy")
+
+
 def test_a_folder_of_tests_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A missing folder is named with the mend; a file is no folder; those that are there pass."""
     config.refuse_absent((tmp_path,))

@@ -164,8 +164,8 @@ def test_a_text_that_cannot_be_written_down_is_refused(key: str) -> None:
         ("0.5", 0.5),
         (0, 0.0),
         (np.float32(0.5), 0.5),
-        ("grey.npy", "grey.npy"),
-        (Path("there/grey.npy"), "there/grey.npy"),
+        ("grey.npy", str(Path("grey.npy").absolute())),
+        (Path("there/grey.npy"), str(Path("there/grey.npy").absolute())),
         (None, None),
     ],
 )

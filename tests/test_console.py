@@ -118,6 +118,22 @@ def test_the_verdict_is_the_last_line(finished: RunDirectory, capsys: pytest.Cap
     assert sum("Test accuracy" in line for line in lines) == 1
 
 
+def test_series_are_told_with_their_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Axes in another order than was meant show at the beginning."""
+    Shown().begin(a_run(tmp_path, data={"kind": "series", "axes": ["channel", "time"], "shape": [60, 2]}))
+    assert "(60 training, 30 test series of 60 channels x 2 points, from" in capsys.readouterr().out
+
+
+def test_what_a_model_does_not_have_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is announced before the work stands once above the verdict, whose sentence names it."""
+    run, shown = a_run(tmp_path, config={"without": {"sparsity": "the model has no code"}}), Shown()
+    verdict = judge(run)
+    (told,) = verdict["announcements"]
+    shown.warn(told)
+    show_verdict(run, verdict, shown)
+    assert capsys.readouterr().out.count("the model has no code") == 1
+
+
 def test_looser_rules_are_told_beside_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The last lines say what is asked less of, also when quiet (fault 15)."""
     run = a_run(tmp_path / "artifacts", config={"criteria": [{"id": "accuracy", "threshold": 0.5}]})

@@ -25,7 +25,9 @@ from harness.criteria import (
     overall,
     show,
     show_threshold,
+    titled,
 )
+from harness.kinds import WORDS
 from harness.measurements import measurements
 from harness.records import Estimate, Measurement, Outcome, Verdict
 
@@ -683,3 +685,14 @@ def test_values_that_are_all_equal_have_an_interval_of_width_0(
     assert verdict.low == verdict.high == verdict.estimate
     assert verdict.verdict == ("pass" if value >= 0.6 else "fail")
     assert (verdict.margin_se, verdict.minimum_detectable_difference, verdict.marginal) == (None, None, False)
+
+
+@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("before", WORDS)
+def test_shipped_titles_have_the_words_of_the_data(kind: str, before: str) -> None:
+    """Whatever the data of the run was whose configuration is run again; a title of one's own stays."""
+    mine = Criterion(
+        id="accuracy", title="Images named rightly", measurement="accuracy", relation=">=", threshold=1
+    )
+    asked = (mine, *shipped_criteria(30, WORDS[before])[1:])
+    assert titled(asked, 30, WORDS[kind]) == (mine, *shipped_criteria(30, WORDS[kind])[1:])

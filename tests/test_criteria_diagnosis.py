@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.artifacts.directories import RunDirectory
+from harness.ci.summaries import worst_sample
 from harness.config import load
 from harness.criteria import diagnosis
 from harness.criteria.diagnosis import by_how_much, details, worst
@@ -108,6 +109,17 @@ def test_the_lowest_images_are_the_worst_of_at_least(run: RunDirectory) -> None:
     """Of a measurement by explained image the three worst are named: test index, class, value."""
     store(run, "agreement", [[0.9, 0.1, 0.9, 0.9, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.2]], by_sample=True)
     assert worst(run, a_verdict())[-1] == "test image 11 (shirt) 0.1, 21 (bag) 0.2, 14 (boot) 0.3"
+
+
+def test_the_worst_are_called_what_they_are(tmp_path: Path) -> None:
+    """A series is no image, also where nothing can be said of it."""
+    run = a_run(tmp_path, data={"kind": "series", "axes": ["channel", "time"], "shape": [2, 2]})
+    store(run, "agreement", [[0.9] * 11 + [np.nan]], by_sample=True)
+    assert worst(run, a_verdict())[-1].startswith("test series 10 (shirt) 0.9")
+    assert worst(run, a_verdict(estimate=None)) == ["1 series without a value, first test series 21 (bag)"]
+    assert worst(run, a_verdict(threshold=None)) == ["none, a test of one's own tells no series"]
+    run.write_arrays("measurements/agreement_pair.npz", {"seeds": np.array([0])})
+    assert worst_sample(run).startswith("test series **21**")
 
 
 @pytest.mark.parametrize(

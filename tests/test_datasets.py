@@ -799,3 +799,13 @@ def test_the_page_lists_every_set_with_its_sizes() -> None:
         assert int(classes) == len(found.classes), name
         assert sizes == f"{len(found.train_images):,}, {len(found.test_images):,}", name
     datasets.downloading.reset(waits)
+
+
+def test_a_path_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's data is found again from anywhere; a name stays a name, also one that looks like a file."""
+    monkeypatch.chdir(tmp_path)
+    assert datasets.kept("photos/") == str(tmp_path / "photos")
+    assert datasets.kept("x.npz") == str(tmp_path / "x.npz")
+    assert datasets.kept("auto") == "auto"
+    monkeypatch.setitem(datasets.datasets._entries, "x.npz", lambda _: None)
+    assert datasets.kept("x.npz") == "x.npz"

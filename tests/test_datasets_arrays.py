@@ -85,7 +85,6 @@ def test_axes_are_put_in_order(array: Any, axes: Any, kind: str, shape: Any, tmp
         COLOURS,
         generator.integers(0, 256, (20, 8, 4, 5), dtype=np.uint8),
         generator.integers(0, 256, (20, 3, 3, 4, 5), dtype=np.uint8),
-        LABELS,
     ],
     ids=lambda one: str(one.shape),
 )
@@ -100,8 +99,34 @@ def test_axes_that_are_not_clear_must_be_named(array: Any, tmp_path: Path) -> No
 )
 def test_axes_that_do_not_fit_are_refused(axes: Any, tmp_path: Path) -> None:
     """With those that there are, and the array's sides."""
-    with pytest.raises(DataError, match=r"axes must name each side .*row, column.*of sides \(4, 5\)"):
+    with pytest.raises(DataError, match=r"axes must name each side .*row,column.*of sides \(4, 5\)"):
         datasets.load(saved(tmp_path, **halves()), axes=axes)
+
+
+@pytest.mark.parametrize(
+    ("sides", "suggested"),
+    [
+        ((60,), "time or feature"),
+        ((60, 2), "row,column or time,channel"),
+        ((2, 60), "row,column or channel,time"),
+        ((5, 6, 7), "channel,row,column or frame,row,column"),
+        ((5, 3, 6, 7), "frame,channel,row,column"),
+    ],
+)
+def test_only_axes_of_so_many_sides_are_suggested(sides: Any, suggested: str, tmp_path: Path) -> None:
+    """Where they are asked for, and where others were named; the longer side of a series is its time."""
+    file = saved(tmp_path, **halves(generator.random((20, *sides))))
+    with pytest.raises(DataError, match=f"say --axes {suggested}, whichever they are"):
+        datasets.load(file)
+    with pytest.raises(DataError, match=f"in the array's order: {suggested} \\(got x"):
+        datasets.load(file, axes=("x",))
+
+
+@pytest.mark.parametrize("sides", [(), (2, 2, 2, 2, 2)])
+def test_an_input_has_one_to_four_sides(sides: Any, tmp_path: Path) -> None:
+    """No axes are suggested of which none fit."""
+    with pytest.raises(DataError, match=rf"1 to 4 sides \(got {len(sides)}\)"):
+        datasets.load(saved(tmp_path, **halves(generator.random((20, *sides)))))
 
 
 def test_a_file_tells_what_its_numbers_mean(tmp_path: Path) -> None:

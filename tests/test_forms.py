@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from harness.forms import AXES, BYTE, Form, axes_of
+from harness.forms import AXES, BYTE, Form, axes_of, told_of
+from harness.kinds import WORDS
 
 generator = np.random.default_rng(0)
 EVERY_BYTE = np.arange(256, dtype=np.uint8).reshape(1, 256)
@@ -78,3 +79,24 @@ def test_no_kind_has_two_forms_of_as_many_sides() -> None:
     for kind, forms in AXES.items():
         assert [axes_of(kind, len(axes)) for axes in forms] == list(forms)
     assert axes_of("table", 4) == ()
+
+
+def test_a_record_calls_its_inputs_by_their_kind() -> None:
+    """A run of before there were others has images, of which no sides are told."""
+    series = {"kind": "series", "axes": ["channel", "time"], "shape": [2, 1200]}
+    assert told_of(series) == "series of 2 channels x 1,200 points"
+    assert told_of({"kind": "table", "shape": [1]}) == "rows of 1 feature"
+    assert told_of({"kind": "clip", "shape": [8, 28, 28]}) == "clips of 8 frames x 28 rows x 28 columns"
+    assert told_of({"shape": [28, 28]}) == "images"
+
+
+@pytest.mark.parametrize("kind", AXES)
+def test_a_form_speaks_in_the_words_of_its_kind(kind: str) -> None:
+    """One table has them all."""
+    axes = AXES[kind][0]
+    one = form(kind=kind, axes=axes, shape=(1,) * len(axes))
+    words = WORDS[kind]
+    assert (one.one, one.noun, one.feature, one.features) == (
+        words.one, words.noun, words.feature, words.features,
+    )  # fmt: skip
+    assert one.owner in (f"a {words.owner}", f"an {words.owner}")

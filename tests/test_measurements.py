@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from harness import statistics
+from harness.capabilities import CAPABILITIES, lacking
 from harness.config.parameters import shipped_criteria
+from harness.kinds import WORDS
 from harness.measurements import (
     CONTROL_METHOD,
     Evidence,
@@ -404,6 +407,7 @@ def test_a_class_that_is_short_of_images_is_an_error_that_names_it(base: str) ->
         assert "class 0" not in reason
         assert "class 2" not in reason
         assert "80%" in reason
+        assert reason.endswith("train longer (--epochs, --classifier-epochs), or lower --confidence")
 
 
 @pytest.mark.parametrize("absent", [0, 1, 2])
@@ -1029,3 +1033,41 @@ def test_overlap_is_the_share_of_test_images_that_were_learned() -> None:
     there[:3] = True
     one = measured(dataclasses.replace(evidence, in_training=there), "test_overlap")["test_overlap"]
     assert estimated(one).estimate == pytest.approx(3 / len(there))
+
+
+def texts_of(evidence: Evidence) -> str:
+    """What every measurement says of evidence: titles, units and reasons."""
+    there = set(CAPABILITIES) - (set() if evidence.kind in ("image", "clip") else {"rows"})
+    asked = [function for function in measurements.values() if not lacking(function, there)]
+    found = [one for function in asked for one in function(evidence)]
+    return " / ".join(f"{one.title} / {one.unit} / {one.reason}" for one in found).lower()
+
+
+SIDES = {"image": (10, 20), "series": (2, 100), "clip": (2, 10, 10), "table": (200,)}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_measurements_speak_of_what_the_inputs_are(kind: str) -> None:
+    """Titles, units and reasons call nothing an image or a pixel that is none."""
+    whole = dataclasses.replace(probed(), kind=kind, shape=SIDES[kind])
+    unsure = dataclasses.replace(whole, minimum_per_class=99, in_training=None, logits=whole.logits * np.nan)
+    none = dataclasses.replace(empty(), kind=kind, shape=SIDES[kind])
+    said = {word for one in (whole, unsure, none) for word in re.findall(r"[a-z]+", texts_of(one))}
+    words = WORDS[kind]
+    mine = {words.one, words.noun, words.feature, words.features}
+    assert mine <= said
+    assert {"image", "images", "pixel", "pixels"} & said <= mine
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_estimates_speak_of_what_the_inputs_are(kind: str) -> None:
+    """Whom an interval speaks of, and which values are missing."""
+    words = WORDS[kind]
+    values_, strata = np.ones(400), np.repeat([0, 1], 200)
+    values_[0] = np.nan
+    one = Measurement("m", "M", "u", None, "mean", values_, strata)
+    found = statistics.estimate(
+        [one], [0], confidence=0.95, resamples=100, generator=np.random.default_rng(0), words=words
+    )
+    assert found.population == f"this model, on {words.noun} like these"
+    assert found.reason == f"1 of 400 {words.noun} have no value"

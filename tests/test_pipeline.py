@@ -373,7 +373,7 @@ def test_three_seeds_explain_the_same_images(small_config: MakeConfig) -> None:
     assert [one.seed for one in run.estimates if one.name == "agreement"] == [None, 0, 1, 2]
     joint = run.estimate("agreement")
     assert joint is not None
-    assert joint.population == statistics.RECIPE
+    assert joint.population == f"{statistics.RECIPE}, on images like these"
     assert joint.low is not None
     parts = [one.estimate for one in run.estimates if one.name == "agreement" and one.seed is not None]
     assert joint.estimate == pytest.approx(np.mean([part or 0.0 for part in parts]))

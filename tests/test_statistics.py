@@ -434,7 +434,7 @@ def test_two_seeds_give_no_interval() -> None:
     assert one.estimate == 2.0
     assert (one.low, one.high, one.standard_error) == (None, None, None)
     assert "two seeds" in str(one.reason)
-    assert one.population == statistics.RECIPE
+    assert one.population == f"{statistics.RECIPE}, on images like these"
 
 
 def test_three_seeds_of_a_mean_are_crossed_with_images() -> None:
@@ -596,8 +596,11 @@ def test_one_seed_speaks_of_its_model_and_several_of_the_recipe() -> None:
     """The population is named, and the seed only where there is one."""
     rows = [a_measurement([0.0, 1.0, 2.0])] * 3
     alone, together = estimated(rows[0]), estimated(*rows)
-    assert (alone.seed, alone.population) == (0, statistics.ONE_MODEL)
-    assert (together.seed, together.population) == (None, statistics.RECIPE)
+    assert (alone.seed, alone.population) == (0, f"{statistics.ONE_MODEL}, on images like these")
+    assert (together.seed, together.population) == (
+        None,
+        f"{statistics.RECIPE}, on images like these",
+    )
 
 
 def test_images_without_a_value_are_left_out_and_counted() -> None:

@@ -59,6 +59,10 @@ REFUSED: dict[str, tuple[Callable[[Tensor], object], str]] = {
         lambda logits: logits.softmax(dim=1),
         "must give logits .got probabilities.; leave the soft",
     ),
+    "log-probabilities": (
+        lambda logits: logits.log_softmax(dim=1),
+        "must give logits .got logarithms of probabilities.; leave the log-soft",
+    ),
     "noise": (noisy, "must give the same logits twice"),
     "rows that touch": (lambda logits: logits - logits.mean(dim=0), "must treat each input by itself"),
     "an error": (lambda logits: logits @ logits, "does not take the inputs: RuntimeError: .*mat1 and mat2"),
@@ -148,6 +152,7 @@ def test_a_compiled_module_is_refused_in_a_line() -> None:
 
 
 CODES = """
+import torch
 from torch import nn
 
 class Code(nn.Linear):
@@ -162,6 +167,28 @@ def load():
 
 def broken():
     return open("nowhere.pth")
+
+class Detached(Code):
+    def encode(self, rows):
+        return super().encode(rows.detach())
+
+class Numb(Code):
+    @torch.no_grad()
+    def decode(self, codes):
+        return 1 * super().decode(codes)
+
+class Rounded(Code):
+    def encode(self, rows):
+        return super().encode(rows).round()
+
+def detached():
+    return Detached(16, 16)
+
+def numb():
+    return Numb(16, 16)
+
+def rounded():
+    return Rounded(16, 16)
 
 def something():
     return nn.Linear(8, 8)
@@ -187,6 +214,8 @@ def frozen(*, shape, classes):
         ({"layer": "5", "code": "own_codes:load"}, "must take what layer '5' gives"),
         ({"layer": "0", "code": "own_codes:lode"}, "own_codes has no 'lode': did you mean 'load'"),
         ({"layer": "0", "code": "own_codes:broken"}, "cannot be made: FileNotFoundError"),
+        ({"layer": "0", "code": "own_codes:detached"}, "code 'own_codes:detached': its encode must let"),
+        ({"layer": "0", "code": "own_codes:numb"}, "its decode must let a gradient pass .*; detach nothing"),
         ({"layer": "0", "code": "own_codes:something"}, r"with encode and decode \(got Linear\)"),
         ({"model": "own_codes:lazy"}, r"must know its sizes from the start \(got a lazy 1.weight\)"),
         ({"model": "own_codes:frozen", "recipe": "supervised"}, "must have something to train"),
@@ -215,6 +244,17 @@ def test_what_a_code_is_stands_in_the_record(tmp_path: Path, monkeypatch: pytest
     config = Config.model_validate({"model": table, "recipe": "none"})
     record = door.look(config, datasets.load("fashion-mnist-mini", None), torch.device("cpu"))
     assert record.capabilities == ("code", "decoder", "float64", "gradient", "rows")
-    assert record.layers == ("model.model.0", "code", "model.model.2", "model.model.5", "model.model.8")
+    assert record.layers == ("0", "code", "2", "5", "8")
     assert (record.code_width, record.layer, record.code) == (16, "0", "own_codes:load")
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)
+
+
+def test_a_code_without_a_slope_is_declared_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that rounds detaches nothing: the gradient that passes is 0, as of a model that rounds."""
+    (tmp_path / "own_codes.py").write_text(CODES)
+    monkeypatch.delitem(sys.modules, "own_codes", raising=False)
+    table = {"model": "convolutional", "model_dir": str(tmp_path), "layer": "0", "code": "own_codes:rounded"}
+    config = Config.model_validate({"model": table, "recipe": "none"})
+    record = door.look(config, datasets.load("fashion-mnist-mini", None), torch.device("cpu"))
+    assert "gradient" not in record.capabilities
     monkeypatch.delitem(sys.modules, "own_codes", raising=False)

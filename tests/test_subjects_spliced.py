@@ -189,10 +189,30 @@ def test_a_copy_in_float64_stands_alone(code: type[Code]) -> None:
     assert not exact(inputs.double()).any()
 
 
+class Halved(Code):
+    """It gives back another type than it takes."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return super().decode(codes).half()
+
+
 @pytest.mark.parametrize(
     ("layer", "code", "kind", "said"),
     [
-        ("model.0", Code(5), "rows", r"must take what layer '0' gives, \[1, 6\] of one input"),
+        (
+            "model.0",
+            Code(5),
+            "rows",
+            r"must take what layer '0' gives, \[1, 6\] of one input, in rows of 6 \(last axis\), and give it "
+            r"back \(got a code of 5\); name another",
+        ),
+        (
+            "model.1",
+            Code(7),
+            "channels",
+            r"in rows of 3 \(last axis\) or 6 \(channels\) or 36 \(whole\), .*\(got a code of 7\)",
+        ),
+        ("model.0", Halved(), "rows", r"\(it gives float16 \[1, 6\] of float32 \[1, 6\] back\)"),
         ("model.0", nn.Identity(), "rows", "and give it back"),
         ("model.1", Code(7), "channels", r"\[1, 6, 2, 3\] of one input"),
     ],

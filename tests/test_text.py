@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean, is_number, origin, sure, without_password, words_of_pair
+from harness.text import LONGEST, clean, is_number, listed, origin, sure, without_password, words_of_pair
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -159,3 +159,10 @@ def test_data_comes_from_a_place_or_is_made() -> None:
     assert origin("data/mnist") == "from data/mnist"
     assert origin("made from data/mini") == "made from data/mini"
     assert origin("made") == "from made"
+
+
+def test_names_with_commas_are_parted_by_semicolons() -> None:
+    """Else nobody could tell where one ends."""
+    assert listed(["Shirt (1)", "Bag (2)"]) == "Shirt (1), Bag (2)"
+    assert listed(iter(["Dress, red", "Bag"])) == "Dress, red; Bag"
+    assert listed([]) == ""

@@ -61,6 +61,7 @@ def a_run(
     numbers: Mapping[str, float | None] | None = None,
     config: Mapping[str, Any] | None = None,
     estimates: tuple[Estimate, ...] = (),
+    data: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
     """A run of good estimates, some of them changed, with four samples of each of three classes.
 
@@ -69,6 +70,7 @@ def a_run(
         numbers: Estimates by name that are others than the good ones.
         config: Keys of the configuration.
         estimates: Whole estimates, before those.
+        data: Keys of the record of the data.
     """
     run = RunDirectory.create(output, "abc1234")
     run.write_config(Config.model_validate(config or {}))
@@ -84,7 +86,7 @@ def a_run(
             versions={},
             device={"kind": "cpu", "name": "cpu", "threads": 1},
             platform="machine",
-            dataset=dataset | {"classes": list(CLASSES), "shape": [2, 2], "notice": None},
+            dataset=dataset | {"classes": list(CLASSES), "shape": [2, 2], "notice": None} | dict(data or {}),
             flags={},
         )
     )

@@ -10,6 +10,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.criteria import show, show_threshold
 from harness.criteria.diagnosis import lowest_agreement
 from harness.errors import RunError
+from harness.kinds import words_of
 from harness.records import Verdict
 from harness.text import clean
 
@@ -55,10 +56,11 @@ def worst_sample(run: RunDirectory) -> str:
         return f"unknown ({_text(error)})"
     if lowest is None:
         return "none, the maps' agreement was not measured"
+    called = words_of(run.read_provenance().dataset).one
     value = "has no correlation" if lowest.agreement is None else f"agreement {show(lowest.agreement)}"
     pair = f", worst pair {_text(lowest.pair)} {show(lowest.of_pair)}" if lowest.pair else ""
     return (
-        f"test image **{lowest.index}** ({_text(lowest.label, 40)}), {value}{pair}; "
+        f"test {called} **{lowest.index}** ({_text(lowest.label, 40)}), {value}{pair}; "
         f"in the report {_code(f'report.html#s-{lowest.index}')}"
     )
 

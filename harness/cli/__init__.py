@@ -203,6 +203,7 @@ def datasets(
     from harness import datasets as data
     from harness.config.values import named_place
     from harness.console import Shown, safe
+    from harness.text import origin
 
     folder = None if data_dir is None else named_place("--data-dir", data_dir)
     console = Shown().console
@@ -220,7 +221,7 @@ def datasets(
         else:
             sizes = f"{len(found.train_images)} training and {len(found.test_images)} test {found.form.noun}"
             console.print(
-                f"[green]verified[/]  {safe(name)}: {sizes} in {safe(found.source)}", soft_wrap=True
+                f"[green]verified[/]  {safe(name)}: {sizes}, {safe(origin(found.source))}", soft_wrap=True
             )
         finally:
             data.downloading.reset(waits)

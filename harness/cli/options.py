@@ -93,7 +93,7 @@ def _declared(command: Callable[..., None], hidden: tuple[str, ...]) -> Callable
             show_default=False,
             hidden=key in hidden,
             rich_help_panel=_PANELS[table],
-            metavar=None if field.annotation is bool else _metavar(field.annotation),
+            metavar=None if field.annotation is bool else _metavar(field.annotation, field.metadata),
         )
         parameters.append(
             inspect.Parameter(
@@ -118,10 +118,15 @@ def _default(value: object) -> str:
         return ",".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return "none" if value is None else str(value)
+    return "none" if value in (None, "") else str(value)
 
 
-def _metavar(annotation: Any) -> str:
+def _metavar(annotation: Any, marks: Sequence[Any]) -> str:
+    from harness.config.values import Shown
+
+    told = next((str(one) for one in marks if isinstance(one, Shown)), None)
+    if told is not None:
+        return told
     choices = [str(choice) for choice in get_args(annotation) if isinstance(choice, str)]
     if choices:
         return "|".join(choices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -12,7 +12,6 @@ from harness.config.values import (
     Column,
     Count,
     Keywords,
-    MaybeFolder,
     MaybeNames,
     MaybeNatural,
     MaybePlace,
@@ -22,9 +21,11 @@ from harness.config.values import (
     Seed,
     Settled,
     Share,
+    Shown,
     Sides,
     Table,
 )
+from harness.kinds import IMAGES, Words
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
@@ -58,14 +59,14 @@ class Model(Table):
     model: str = Field("k-sparse", description="model by name, or its factory as module:function")
     k: Natural = Field(50, description="active units of the code")
     code_width: Natural = Field(1024, description="units of the code")
-    weights: MaybePlace = Field(
+    weights: Annotated[MaybePlace, Shown("FILE")] = Field(
         None, description="file of weights (.pth, .safetensors): loaded and frozen, nothing is trained"
     )
     layer: str = Field("", description="a layer of the model, by its dotted name, at which a code is put in")
-    code: str = Field(
+    code: Annotated[str, Shown("MODULE:FUNCTION")] = Field(
         "", description="sparse autoencoder at the layer, as module:function that gives it, loaded"
     )
-    model_dir: MaybeFolder = Field(
+    model_dir: MaybePlace = Field(
         None,
         description="where a module of one's own is looked for first, before the working folder; by default "
         "where it is found: beside the file that --config names, or in the working folder",
@@ -224,14 +225,14 @@ class Criterion(Table):
         return self
 
 
-def shipped_criteria(k: int) -> tuple[Criterion, ...]:
+def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
     """The criteria that judge every run unless its configuration says otherwise.
 
     The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
     image, the selection's own promise, the four that ask what agreement cannot see (maps that are not what
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
     agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
-    taken otherwise.
+    taken otherwise. Their titles have the words of the data.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -241,19 +242,26 @@ def shipped_criteria(k: int) -> tuple[Criterion, ...]:
 
     return (
         criterion("accuracy", "Test accuracy", ">=", 0.75),
-        criterion("sparsity", "Active units a test image (L0)", "within", (0.9 * k, round(1.1 * k, 9))),
+        criterion(
+            "sparsity", f"Active units a test {words.one} (L0)", "within", (0.9 * k, round(1.1 * k, 9))
+        ),
         criterion("agreement", "Agreement of the attribution methods", ">=", 0.6),
         criterion("reconstruction", "Test reconstruction error (MSE)", "<=", 0.1),
         criterion("fraction_unexplained", "Fraction of variance unexplained", "<=", 0.25),
         criterion("selection", "Wanted samples that are right and sure", ">=", 1.0),
         criterion("attribution_integrity", "Samples whose maps satisfy their definitions", ">=", 0.95),
         criterion("attribution_copies", "Largest correlation of two methods", "<=", 0.999),
-        criterion("attribution_faithfulness", "Smallest advantage over ordering pixels by |x|", ">=", 1e-6),
-        criterion("test_overlap", "Test images that stand in the training set", "<=", 0.01),
+        criterion(
+            "attribution_faithfulness",
+            f"Smallest advantage over ordering {words.features} by |x|",
+            ">=",
+            1e-6,
+        ),
+        criterion("test_overlap", f"Test {words.noun} that stand in the training set", "<=", 0.01),
         criterion("agreement_above_controls", "Agreement above its largest control", ">=", 0.0, gate=False),
         criterion("agreement_worst_pair", "Agreement of the worst pair", ">=", 0.6, gate=False),
         criterion("agreement_sensitivity", "Agreement in sensitivity space", ">=", 0.6, gate=False),
         criterion("agreement_absolute", "Agreement of absolute contributions", ">=", 0.6, gate=False),
-        criterion("agreement_foreground", "Agreement on foreground pixels", ">=", 0.6, gate=False),
+        criterion("agreement_foreground", f"Agreement on foreground {words.features}", ">=", 0.6, gate=False),
         criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
     )

@@ -160,19 +160,25 @@ class Settled(dict[str, Any]):
 Keywords = Annotated[dict[str, Any], pydantic.AfterValidator(Settled)]
 Reasons = Annotated[dict[str, str], pydantic.AfterValidator(Settled)]
 
+
+class Shown(str):
+    """What an option's help calls its value."""
+
+    __slots__ = ()
+
+
 Place = Annotated[Path, BeforeValidator(place)]
-MaybePlace = Annotated[Path | None, BeforeValidator(place)]
-MaybeFolder = Annotated[
+MaybePlace = Annotated[
     Path | None,
     BeforeValidator(place),
-    pydantic.AfterValidator(lambda folder: None if folder is None else folder.absolute()),
+    pydantic.AfterValidator(lambda path: None if path is None else path.absolute()),
 ]
 Folders = Annotated[
     tuple[Annotated[Place, pydantic.AfterValidator(Path.absolute)], ...],
     BeforeValidator(_split),
     pydantic.AfterValidator(_distinct),
 ]
-"""These two are absolute, so that a stored configuration means the same folders wherever it is read."""
+"""These two are absolute, so that a stored configuration means the same places wherever it is read."""
 
 
 def _baseline(value: object) -> object:
@@ -185,7 +191,7 @@ def _baseline(value: object) -> object:
             return number
     found = place(value)
     if isinstance(found, Path) and found.suffix == ".npy":
-        return str(found)
+        return str(found.absolute())
     raise ValueError(f"must be zero, mean, a finite number, or the path of a .npy file (got {value!r:.120})")
 
 

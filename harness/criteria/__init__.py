@@ -10,6 +10,7 @@ from typing import TypeGuard
 from harness.capabilities import CAPABILITIES
 from harness.config import Config
 from harness.config.parameters import Criterion, Selection, Statistics, shipped_criteria
+from harness.kinds import WORDS, Words
 from harness.records import Estimate, Outcome, Verdict
 
 Threshold = float | tuple[float, float]
@@ -166,6 +167,16 @@ def lacking_threshold(criterion: Criterion, k: int, there: Collection[str]) -> s
     shipped = next(one for one in shipped_criteria(k) if one.id == "sparsity")
     banded = criterion.measurement == shipped.measurement and criterion.threshold == shipped.threshold
     return CAPABILITIES["k"] if banded and "k" not in there else ""
+
+
+def titled(criteria: Iterable[Criterion], k: int, words: Words) -> tuple[Criterion, ...]:
+    """The criteria, with the titles that ship in the words of the data; a title of one's own stays."""
+    wanted = {one.id: one.title for one in shipped_criteria(k, words)}
+    known = {(one.id, one.title) for kind in WORDS.values() for one in shipped_criteria(k, kind)}
+    return tuple(
+        one.model_copy(update={"title": wanted[one.id]}) if (one.id, one.title) in known else one
+        for one in criteria
+    )
 
 
 def loosened(criteria: Iterable[Criterion], k: int) -> list[str]:

@@ -14,6 +14,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.criteria import WITHOUT, acceptable, show, show_threshold
 from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
+from harness.kinds import Words, words_of
 from harness.records import Floats, Ints, Verdict, joint
 from harness.samples import confidences
 from harness.text import clean, words, words_of_pair
@@ -101,11 +102,16 @@ def by_how_much(verdict: Verdict) -> str:
 def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     """What pulls a criterion's number down most: pair, images or class; or why nobody can say."""
     if verdict.threshold is None:
-        return ["none, a test of one's own tells no images"]
+        return [f"none, a test of one's own tells no {_words(run).noun}"]
     try:
         return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_no_copy(run, verdict)]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
+
+
+def _words(run: RunDirectory) -> Words:
+    """What the run's inputs are called."""
+    return words_of(run.read_provenance().dataset)
 
 
 @dataclass(frozen=True)
@@ -207,11 +213,13 @@ def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:
         indices, labels = run.read_arrays("samples.npz")["indices"], arrays["strata"]
         names = [f"{index} ({classes[label]})" for index, label in zip(indices, labels, strict=True)]
         if verdict.measurement == "attribution_integrity" and values.ndim == 3:
-            return [_maps(arrays, ["predictions", *run.read_config().attribution.methods], names)]
-        return [_images(_parts(values, verdict, labels), verdict, names)]
+            return [
+                _maps(arrays, ["predictions", *run.read_config().attribution.methods], names, _words(run))
+            ]
+        return [_images(_parts(values, verdict, labels), verdict, names, _words(run))]
     labels = run.seed(int(arrays["seeds"][0])).read_arrays("predictions.npz")["labels"]
     if values.shape[1] != len(labels):
-        return ["none, its values are of no image"]
+        return [f"none, its values are of no {_words(run).one}"]
     return [_class(_parts(values, verdict, labels), verdict, labels, classes)]
 
 
@@ -226,7 +234,7 @@ def _shortest_class(run: RunDirectory, classes: Sequence[str]) -> str:
             good &= confidences(logits) > config.selection.confidence
     counts = np.bincount(chosen["labels"][good], minlength=len(classes))
     label, wanted = int(counts.argmin()), config.selection.samples_per_class
-    return f"class {classes[label]}, {counts[label]} of {wanted} wanted images are right and sure"
+    return f"class {classes[label]}, {counts[label]} of {wanted} wanted {_words(run).noun} are right and sure"
 
 
 def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:
@@ -261,18 +269,18 @@ def _badness(value: float, verdict: Verdict) -> float:
     return max(lowest - value, value - highest)
 
 
-def _images(parts: Parts, verdict: Verdict, names: Sequence[str]) -> str:
+def _images(parts: Parts, verdict: Verdict, names: Sequence[str], words: Words) -> str:
     means = (parts[0] / parts[1]).mean(axis=0)
     missing = np.flatnonzero(np.isnan(means))
     if verdict.estimate is None and len(missing):
         first = ", ".join(names[place] for place in missing[:WORST])
-        return f"{len(missing)} images without a value, first test image {first}"
+        return f"{len(missing)} {words.noun} without a value, first test {words.one} {first}"
     order = sorted(range(len(means)), key=lambda place: -_badness(float(means[place]), verdict))
     named = [f"{names[place]} {show(float(means[place]))}" for place in order[:WORST]]
-    return f"test image {', '.join(named)}"
+    return f"test {words.one} {', '.join(named)}"
 
 
-def _maps(arrays: Mapping[str, Floats], asked: Sequence[str], names: Sequence[str]) -> str:
+def _maps(arrays: Mapping[str, Floats], asked: Sequence[str], names: Sequence[str], said: Words) -> str:
     """The method of which most maps fail, and the images whose maps are farthest from its definition."""
     holds = arrays["attribution_integrity"].mean(axis=0)  # [n, what was asked]
     column = int(holds.mean(axis=0).argmin())
@@ -282,7 +290,7 @@ def _maps(arrays: Mapping[str, Floats], asked: Sequence[str], names: Sequence[st
     farthest = sorted(failing, key=lambda place: -errors[place])[:WORST]
     named = ", ".join(f"{names[place]} error {show(float(errors[place]))}" for place in farthest)
     count = f"{words(asked[column])}: {len(failing)} of {len(holds)} fail"
-    return f"{count}, test image {named}" if named else count
+    return f"{count}, test {said.one} {named}" if named else count
 
 
 def _class(parts: Parts, verdict: Verdict, labels: Ints, classes: Sequence[str]) -> str:

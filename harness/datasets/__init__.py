@@ -31,6 +31,20 @@ from harness.records import Floats
 from harness.registry import suggestion
 
 
+def is_own(name: object) -> bool:
+    """Whether a data set's name is the path of data of one's own, and not a registered name that looks so."""
+    return is_path(name) and name not in datasets
+
+
+def kept(name: str) -> str:
+    """The name by which a run keeps its data set: of a path the whole, which is the same from anywhere.
+
+    Raises:
+        ConfigurationError: it names no place.
+    """
+    return str(named_place("data.dataset", name).absolute()) if is_own(name) else name
+
+
 def load(
     name: str,
     data_dir: str | Path | None = None,
@@ -61,7 +75,7 @@ def load(
     """
     folder = None if data_dir is None else named_place("--data-dir", data_dir)
     settings = Settings(test_share, image_size, label_column, axes)
-    if is_path(name) and name not in datasets:
+    if is_own(name):
         return _checked(name, read(name, settings), baseline)
     settings.refuse(f"data set {name!r}", "only data by path has it")
     if name != "auto":

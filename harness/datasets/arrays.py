@@ -135,11 +135,28 @@ def _arranged(
                 order = (0, *(1 + axes.index(name) for name in form))
                 turned = [one.transpose(order) for one in arrays]
                 return [one.reshape(len(one), -1) for one in turned], kind, turned[0].shape[1:]
-    known = "; ".join(", ".join(form) for forms in AXES.values() for form in forms)
     raise DataError(
-        f"{path}: axes must name each side of an input, in the array's order: {known} "
-        f"(got {', '.join(axes)} of sides {arrays[0].shape[1:]})"
+        f"{path}: axes must name each side of an input, in the array's order: {_fitting(path, arrays[0])} "
+        f"(got {','.join(axes)} of sides {arrays[0].shape[1:]})"
     )
+
+
+def _fitting(path: Path, array: Array) -> str:
+    """The axes that an array with so many sides can have; of a series' two the longer is taken for time.
+
+    Raises:
+        DataError: no kind of data has so many.
+    """
+    sides = array.shape[1:]
+    found = [axes for forms in AXES.values() for axes in forms if len(axes) == len(sides)]
+    if not found:
+        most = max(len(axes) for forms in AXES.values() for axes in forms)
+        raise DataError(
+            f"{path}: an input must have 1 to {most} sides (got {len(sides)}); "
+            "bring the arrays to [n, features]"
+        )
+    turned = [axes[::-1] if "time" in axes and sides[0] > sides[-1] else axes for axes in found]
+    return " or ".join(map(",".join, turned))
 
 
 def _clear_axes(path: Path, array: Array) -> tuple[str, ...]:
@@ -157,7 +174,7 @@ def _clear_axes(path: Path, array: Array) -> tuple[str, ...]:
             return ("channel", "row", "column") if first else ("row", "column", "channel")
     raise DataError(
         f"{path}: the axes of inputs of sides {sides} ({array.dtype}) must be named, they are not clear; say "
-        "--axes row,column or channel,time or feature or what they are, in the array's order"
+        f"--axes {_fitting(path, array)}, whichever they are, in the array's order"
     )
 
 

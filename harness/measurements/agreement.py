@@ -169,7 +169,7 @@ def agreement_significance(evidence: Evidence) -> Iterator[Measurement]:
     for number, (a, b) in enumerate(pairs(evidence.methods)):
         yield Measurement(
             f"agreement_significance.{a}-{b}",
-            f"Chance of such an agreement of {a} and {b} among other images' maps",
+            f"Chance of such an agreement of {a} and {b} among other {evidence.words.noun}' maps",
             "p-value",
             False,
             "largest",
@@ -281,7 +281,7 @@ def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
     yield sampled(
         evidence,
         "agreement_foreground",
-        "Agreement on foreground pixels",
+        f"Agreement on foreground {evidence.words.features}",
         lambda: by_pair(
             evidence.contributions(), evidence.grains(), lambda a, b: correlations(a, b, foreground)
         ).mean(axis=1),
@@ -326,8 +326,8 @@ def agreement_top_pixels(evidence: Evidence) -> Iterator[Measurement]:
     yield sampled(
         evidence,
         "agreement_top_pixels",
-        "Overlap of the top 1 % of pixels (Jaccard)",
+        f"Overlap of the top 1 % of {evidence.words.features} (Jaccard)",
         lambda: by_pair(evidence.contributions(), evidence.grains(), overlap).mean(1),
-        unit="share of pixels",
+        unit=f"share of {evidence.words.features}",
         reason=incomparable(evidence.contributions()),
     )

@@ -51,7 +51,7 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
     yield sampled(
         evidence,
         "control_repaired",
-        "Maps paired with another image of the class",
+        f"Maps paired with another {evidence.words.one} of the class",
         lambda: by_pair(
             evidence.contributions(),
             evidence.grains(),
@@ -110,13 +110,13 @@ SMOOTH = 1 / 16
 def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], Floats]]]:
     """Title and maps of each control, by name."""
     known: dict[str, tuple[str, Callable[[], Floats]]] = {
-        "image": ("The image itself, |x|", lambda: np.abs(evidence.images))
+        "image": (f"The {evidence.words.one} itself, |x|", lambda: np.abs(evidence.images))
     }
     if evidence.is_rebuilt:
         known["reconstruction"] = ("The reconstruction", lambda: evidence.reconstructions)
     if evidence.kind != "table":
         known["edges"] = (
-            "The image's edges (Sobel)",
+            f"The {evidence.words.owner} edges (Sobel)",
             lambda: edges(evidence.images, evidence.shape, evidence.kind),
         )
     known["random"] = (

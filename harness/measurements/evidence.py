@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from harness.kinds import WORDS, Words
 from harness.records import Floats, Ints, Measurement
 from harness.registry import Registry
+from harness.text import listed
 
 CONTROL_METHOD = "decoder_reconstruction"
 """The attribution method that serves as a control, and is not compared with the others."""
+
+SURER = "train longer (--epochs, --classifier-epochs), or lower --confidence"
+"""What helps where too few inputs are named rightly and surely."""
 
 NO_METHOD = "no attribution method was chosen but the control"
 """Why nothing can be said of the methods where there is none."""
@@ -125,6 +130,11 @@ class Evidence:
     truth: Any = None
 
     @property
+    def words(self) -> Words:
+        """What an input and its features are called in titles, units and reasons."""
+        return WORDS[self.kind]
+
+    @property
     def _of_code(self) -> CodeEvidence:
         if self.code is None:
             raise AttributeError("the model has no code; say that it is needed: @needs('code')")
@@ -187,20 +197,20 @@ class Evidence:
         """Why too few images are explained for anything to be judged on them; None where enough are."""
         percent = f"{100 * self.confidence:.6g}%"
         if not len(self.images) and not self.surest:
-            return "no test image is named rightly"
+            return f"no test {self.words.one} is named rightly"
         if not len(self.images):
             return (
-                f"no test image is named rightly and over {percent} sure "
-                f"(the surest right one is {100 * self.surest:.6g}% sure)"
+                f"no test {self.words.one} is named rightly and over {percent} sure "
+                f"(the surest right one is {100 * self.surest:.6g}% sure); {SURER}"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
         short = np.flatnonzero(counts < self.minimum_per_class)
         if len(short):
-            named = ", ".join(f"{self.classes[label]} ({counts[label]})" for label in short[:3])
+            named = listed(f"{self.classes[label]} ({counts[label]})" for label in short[:3])
             more = f" and {len(short) - 3} more" if len(short) > 3 else ""
             return (
-                f"too few images are named rightly and over {percent} sure: "
-                f"{named}{more}; each class needs at least {self.minimum_per_class}"
+                f"too few {self.words.noun} are named rightly and over {percent} sure: "
+                f"{named}{more}; each class needs at least {self.minimum_per_class}; {SURER}"
             )
         return None
 

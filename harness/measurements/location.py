@@ -138,9 +138,9 @@ def centre_of_mass(evidence: Evidence) -> Iterator[Measurement]:
             yield sampled(
                 evidence,
                 f"centre_of_mass.{name}.{direction}",
-                f"Centre of {name} against the image's ({direction})",
+                f"Centre of {name} against the {evidence.words.owner} ({direction})",
                 lambda name=name, axis=axis: offsets([name], slice(None), axis),  # type: ignore[misc]
-                unit="pixels",
+                unit=evidence.words.features,
                 higher_is_better=None,
                 reason=reason,
             )
@@ -149,8 +149,8 @@ def centre_of_mass(evidence: Evidence) -> Iterator[Measurement]:
             few = evidence.shortage() or reason
             yield Measurement(
                 f"centre_of_mass.{label}.{direction}",
-                f"Centre of all methods against the image's, {called} ({direction})",
-                "pixels",
+                f"Centre of all methods against the {evidence.words.owner}, {called} ({direction})",
+                evidence.words.features,
                 None,
                 "mean",
                 np.empty(0) if few else offsets(list(maps), rows, axis),

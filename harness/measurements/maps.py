@@ -30,7 +30,7 @@ def map_statistics(evidence: Evidence) -> Iterator[Measurement]:
                 f"map_statistics.{name}.{rule}",
                 f"{title} of {name}",
                 values,
-                unit="logits a pixel",
+                unit=f"logits a {evidence.words.feature}",
                 higher_is_better=None,
                 reason=not_finite({name: maps}),
             )

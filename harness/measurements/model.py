@@ -21,11 +21,13 @@ def accuracy(evidence: Evidence) -> Iterator[Measurement]:
     yield Measurement(
         "accuracy",
         "Test accuracy",
-        "share of images",
+        f"share of {evidence.words.noun}",
         True,
         "proportion",
         np.empty(0) if bad else right.astype(np.float64),
-        reason=f"{bad} of {len(right)} test images have NaN or infinite logits" if bad else None,
+        reason=f"{bad} of {len(right)} test {evidence.words.noun} have NaN or infinite logits"
+        if bad
+        else None,
     )
 
 
@@ -34,7 +36,9 @@ def accuracy(evidence: Evidence) -> Iterator[Measurement]:
 def sparsity(evidence: Evidence) -> Iterator[Measurement]:
     """L0: the number of active code units of each test image; the mean over places where it has several."""
     l0 = evidence.l0.astype(np.float64)
-    yield Measurement("sparsity", "Active units a test image (L0)", "units", None, "equivalence", l0)
+    yield Measurement(
+        "sparsity", f"Active units a test {evidence.words.one} (L0)", "units", None, "equivalence", l0
+    )
 
 
 @measurements.register("below_k")
@@ -42,8 +46,8 @@ def sparsity(evidence: Evidence) -> Iterator[Measurement]:
 def below_k(evidence: Evidence) -> Iterator[Measurement]:
     """Share of the test images with fewer than k active units; L0 cannot pass k."""
     below = (evidence.l0 < evidence.k).astype(np.float64)
-    title = "Test images with fewer than k active units"
-    yield Measurement("below_k", title, "share of images", False, "proportion", below)
+    title = f"Test {evidence.words.noun} with fewer than k active units"
+    yield Measurement("below_k", title, f"share of {evidence.words.noun}", False, "proportion", below)
 
 
 @measurements.register("dead_units")
@@ -60,7 +64,9 @@ def reconstruction(evidence: Evidence) -> Iterator[Measurement]:
     """Squared error of the reconstruction, averaged over pixels."""
     errors = evidence.squared_errors / np.prod(evidence.shape)
     title = "Test reconstruction error (MSE)"
-    yield Measurement("reconstruction", title, "squared error a pixel", False, "mean", errors)
+    yield Measurement(
+        "reconstruction", title, f"squared error a {evidence.words.feature}", False, "mean", errors
+    )
 
 
 @measurements.register("fraction_unexplained")
@@ -71,7 +77,7 @@ def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
     Of a code at a layer both are of the layer's output.
     """
     parts = np.stack([evidence.squared_errors, evidence.squared_deviations], axis=1)
-    varied = bool(evidence.squared_deviations.any())
+    varied, one = bool(evidence.squared_deviations.any()), evidence.words.one
     yield Measurement(
         "fraction_unexplained",
         "Fraction of variance unexplained",
@@ -79,7 +85,7 @@ def fraction_unexplained(evidence: Evidence) -> Iterator[Measurement]:
         False,
         "ratio",
         parts if varied else np.empty(0),
-        reason=None if varied else "every test image equals the mean training image: no variance to explain",
+        reason=None if varied else f"every test {one} equals the mean training {one}: no variance to explain",
     )
 
 
@@ -118,10 +124,10 @@ def test_overlap(evidence: Evidence) -> Iterator[Measurement]:
     looked = evidence.in_training is not None
     yield Measurement(
         "test_overlap",
-        "Test images that stand in the training set",
-        "share of images",
+        f"Test {evidence.words.noun} that stand in the training set",
+        f"share of {evidence.words.noun}",
         False,
         "proportion",
         evidence.in_training.astype(np.float64) if looked else np.empty(0),
-        reason=None if looked else "nobody looked for test images in the training set",
+        reason=None if looked else f"nobody looked for test {evidence.words.noun} in the training set",
     )

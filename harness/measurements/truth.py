@@ -111,9 +111,10 @@ def pointing_game(evidence: Evidence) -> Iterator[Measurement]:
         yield sampled(
             evidence,
             f"pointing_game.{name}",
-            f"Images whose largest contribution by {name} lies on the known features",
+            f"{evidence.words.noun.capitalize()} whose largest contribution by {name} lies on the known "
+            "features",
             values,
-            unit="share of images",
+            unit=f"share of {evidence.words.noun}",
             higher_is_better=None,
             reason=not_finite({name: rows}),
         )

@@ -12,11 +12,14 @@ from harness.measurements.evidence import NO_METHOD, Evidence, measurements, not
 from harness.records import Floats, Measurement
 from harness.samples import bins, in_bin
 
-AREA = "share of probability x share of pixels"
 AT_LEAST = 10
 """Fewer images than this, of those that were not selected, speak for nobody."""
 
 CURVES = ("deletion", "insertion")
+
+
+def _area_unit(evidence: Evidence) -> str:
+    return f"share of probability x share of {evidence.words.features}"
 
 
 def area(curves: Floats) -> Floats:
@@ -63,18 +66,16 @@ def _of_curve(evidence: Evidence, curve: str) -> Iterator[Measurement]:
             return areas[name]
 
         better = (curve == "insertion") if name in evidence.methods else None
+        order = {"image": f"the {evidence.words.one} itself, |x|", "random": "a random order"}.get(name, name)
         yield sampled(
             evidence,
             f"{curve}.{name}",
-            f"Area under {curve} by {_ORDERS.get(name, name)}",
+            f"Area under {curve} by {order}",
             values,
-            unit=AREA,
+            unit=_area_unit(evidence),
             higher_is_better=better,
             reason=reason or _broken(curve, {name: areas[name]}),
         )
-
-
-_ORDERS = {"image": "the image itself, |x|", "random": "a random order"}
 
 
 @measurements.register("deletion")
@@ -113,7 +114,7 @@ def _advantage(
         name,
         title,
         lambda: _advantages(evidence, methods, rival),
-        unit=AREA,
+        unit=_area_unit(evidence),
         reduction="smallest mean",
         reason=reason,
     )
@@ -128,7 +129,7 @@ def attribution_faithfulness(evidence: Evidence) -> Iterator[Measurement]:
     yield _advantage(
         evidence,
         "attribution_faithfulness",
-        "Smallest advantage over ordering pixels by |x|",
+        f"Smallest advantage over ordering {evidence.words.features} by |x|",
         evidence.methods,
         "image",
     )
@@ -147,7 +148,7 @@ def advantage_over_random(evidence: Evidence) -> Iterator[Measurement]:
     yield _advantage(
         evidence,
         "advantage_over_random",
-        "Smallest advantage over a random order of pixels",
+        f"Smallest advantage over a random order of {evidence.words.features}",
         evidence.methods,
         "random",
     )
@@ -220,7 +221,7 @@ def agreement_below(evidence: Evidence) -> Iterator[Measurement]:
         yield _elsewhere(
             evidence,
             f"agreement_below.{100 * low:.6g}-{100 * high:.6g}",
-            f"Agreement on right images that are {100 * low:.6g} to {100 * high:.6g} % sure",
+            f"Agreement on right {evidence.words.noun} that are {100 * low:.6g} to {100 * high:.6g} % sure",
             inside,
         )
 
@@ -249,7 +250,7 @@ def _elsewhere(evidence: Evidence, name: str, title: str, inside: Any) -> Measur
         few = int(inside.sum())
         reason = incomparable(maps)
         if few < AT_LEAST:
-            reason = f"{few} such images; {AT_LEAST} are needed to speak of them"
+            reason = f"{few} such {evidence.words.noun}; {AT_LEAST} are needed to speak of them"
     if reason is None:
         values, labels = by_pair(maps, evidence.grains(), correlations).mean(axis=1), asked["labels"][inside]
     return Measurement(name, title, "correlation", True, "mean", values, labels, reason=reason, crossed=False)

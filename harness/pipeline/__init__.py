@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,21 +18,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness import datasets, environment, measurements
+from harness import datasets, environment
 from harness.artifacts.cache import Cache
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.forms import keep
 from harness.artifacts.latest import left_by_killed, next_sequence
-from harness.artifacts.model import MODEL, ModelRecord, model_of
+from harness.artifacts.model import MODEL, model_of
 from harness.artifacts.staging import remove
-from harness.capabilities import CAPABILITIES, lacking
 from harness.config import Config, refuse_absent
-from harness.config.values import Settled
-from harness.criteria import judged_without, lacking_threshold
 from harness.environment import repository
 from harness.environment.state import clean
-from harness.errors import ConfigurationError, HarnessError, OutputError, RunError, StorageError
+from harness.errors import HarnessError, OutputError, RunError, StorageError
 from harness.pipeline import computed
+from harness.pipeline.admission import admitted, refuse_unmeasured, settled
 from harness.pipeline.started import Progress, Silence, Started
 from harness.records import Provenance
 
@@ -103,7 +101,7 @@ def begin(config: Config, progress: Progress) -> Begun:
     if not computed.is_certain(config):
         work = prepare(config, progress)
         return Begun(work.run, lambda: execute(work))
-    _refuse_unmeasured(config)
+    refuse_unmeasured(config)
     dataset = _load(config)
     cache, threads = Cache(config.output, fresh=config.fresh, tell=progress.warn), computed.threads()
     key = computed.key_of_all(config, dataset, threads)
@@ -134,7 +132,7 @@ def _replayed(
     """A run that takes an earlier run's files; `spent` are the seconds that it took to find them."""
     looked = repository.look()
     # criteria have no part in what is computed: they may be others than the earlier run's
-    config = _judgeable(config, model_of(entry.files).capabilities, {}, progress)
+    config = settled(config, dataset, model_of(entry.files).capabilities, {}, progress)
     run = RunDirectory.create(config.output, looked.commit)
     started = Started(config=config, dataset=dataset, run=run, cache=cache, progress=progress)
     _write_down(started, looked, entry.by)
@@ -169,7 +167,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     start = time.perf_counter()
     refuse_absent(config.checks)
     attributions.refuse_twins(config.attribution.methods)
-    _refuse_unmeasured(config)
+    refuse_unmeasured(config)
     device = environment.choose_device(config.device, progress.warn)
     engine(config, device)
     recipe_of(config)
@@ -201,56 +199,11 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     _write_down(work, looked, by)
     work.run.write_json(MODEL, record.model_dump(mode="json"))
     if moving:
-        work.name_unrepeatable(f"data set {config.data.dataset}", "loaded twice it has other images")
+        work.name_unrepeatable(
+            f"data set {config.data.dataset}", f"loaded twice it has other {dataset.form.noun}"
+        )
     work.durations["data"] = time.perf_counter() - start
     return work
-
-
-def admitted(
-    config: Config, dataset: datasets.Dataset, device: Any, progress: Progress
-) -> tuple[Config, ModelRecord]:
-    """The configuration without what the model cannot be judged by, which is told, and what the model is.
-
-    Raises:
-        ConfigurationError: the model cannot be judged at all, or nothing would be left of the methods.
-    """
-    from harness import attributions
-    from harness.subjects import door
-
-    record = door.look(config, dataset, device)
-    there, named = record.capabilities, config.attribution.methods
-    away = {name: why for name in named if (why := lacking(attributions.methods[name], there))}
-    methods = tuple(name for name in named if name not in away)
-    if not methods:
-        raise ConfigurationError(
-            f"attribution.methods: none of them can explain model {config.model.model!r}: "
-            f"{'; '.join(dict.fromkeys(away.values()))}; name others by --methods"
-        )
-    config = config.model_copy(
-        update={"attribution": config.attribution.model_copy(update={"methods": methods})}
-    )
-    told = {f"methods.{name}": why for name, why in away.items()}
-    if "float64" not in there:
-        told["float64"] = CAPABILITIES["float64"]
-    return _judgeable(config, there, told, progress), record
-
-
-def _judgeable(config: Config, there: Collection[str], away: Mapping[str, str], progress: Progress) -> Config:
-    """The configuration without the criteria that need more than is there; what is away is told."""
-    asked = {
-        one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
-        or lacking_threshold(one, config.model.k, there)
-        for one in config.criteria
-    }
-    away = dict(away) | {name: why for name, why in asked.items() if why}
-    if not away:
-        return config
-    progress.warn(judged_without(away))
-    changed = {
-        "criteria": tuple(one for one in config.criteria if one.id not in away),
-        "without": Settled(config.without | away),
-    }
-    return config.model_copy(update=changed)
 
 
 def loaded(config: Config) -> datasets.Dataset:
@@ -270,13 +223,6 @@ def _load(config: Config) -> datasets.Dataset:
         label_column=data.label_column,
         axes=data.axes,
     )
-
-
-def _refuse_unmeasured(config: Config) -> None:
-    """Refuse criteria, and watches of nights, of what nobody measures."""
-    asked = [one.measurement for one in config.criteria]
-    for name in (*asked, *(one.measurement for one in config.nightly.watch)):
-        measurements.measurements[name.split(".")[0]]
 
 
 def finished(begun: Begun, progress: Progress) -> BaseException | None:

@@ -29,6 +29,7 @@ from harness.pipeline.work import (
 from harness.records import Floats, Ints
 from harness.samples import Selection
 from harness.subjects.models import Coded
+from harness.text import listed
 
 
 def select(work: Work) -> None:
@@ -55,7 +56,9 @@ def select(work: Work) -> None:
     _write_down(work, selection, by_seed)
     short = [work.dataset.classes[one.label] for one in selection.yields if one.chosen < one.wanted]
     if short:
-        work.progress.warn(f"fewer than {per_class} right and sure images of: {', '.join(short)}")
+        work.progress.warn(
+            f"fewer than {per_class} right and sure {work.dataset.form.noun} of: {listed(short)}"
+        )
 
 
 def freeze(indices: Ints) -> Callable[[Work], None]:

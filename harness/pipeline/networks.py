@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -106,13 +107,14 @@ def _store(folder: Folder, name: str, part: torch.nn.Module) -> None:
 
 def _trained_whole(work: Work, networks: Networks) -> dict[int, Folder]:
     """Each model trained as one, by a recipe of its own."""
-    settings = work.config.training
+    config, settings = work.config, work.config.training
     ((_, model),) = networks.items()
-    recipe = recipes.recipe_of(work.config)
+    recipe = recipes.recipe_of(config)
     labels = torch.from_numpy(work.dataset.train_labels.astype(np.int64)).to(work.device)
 
     def epochs() -> Iterator[tuple[Epoch, ...]]:
-        log = recipe(
+        follow = recipe if environment.ships(recipe) else partial(recipes.followed, config.recipe, recipe)
+        log = follow(
             model,
             work.train_images,
             labels,

@@ -14,6 +14,7 @@ from harness.artifacts.files import Folder, digest_of, key_of
 from harness.capabilities import lacking
 from harness.environment import stream
 from harness.errors import RunError
+from harness.kinds import WORDS
 from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work
 from harness.records import Estimate, Measurement
@@ -48,6 +49,7 @@ def _key(work: Work) -> str:
             "selection": config.selection.model_dump(),
             "statistics": config.statistics.model_dump(),
             "looks": work.looks,
+            "kind": work.dataset.kind,
             "dataset": [work.dataset.name, *work.dataset.classes, *map(str, work.dataset.shape)],
             "code": environment.code_digest(),
             "functions": [
@@ -136,6 +138,7 @@ def _estimates(work: Work, same: tuple[Measurement, ...]) -> Iterator[Estimate]:
             confidence=confidence,
             resamples=config.statistics.resamples,
             interval=config.statistics.interval,
+            words=WORDS[work.dataset.kind],
             generator=np.random.default_rng(stream(config.seeds[0], f"bootstrap {part[0].name}")),
         )
 

@@ -105,10 +105,10 @@ def _maps(a: Side, b: Side, common: Common) -> dict[str, Any]:
     features = int(np.prod(form.shape))
     for name, pair in list(loaded.items()):
         if any(rows.shape != (len(common.indices), features) for rows in pair):
-            notes.append(f"{words(name)}: its maps are of another shape, or of other images, in a run.")
+            notes.append(f"{words(name)}: its maps are of another shape, or of other {form.noun}, in a run.")
             del loaded[name]
     if not loaded:
-        return {"why": "No method has maps of these images in both runs.", "notes": notes}
+        return {"why": f"No method has maps of these {form.noun} in both runs.", "notes": notes}
     with np.errstate(invalid="ignore"):
         kept = {name: correlations(*pair) for name, pair in loaded.items()}
     # no correlation counts as the largest change that there can be

@@ -51,10 +51,11 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     """
     if not common.same_data:
         return Paired(why="other data")
+    words = a.words
     found = [one.arrays(f"measurements/{name.split('.')[0]}.npz") for one in (a, b)]
     for one, arrays in zip((a, b), found, strict=True):
         if name not in arrays or name not in one.estimates or one.estimates[name].estimate is None:
-            return Paired(why=f"{one.letter} has no values by image")
+            return Paired(why=f"{one.letter} has no values by {words.one}")
         if arrays[name].shape[0] != 1:
             return Paired(why=f"{one.letter} joins several seeds")
     values = [np.asarray(arrays[name][0], dtype=np.float64) for arrays in found]
@@ -63,16 +64,16 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     of_a, of_b = (_rules(*one) for one in zip((a, b), (name, name), values, strata, strict=True))
     rule = next((one for one in of_a if one in of_b), None)
     if rule is None:
-        return Paired(why="no mean over images")
+        return Paired(why=f"no mean over {words.noun}")
     if by_class:
         if common.why:
-            return Paired(why="no image in common")
+            return Paired(why=f"no {words.one} in common")
         values = [rows[places] for rows, places in zip(values, (common.first, common.second), strict=True)]
         labels: Ints | None = common.labels
     elif len(values[0]) == len(values[1]) == a.dataset["test"]:
         labels = None
     else:
-        return Paired(why="not a value for each test image")
+        return Paired(why=f"not a value for each test {words.one}")
     there = np.isfinite(np.concatenate([rows.reshape(len(rows), -1) for rows in values], axis=1)).all(axis=1)
     values, labels = [rows[there] for rows in values], None if labels is None else labels[there]
     if labels is None:
@@ -80,7 +81,7 @@ def paired(a: Side, b: Side, name: str, common: Common) -> Paired:
     names, sizes = np.unique(labels, return_counts=True)
     several = np.isin(labels, names[sizes >= 2])
     if not several.any():
-        return Paired(why="no class has two images in common")
+        return Paired(why=f"no class has two {words.noun} in common")
     change = paired_change([rows[several] for rows in values], labels[several], rule, CONFIDENCE)
     left_out = len(np.unique(found[0]["strata"])) - int((sizes >= 2).sum())
     return _found(change, int((sizes >= 2).sum()) if left_out else None)
@@ -236,14 +237,13 @@ def moved(a: Side, b: Side, rows: Sequence[Row]) -> tuple[str, str]:
         (row for row in compared if row.paired.clear),
         key=lambda row: -abs(row.paired.change or 0.0) / _width(row.paired),
     )
-    numbers = f"none of {len(compared)} changes on the same images is larger than its doubt"
+    same = f"the same {a.words.noun}"
+    numbers = f"none of {len(compared)} changes on {same} is larger than its doubt"
     if not compared:
         numbers = "no change has an interval"
     elif clear:
         named = ", ".join(f"{row.title} {signed(row.paired.change)} ({row.judgement})" for row in clear[:3])
-        numbers = (
-            f"larger than their doubt are {len(clear)} of {len(compared)} changes on the same images: {named}"
-        )
+        numbers = f"larger than their doubt are {len(clear)} of {len(compared)} changes on {same}: {named}"
     return "; ".join(clean(part) for part in parts), clean(numbers, 1000)
 
 

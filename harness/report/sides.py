@@ -19,6 +19,7 @@ from harness.config import tables
 from harness.criteria.diagnosis import sentence
 from harness.errors import HarnessError
 from harness.forms import Form
+from harness.kinds import IMAGES, WORDS, Words
 from harness.records import Estimate, Ints, joint
 from harness.text import clean
 
@@ -103,6 +104,11 @@ class Side:
         return self._read("the form of its data", lambda: form_of(self.directory, self.dataset), None)
 
     @property
+    def words(self) -> Words:
+        """What the inputs are called; images where the run does not tell."""
+        return WORDS[self.form.kind] if self.form else IMAGES
+
+    @property
     def methods(self) -> list[str]:
         """The attribution methods it was asked for."""
         table = self.settings.get("attribution")
@@ -146,13 +152,12 @@ def common_samples(a: Side, b: Side) -> Common:
             names = [clean(one.dataset["name"]) for one in (a, b)]
             what = " and ".join(names) if key == "name" else f"both are called {names[0]}, but {key} differs"
             return Common(f"The runs are of different data: {what}.")
-    chosen = [one.arrays("samples.npz") for one in (a, b)]
+    chosen, called = [one.arrays("samples.npz") for one in (a, b)], a.words.one
     for one, arrays in zip((a, b), chosen, strict=True):
         if not {"indices", "labels"} <= set(arrays) or not len(arrays["indices"]):
-            return Common(f"{one.letter} explained no image.", same_data=True)
+            return Common(f"{one.letter} explained no {called}.", same_data=True)
     indices, first, second = np.intersect1d(
         chosen[0]["indices"], chosen[1]["indices"], assume_unique=True, return_indices=True
     )
-    called = a.form.one if a.form else "image"
     why = "" if len(indices) else f"No {called} was explained in both runs."
     return Common(why, first, second, indices, chosen[0]["labels"][first], same_data=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.kinds import IMAGES, Words
 from harness.records import Estimate, Measurement
 from harness.statistics.crossed import across_seeds, two_way
 from harness.statistics.permutation import holm, pairing_p_values
@@ -51,8 +52,9 @@ __all__ = [
 MISSING_SHARE = 0.01
 """Where more images than this have no value, or a whole class, there is no estimate."""
 
-ONE_MODEL = "this model, on images like these"
-RECIPE = "networks of this recipe, on images like these"
+ONE_MODEL = "this model"
+RECIPE = "networks of this recipe"
+"""Whom an interval speaks of, on inputs like these."""
 
 
 def estimate(
@@ -63,6 +65,7 @@ def estimate(
     resamples: int,
     generator: np.random.Generator,
     interval: Kind = INTERVAL,
+    words: Words = IMAGES,
 ) -> Estimate:
     """One number with its interval, of one seed's measurement or of several seeds' together.
 
@@ -76,6 +79,7 @@ def estimate(
         resamples: Bootstrap resamples.
         generator: Draws them.
         interval: `percentile` or `bca`, of the means and ratios of one seed.
+        words: What the inputs are called.
     """
     first = by_seed[0]
     if first.reduction == "equivalence":
@@ -87,7 +91,7 @@ def estimate(
         higher_is_better=first.higher_is_better,
         seed=seeds[0] if len(seeds) == 1 else None,
         confidence=round(confidence, 12),
-        population=ONE_MODEL if len(seeds) == 1 else RECIPE,
+        population=f"{ONE_MODEL if len(seeds) == 1 else RECIPE}, on {words.noun} like these",
         definition=first.definition,
     )
     nothing: dict[str, Any] = dict.fromkeys(("estimate", "low", "high", "standard_error"))
@@ -101,11 +105,11 @@ def estimate(
     stacked = np.stack([measurement.values for measurement in by_seed])
     if np.isinf(stacked).any():
         infinite = int(np.isinf(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)).sum())
-        reason = f"{infinite} of {stacked.shape[1]} images have infinite values"
+        reason = f"{infinite} of {stacked.shape[1]} {words.noun} have infinite values"
         return Estimate(**known, **nothing, n=0, reason=reason)
     there = np.asarray(~np.isnan(stacked).reshape(len(seeds), stacked.shape[1], -1).any(axis=(0, 2)))
     left_out = int((~there).sum())
-    missing = f"{left_out} of {len(there)} images have no value" if left_out else None
+    missing = f"{left_out} of {len(there)} {words.noun} have no value" if left_out else None
     classes = np.zeros(len(there)) if first.strata is None else first.strata
     if left_out > MISSING_SHARE * len(there) or len(set(classes[there])) < len(set(classes)):
         return Estimate(**known, **nothing, n=len(there) - left_out, reason=missing)
@@ -115,7 +119,7 @@ def estimate(
         how = Resampling(confidence, resamples, generator, interval)
         reduced = REDUCTIONS[first.reduction](rows[0], strata, how)
     else:
-        reduced = across_seeds(first.reduction, rows, strata, confidence)
+        reduced = across_seeds(first.reduction, rows, strata, confidence, words)
     return Estimate(
         **known,
         estimate=reduced.estimate,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.kinds import IMAGES, Words
 from harness.records import Floats, Ints
 from harness.statistics.reductions import (
     REDUCTIONS,
@@ -73,7 +74,13 @@ def two_way(values: Floats, strata: Ints | None, confidence: float) -> Reduced:
     return Reduced(estimate, estimate - half, estimate + half, error)
 
 
-def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, confidence: float) -> Reduced:
+def across_seeds(
+    reduction: str,
+    rows: Sequence[Floats],
+    strata: Ints | None,
+    confidence: float,
+    words: Words = IMAGES,
+) -> Reduced:
     """The recipe's estimate of several seeds' values.
 
     Args:
@@ -81,6 +88,7 @@ def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, co
         rows: Of each of two or more seeds, float64 [n] or [n, columns].
         strata: int [n], or None.
         confidence: Nominal.
+        words: What the inputs are called.
     """
     if reduction in _EXTREMES:
         return _extreme_across(reduction, np.stack(rows), strata, confidence)
@@ -109,7 +117,8 @@ def across_seeds(reduction: str, rows: Sequence[Floats], strata: Ints | None, co
         ]
         return two_way(np.stack(influences), strata, confidence)
     if reduction != "number":
-        return Reduced(float(np.mean(alone)), reason="a quantile over seeds and images has no interval here")
+        reason = f"a quantile over seeds and {words.noun} has no interval here"
+        return Reduced(float(np.mean(alone)), reason=reason)
     return two_way(np.array(alone)[:, None], None, confidence)
 
 

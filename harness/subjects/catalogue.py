@@ -7,12 +7,9 @@ in their own shape to logits [n, classes]. Inside the harness a model is a funct
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from harness.forms import BYTE, Form
 from harness.registry import suggestion
 from harness.subjects import training
 from harness.subjects.autoencoders import Deviating
+from harness.subjects.importing import attribute_of, called, own_name
 from harness.subjects.models import (
     CONVOLUTIONS,
     Classifier,
@@ -41,6 +39,8 @@ from harness.subjects.spliced import Spliced, Unfit
 
 GIVEN = ("shape", "classes", "seed")
 """What the harness gives a factory; the last where it takes it."""
+
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
@@ -59,7 +59,7 @@ def build(settings: Model, form: Form, classes: int, seed: int) -> nn.Module:
     factory = factory_of(settings)
     keywords = _keywords(factory, settings, {"shape": form.input_shape, "classes": classes, "seed": seed})
     with environment.seeded(environment.stream(seed, "model")):
-        model: Any = _called("model", settings.model, factory, **keywords)
+        model: Any = called("model", settings.model, factory, **keywords)
     if not isinstance(model, nn.Module):
         raise ConfigurationError(
             f"model {settings.model!r}: its factory must give a torch.nn.Module from inputs to logits "
@@ -108,30 +108,13 @@ def _spliced(model: nn.Module, settings: Model, form: Form, seed: int) -> Splice
         raise ConfigurationError(f"model {settings.model!r} with code {settings.code!r}: {error}") from error
 
 
-def _called(kind: str, name: str, function: Callable[..., Any], **keywords: Any) -> Any:
-    """What a function of somebody's gives.
-
-    Raises:
-        ConfigurationError: it fails, with its error.
-    """
-    try:
-        return function(**keywords)
-    except (ConfigurationError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except (Exception, SystemExit) as error:  # whatever it raises
-        told = " ".join(str(error).split())[:300]
-        raise ConfigurationError(
-            f"{kind} {name!r}: cannot be made: {type(error).__name__}: {told}"
-        ) from error
-
-
 def code_of(settings: Model) -> nn.Module:
     """The code that a configuration names, as its function gives it.
 
     Raises:
         ConfigurationError: no such function, or it gives no `torch.nn.Module` with `encode` and `decode`.
     """
-    code = _called("code", settings.code, attribute_of("code", settings.code, settings.model_dir))
+    code = called("code", settings.code, attribute_of("code", settings.code, settings.model_dir))
     if not isinstance(code, nn.Module) or not all(
         callable(getattr(code, one, None)) for one in ("encode", "decode")
     ):
@@ -159,8 +142,8 @@ def _keywords(factory: Factory, settings: Model, given: Mapping[str, Any]) -> di
     them by name; one that takes any keyword is given the seed too.
 
     Raises:
-        ConfigurationError: a keyword that it does not take, with a suggestion; or it takes no shape, no
-            classes.
+        ConfigurationError: a keyword that it does not take, with a suggestion, or one that it lacks; or it
+            takes no shape, no classes.
     """
     parameters = inspect.signature(factory).parameters.values()
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
@@ -180,7 +163,14 @@ def _keywords(factory: Factory, settings: Model, given: Mapping[str, Any]) -> di
                 )
     own = {"k": settings.k, "code_width": settings.code_width}
     asked = {name: value for name, value in own.items() if name in known} | settings.settings
-    return {name: value for name, value in given.items() if takes_any or name in known} | asked
+    keywords = {name: value for name, value in given.items() if takes_any or name in known} | asked
+    for one in parameters:
+        if one.kind in NAMED and one.default is inspect.Parameter.empty and one.name not in keywords:
+            raise ConfigurationError(
+                f"model {settings.model!r}: its factory must be given {one.name!r}, which has no default; "
+                f"set {one.name} in the table [model.settings]"
+            )
+    return keywords
 
 
 def factory_of(settings: Model) -> Factory:
@@ -190,64 +180,13 @@ def factory_of(settings: Model) -> Factory:
         ConfigurationError: as `build`.
     """
     if ":" not in settings.model:
+        if settings.model not in models:
+            raise ConfigurationError(
+                f"unknown model {settings.model!r}: {suggestion(settings.model, models)}; one of your own is "
+                f"named as module:function, such as {own_name('model', settings.model)!r}"
+            )
         return models[settings.model]
     return attribute_of("model", settings.model, settings.model_dir)
-
-
-def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any]:
-    """What `module:function` names, of a module that may lie in a folder or the working folder.
-
-    The folders are searched first while it is imported, and at no other time.
-
-    Raises:
-        ConfigurationError: no such module (with the places looked in), one that fails to import, or no such
-            function in it.
-    """
-    module, _, attribute = name.partition(":")
-    places = [*([folder.absolute()] if folder else []), Path.cwd()]
-    with _searched(places):
-        try:
-            found: Any = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise ConfigurationError(
-                    f"{kind} {name!r}: the module is there, and cannot be imported: {error}"
-                ) from error
-            raise ConfigurationError(
-                f"{kind} {name!r}: there is no module {error.name!r}; looked in "
-                f"{', '.join(dict.fromkeys(map(str, places)))}, and where packages are installed"
-            ) from None
-        except (Exception, SystemExit) as error:  # whatever a user's module does when it is imported
-            told = " ".join(str(error).split())[:300]
-            raise ConfigurationError(
-                f"{kind} {name!r}: the module is there, and cannot be imported: "
-                f"{type(error).__name__}: {told}"
-            ) from error
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            known = [
-                name
-                for name, one in getattr(found, "__dict__", {}).items()
-                if getattr(one, "__module__", "") == module
-            ]
-            known = [name for name in known if not name.startswith("_")] or ["no function of its own"]
-            raise ConfigurationError(f"{kind} {name!r}: {module} has no {part!r}: {suggestion(part, known)}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise ConfigurationError(f"{kind} {name!r}: must be a function (got {type(found).__name__})")
-    return found  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _searched(places: list[Path]) -> Iterator[None]:
-    added = [str(place) for place in dict.fromkeys(places) if str(place) not in sys.path]
-    sys.path[:0] = added
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        for one in added:
-            sys.path.remove(one)
 
 
 def parts_of(model: nn.Module) -> Mapping[str, nn.Module]:
@@ -313,6 +252,15 @@ def layers_of(model: nn.Module, *, bare: bool = False) -> list[str]:
     return others[:place] + code + others[place:]
 
 
+def own_layers_of(model: nn.Module) -> list[str]:
+    """The same by the names that its factory knows them by, as `--layer` takes them; a code is `code`."""
+    names = layers_of(model)
+    for wrapper in (Spliced, Flat):
+        if isinstance(model, wrapper):
+            names, model = [name.removeprefix("model.") for name in names], model.model
+    return names
+
+
 def load(model: nn.Module, path: Path) -> None:
     """Fill a model, as its factory made it, from a file of weights; nothing in the file is executed.
 
@@ -323,6 +271,8 @@ def load(model: nn.Module, path: Path) -> None:
     Raises:
         ConfigurationError: no such file, damaged, or of another model; a prefix that all names bear is told.
     """
+    if path.is_dir():
+        raise ConfigurationError(f"model.weights: {path}: must be a file (got a folder); name the one in it")
     if not path.is_file():
         raise ConfigurationError(f"model.weights: {path}: there is no such file")
     try:

@@ -22,6 +22,7 @@ from harness.environment.state import clean
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
 from harness.subjects.precision import SAME, is_exact
+from harness.subjects.spliced import Spliced
 
 COMPANY = 30
 """Test inputs beside which two are asked: a choice over a whole batch may leave a pair as it is by luck."""
@@ -50,6 +51,8 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
             "gradient); let the factory freeze fewer, or name --recipe none"
         )
     there = capabilities(settings.model, model.to(device), twin.to(device), inputs, classes, company)
+    if "gradient" not in there and isinstance(model, Spliced):
+        _refuse_detached(settings.code, model, inputs)
     if form.axes[-2:] == ("row", "column"):
         there |= {"rows"}
     if dataset.truth is not None:
@@ -64,7 +67,7 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
         minimised=catalogue.minimised_by(model),
         layer=settings.layer,
         code=settings.code,
-        layers=tuple(catalogue.layers_of(model)),
+        layers=tuple(catalogue.own_layers_of(model)),
         shape=form.input_shape,
     )
 
@@ -105,6 +108,20 @@ def _refuse_trained(config: Config) -> None:
         )
 
 
+def _refuse_detached(name: str, model: Spliced, inputs: Tensor) -> None:
+    """Refuse a code that stops the gradient which its layer has.
+
+    Raises:
+        ConfigurationError: what it gives has no gradient, though what it takes has one.
+    """
+    frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    if at := frozen.detached(inputs):
+        raise ConfigurationError(
+            f"code {name!r}: its {at} must let a gradient pass (got none, of an input that has one); detach "
+            "nothing in it, and use no torch.no_grad"
+        )
+
+
 def two_of(dataset: Dataset) -> Tensor:
     """Two test inputs that differ: float32 [2, features]."""
     first = dataset.test_images[:1]
@@ -132,7 +149,8 @@ def capabilities(
 
     Raises:
         ConfigurationError: it gives no finite logits, rows touch one another, it does not repeat itself, it
-            has no deterministic way on the device, gives probabilities, or its untrained control is trained.
+            has no deterministic way on the device, gives probabilities or their logarithms, or its untrained
+            control is trained.
     """
 
     def refused(must: str, got: str, mend: str) -> ConfigurationError:
@@ -163,6 +181,9 @@ def capabilities(
             )
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(dim=1), logits.new_ones(len(logits))):
             raise refused("must give logits", "probabilities", "leave the softmax out: the harness takes it")
+        if torch.allclose(logits.logsumexp(dim=1), logits.new_zeros(len(logits)), atol=1e-5):
+            mend = "leave the log-softmax out: the harness takes it"
+            raise refused("must give logits", "logarithms of probabilities", mend)
         if not torch.equal(logits, _asked(name, model, inputs)):
             raise refused(
                 "must give the same logits twice",

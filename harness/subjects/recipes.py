@@ -6,21 +6,26 @@ codes (`harness.subjects.training`), of any other `supervised`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from harness.config import Config
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, HarnessError, RecipeError
 from harness.records import Epoch
 from harness.registry import Registry, suggestion
 from harness.subjects import training
-from harness.subjects.catalogue import attribute_of
+from harness.subjects.importing import attribute_of, own_name, place_of
 
 Recipe = Callable[..., Iterator[Epoch]]
 """`(model, inputs, labels, *, epochs, batch_size, learning_rate, generator)`: trains the model where it is,
 one record an epoch. Inputs are float32 [n, features], labels int64 [n]; the generator draws the order."""
+
+SETTINGS = ("epochs", "batch_size", "learning_rate", "generator")
+"""By these names a recipe is told how to train."""
 
 recipes: Registry[Recipe] = Registry("recipe", reserved=("reference",))
 
@@ -46,8 +51,84 @@ def recipe_of(config: Config) -> Recipe:
     if config.recipe == "reference":
         return recipes["supervised"]
     if ":" in config.recipe:
-        return attribute_of("recipe", config.recipe, config.model.model_dir)
+        found = attribute_of("recipe", config.recipe, config.model.model_dir)
+        _refuse_uncallable(config.recipe, found)
+        return found
     if config.recipe not in recipes:
         told = suggestion(config.recipe, ["reference", *recipes])
-        raise ConfigurationError(f"unknown recipe {config.recipe!r}: {told}")
+        raise ConfigurationError(
+            f"unknown recipe {config.recipe!r}: {told}; one of your own is named as module:function, such as "
+            f"{own_name('recipe', config.recipe)!r}"
+        )
     return recipes[config.recipe]
+
+
+def _refuse_uncallable(name: str, recipe: Recipe) -> None:
+    """Refuse a recipe that does not take what it will be called with.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    try:
+        signature = inspect.signature(recipe)
+    except ValueError:  # one that is not written in Python tells none
+        return
+    try:
+        signature.bind(None, None, None, **dict.fromkeys(SETTINGS))
+    except TypeError as error:
+        function = name.partition(":")[2]
+        raise ConfigurationError(
+            f"recipe {name!r}: must take what it is called with (got {function}{signature}: {error}); write "
+            f"it as: def {function}(model, inputs, labels, *, {', '.join(SETTINGS)})"
+        ) from None
+
+
+def followed(name: str, recipe: Recipe, *given: Any, **settings: Any) -> Iterator[Epoch]:
+    """The epochs of a recipe of somebody's own, whose mistakes are told as its own.
+
+    Args:
+        name: The recipe's, for messages.
+        recipe: What is called.
+        given: With these,
+        settings: and these.
+
+    Raises:
+        RecipeError: it raises something, gives nothing to go through, or something else than records.
+    """
+    try:
+        log = recipe(*given, **settings)
+        if not isinstance(log, Iterable):
+            raise RecipeError(
+                f"recipe {name!r}: must yield a harness.records.Epoch an epoch (got {type(log).__name__}); "
+                "write 'yield' where an epoch ends"
+            )
+        for one in log:
+            _refuse_strange(name, one)
+            yield one
+    except (HarnessError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # whatever it raises
+        told = " ".join(str(error).split())[:300]
+        raise RecipeError(
+            f"recipe {name!r}: {type(error).__name__}{place_of(error, recipe)}: {told}; mend it there"
+        ) from error
+
+
+def _refuse_strange(name: str, one: object) -> None:
+    """Refuse what is no record of an epoch.
+
+    Raises:
+        RecipeError: it is none, or holds something else than plain numbers.
+    """
+    if not isinstance(one, Epoch):
+        raise RecipeError(
+            f"recipe {name!r}: must yield a harness.records.Epoch an epoch (got {type(one).__name__}); such "
+            "as Epoch(stage='classifier', epoch=1, loss=0.3, accuracy=0.9, seconds=2.5)"
+        )
+    numbers = {"epoch": one.epoch, "loss": one.loss, "seconds": one.seconds}
+    for key, value in (numbers | ({} if one.accuracy is None else {"accuracy": one.accuracy})).items():
+        if not isinstance(value, int | float):
+            raise RecipeError(
+                f"recipe {name!r}: the {key} of an Epoch must be a number (got {type(value).__name__}); "
+                "take float(...) of it"
+            )

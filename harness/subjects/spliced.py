@@ -14,7 +14,7 @@ after; one that keeps at hand what it made of its weights is told to make it ane
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -85,6 +85,21 @@ class Spliced(Coded):
 
         return self._asked(inputs, given)
 
+    @torch.enable_grad()
+    def detached(self, inputs: Tensor) -> str:
+        """`encode` or `decode`, whichever of the code stops a gradient that its layer has of the inputs.
+
+        Empty where neither does. No parameter may require one.
+        """
+        seen: list[Tensor] = []
+        self._asked(inputs.clone().requires_grad_(), lambda found: seen.append(self._rows(found)))
+        if not seen[0].requires_grad:
+            return ""
+        codes = self._coded(seen[0])
+        if not codes.requires_grad:
+            return "encode"
+        return "" if self._decoded(codes).requires_grad else "decode"
+
     def _fitting(self, example: Tensor) -> str:
         """The layout in which the code takes what the layer gives, and gives it back.
 
@@ -103,8 +118,8 @@ class Spliced(Coded):
                 f"the layer must give one tensor [n, ...] (got {type(found).__name__}); name another by "
                 "--layer"
             )
-        why = ""
-        for layout in (LAST, CHANNELS, WHOLE) if found.ndim > 2 else (LAST,):
+        why, layouts = "", (LAST, CHANNELS, WHOLE) if found.ndim > 2 else (LAST,)
+        for layout in layouts:
             self.layout = layout
             rows = self._rows(found)
             try:
@@ -116,10 +131,26 @@ class Spliced(Coded):
                 return layout
             got = [f"{one.dtype}".removeprefix("torch.") + f" {list(one.shape)}" for one in (again, rows)]
             why = why or f"it gives {got[0]} of {got[1]} back"
+        widths = {LAST: found.shape[-1], CHANNELS: found.shape[1], WHOLE: found[0].numel()}
+        wanted = {one: widths[one] for one in layouts}
+        if (width := self._width()) and width not in wanted.values():
+            why = f"got a code of {width:,}"
+        told = " or ".join(f"{width:,} ({one})" for one, width in wanted.items())
         raise Unfit(
             f"the code must take what layer {self.layer.removeprefix('model.')!r} gives, "
-            f"{list(found.shape)} of one input, and give it back ({why}); name another layer or code"
+            f"{list(found.shape)} of one input, in rows of {told}, and give it back ({why}); name another "
+            "layer or code"
         )
+
+    def _width(self) -> int:
+        """The width of the rows that the code takes and gives back, looked for among its parameters' sides; 0
+        where none is.
+        """
+        for width in dict.fromkeys(side for one in self.code.parameters() for side in one.shape):
+            with suppress(Exception):  # of a code of anybody's, whatever it raises
+                if self._decoded(self._coded(torch.zeros(1, 1, width))).shape[-1] == width:
+                    return width
+        return 0
 
     def _rows(self, found: Tensor) -> Tensor:
         if self.layout == WHOLE:
