@@ -76,3 +76,17 @@ def test_values_are_the_logits_of_inputs_without_some_groups(network: object) ->
     for chunk_size in (3, 512):
         found = coalitions.values(model, images, targets, keep, of, chunk_size=chunk_size)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_fit_is_what_sums_of_groups_explain() -> None:
+    """1 of a model that adds its groups up, whatever its constant; 0 of maps that say nothing."""
+    torch.manual_seed(0)
+    of = groups.blocks(64, (8, 8), ("row", "column"), 2)
+    keep = coalitions.masks(16, 100, 0)
+    maps = torch.rand(3, 64)
+    added = groups.summed(maps, of) @ keep.float().T
+    torch.testing.assert_close(coalitions.fit(added + 5, maps, keep, of), torch.ones(3).double())
+    nothing = coalitions.fit(added, torch.zeros_like(maps), keep, of)
+    torch.testing.assert_close(nothing, torch.zeros(3).double())
+    assert float(coalitions.fit(added, -maps, keep, of).max()) < 0
+    assert coalitions.fit(torch.ones_like(added), maps, keep, of).isnan().all()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
-from harness.attributions.explaining import Maps, are_same, attribute, explain, identity_errors
+from harness.attributions.explaining import Maps, are_same, attribute, explain, groups_of, identity_errors
 from harness.attributions.layer import grad_cam
 from harness.attributions.method import (
     CHUNK_SIZE,
     MapFunction,
     Method,
     Space,
-    known_to,
     methods,
     refuse_twins,
     register,
@@ -40,11 +39,11 @@ __all__ = [
     "explain",
     "grad_cam",
     "gradients",
+    "groups_of",
     "identity_errors",
     "input_x_gradient",
     "integrated_gradients",
     "kernel_shap",
-    "known_to",
     "lime",
     "methods",
     "midpoints",

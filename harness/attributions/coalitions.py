@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.attributions.groups import summed
 from harness.environment import state
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import Structure, logits_of
@@ -118,6 +119,25 @@ def _added(images: Tensor, weight: Tensor, order: Tensor, sizes: Tensor) -> Tens
         return torch.bmm(images.T.unflatten(0, shape).transpose(1, 2), weight.unflatten(0, shape))
     parts = zip(images.split(sizes.tolist(), dim=1), weight.split(sizes.tolist()), strict=True)
     return torch.stack([one @ columns for one, columns in parts])
+
+
+def fit(values: Tensor, maps: Tensor, keep: Tensor, groups: Tensor) -> Tensor:
+    """R-squared of the model that adds up what the groups of coalitions have, its constant fitted: [n].
+
+    Args:
+        values: v(S), float [n, coalitions].
+        maps: Contributions, float [n, features].
+        keep: bool [coalitions, groups].
+        groups: int64 [features].
+
+    Returns:
+        float64 [n], 1 at best and under 0 where a constant says more; NaN where the model says one thing.
+    """
+    sums = summed(maps.double(), groups)
+    values, added = values.double(), sums @ keep.to(sums).T
+    left = (values - added).var(dim=1)
+    found: Tensor = 1 - left / values.var(dim=1)
+    return torch.where(values.var(dim=1) == 0, torch.nan, found)
 
 
 def shapley_kernel(players: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:

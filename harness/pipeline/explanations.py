@@ -228,9 +228,9 @@ def _maps(
         }
         if maps.sensitivity is not None:
             arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
-        if method.groups is not None:
-            known = attributions.known_to(method.groups, settings)
-            arrays["groups"] = to_numpy(method.groups(images.shape[1], **known))
+        groups = attributions.groups_of(name, images.shape[1], settings)
+        if groups is not None:
+            arrays["groups"] = to_numpy(groups)
         made.write_arrays(f"{name}.npz", arrays)
 
     return work.cache.found_or_made("attribution", key, fill)
