@@ -24,6 +24,7 @@ from harness.attributions.points import (
     path_gradients,
     smoothgrad,
 )
+from harness.attributions.rescale import deeplift_code
 
 __all__ = [
     "CHUNK_SIZE",
@@ -36,6 +37,7 @@ __all__ = [
     "decoder_reconstruction",
     "decoder_sensitivity",
     "decoder_weighted",
+    "deeplift_code",
     "explain",
     "grad_cam",
     "gradients",
