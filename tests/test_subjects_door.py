@@ -63,6 +63,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], object], str]] = {
         lambda logits: logits.log_softmax(dim=1),
         "must give logits .got logarithms of probabilities.; leave the log-soft",
     ),
+    "sigmoids": (torch.sigmoid, r"must give logits .got numbers in \[0, 1\].*; leave the sigmoid out"),
     "noise": (noisy, "must give the same logits twice"),
     "rows that touch": (lambda logits: logits - logits.mean(dim=0), "must treat each input by itself"),
     "an error": (lambda logits: logits @ logits, "does not take the inputs: RuntimeError: .*mat1 and mat2"),

@@ -50,6 +50,9 @@ def later(model, inputs, labels, **settings):
 
 def leaving(model, inputs, labels, **settings):
     raise SystemExit("bye")
+
+def diverging(model, inputs, labels, **settings):
+    yield Epoch("classifier", 3, float("nan"), None, 0.1)
 """
 SETTINGS = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01}
 
@@ -113,11 +116,25 @@ def test_a_recipe_that_is_not_named_rightly_is_told_how(tmp_path: Path) -> None:
         recipe_of(Config(recipe="own_recipe"))
 
 
+def test_weights_that_a_recipe_leaves_as_no_numbers_are_told_as_its_own() -> None:
+    """Though it told no loss of them."""
+    model = nn.Linear(3, 2)
+
+    def spoil(model: nn.Linear) -> Iterator[Epoch]:
+        yield Epoch("classifier", 1, 0.5, 0.5, 1.0)
+        with torch.no_grad():
+            model.bias[1] = torch.inf
+
+    with pytest.raises(RecipeError, match=r"^recipe 'own': leaves NaN or infinite weights in bias; lower"):
+        list(followed("own", spoil, model))
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
         ("silent", r"must yield a harness.records.Epoch an epoch \(got NoneType\)"),
         ("numbers", r"must yield a harness.records.Epoch an epoch \(got float\); such as Epoch\("),
+        ("diverging", r"the loss of epoch 3 must be finite \(got nan\); lower --learning-rate"),
         ("tensors", r"the loss of an Epoch must be a number \(got Tensor\)"),
         ("failing", "ValueError at own_recipe.py, line 23: no such layer; mend"),
         ("later", "TypeError at own_recipe.py, line 30: .*positional arguments"),

@@ -19,6 +19,7 @@ from harness.cli import history, nightly, options
 from harness.cli.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.cli.options import ConfigFile
 from harness.cli.streams import forgiving
+from harness.config import values
 from harness.errors import ConfigurationError, HarnessError
 
 if TYPE_CHECKING:
@@ -275,13 +276,20 @@ def main() -> None:
 
 
 def _withdraw_latest(arguments: list[str]) -> None:
-    """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about."""
+    """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about.
+
+    What the command names through it is still what it named.
+    """
+    values.stood_for({})
     if arguments[:1] not in (["validate"], ["run"], ["nightly"]) or "--help" in arguments:
         return
     from harness.artifacts import latest
 
     with suppress(HarnessError, OSError):
-        latest.withdraw(options.asked_output(arguments))
+        output = options.asked_output(arguments)
+        run = latest.named(output / latest.LATEST)
+        latest.withdraw(output)
+        values.stood_for({} if run is None else {output / latest.LATEST: run})
 
 
 def _main() -> None:

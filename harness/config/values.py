@@ -59,8 +59,30 @@ def legible(value: object) -> object:
     return value
 
 
+_STOOD_FOR: dict[Path, Path] = {}
+
+
+def stood_for(names: Mapping[Path, Path]) -> None:
+    """Remember, in place of what was remembered, what names stood for when a command was given.
+
+    A new run takes `latest` away before it has read its configuration, which may name places through it.
+    """
+    _STOOD_FOR.clear()
+    _STOOD_FOR.update({name.absolute(): meant.absolute() for name, meant in names.items()})
+
+
+def _as_given(path: Path) -> Path:
+    """A path through a name, as the place that it stood for."""
+    for name, meant in _STOOD_FOR.items():
+        if path.absolute().is_relative_to(name):
+            return meant / path.absolute().relative_to(name)
+    return path
+
+
 def place(value: object) -> object:
     """The path that a shell's user means by a text or path: `~` is the home folder. Other values pass.
+
+    What stood behind a name that the command has taken away since (`stood_for`) is meant still.
 
     Raises:
         ValueError: it names no place: an empty text, nobody's home, what no file can be called.
@@ -79,7 +101,7 @@ def place(value: object) -> object:
             f"nobody's home folder is known by that name; './{text}' is a file (got {text!r:.120})"
         )
     # pathlib has dropped the "./" without which it would be a home, or an option
-    return path.absolute() if str(path)[0] in "~-" else path
+    return path.absolute() if str(path)[0] in "~-" else _as_given(path)
 
 
 def named_place(name: str, value: object) -> Path:

@@ -28,6 +28,10 @@ COMPANY = 30
 """Test inputs beside which two are asked: a choice over a whole batch may leave a pair as it is by luck."""
 
 
+FAR = 1e3
+"""By what inputs are multiplied to see whether a model's answers are bounded."""
+
+
 def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     """What a configuration's model is, and what it can be asked for.
 
@@ -184,6 +188,9 @@ def capabilities(
         if torch.allclose(logits.logsumexp(dim=1), logits.new_zeros(len(logits)), atol=1e-5):
             mend = "leave the log-softmax out: the harness takes it"
             raise refused("must give logits", "logarithms of probabilities", mend)
+        if _is_squashed(model, inputs, logits):
+            mend = "leave the sigmoid out: the harness takes the softmax of what it is given"
+            raise refused("must give logits", "numbers in [0, 1], however large the inputs are", mend)
         if not torch.equal(logits, _asked(name, model, inputs)):
             raise refused(
                 "must give the same logits twice",
@@ -227,6 +234,18 @@ def _is_by_row(name: str, model: nn.Module, inputs: Tensor, company: Tensor, log
 
 def _same(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() <= SAME * other.abs().max().clamp_min(1e-12))
+
+
+@torch.no_grad()
+def _is_squashed(model: nn.Module, inputs: Tensor, logits: Tensor) -> bool:
+    """Whether what a model gives lies in [0, 1], for inputs far from any of the data set's too."""
+    if not bool(((logits >= 0) & (logits <= 1)).all()):
+        return False
+    try:
+        far = model(FAR * inputs)
+    except Exception:  # of a model of one's own, which may look at its inputs: nobody can tell
+        return False
+    return bool(((far >= 0) & (far <= 1)).all())
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ codes (`harness.subjects.training`), of any other `supervised`.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -93,7 +94,8 @@ def followed(name: str, recipe: Recipe, *given: Any, **settings: Any) -> Iterato
         settings: and these.
 
     Raises:
-        RecipeError: it raises something, gives nothing to go through, or something else than records.
+        RecipeError: it raises something, gives nothing to go through, or something else than records; its
+            loss or its weights are no numbers.
     """
     try:
         log = recipe(*given, **settings)
@@ -105,6 +107,8 @@ def followed(name: str, recipe: Recipe, *given: Any, **settings: Any) -> Iterato
         for one in log:
             _refuse_strange(name, one)
             yield one
+        for model in given[:1]:
+            _refuse_diverged(name, model)
     except (HarnessError, MemoryError, torch.OutOfMemoryError):
         raise
     except (Exception, SystemExit) as error:  # whatever it raises
@@ -131,4 +135,23 @@ def _refuse_strange(name: str, one: object) -> None:
             raise RecipeError(
                 f"recipe {name!r}: the {key} of an Epoch must be a number (got {type(value).__name__}); "
                 "take float(...) of it"
+            )
+        if not math.isfinite(value):
+            raise RecipeError(
+                f"recipe {name!r}: the {key} of epoch {one.epoch} must be finite (got {value}); "
+                "lower --learning-rate"
+            )
+
+
+def _refuse_diverged(name: str, model: nn.Module) -> None:
+    """Refuse weights that are no numbers any more.
+
+    Raises:
+        RecipeError: some are NaN or infinite.
+    """
+    for layer, weights in model.named_parameters():
+        if not bool(weights.isfinite().all()):
+            raise RecipeError(
+                f"recipe {name!r}: leaves NaN or infinite weights in {layer}; lower --learning-rate, "
+                "or look at what it minimises"
             )
