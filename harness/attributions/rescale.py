@@ -11,6 +11,7 @@ from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.errors import InputError
 from harness.subjects.models import PixelClassifier
+from harness.subjects.precision import in_precision
 from harness.subjects.sparse.structure import rectifier_layers
 
 SAME = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -77,12 +78,15 @@ def deeplift_code(
     Raises:
         InputError: the model is not of that kind, or its maps do not sum up.
     """
-    encoder, layers = _parts(model)
+    _parts(model)
     maps = torch.empty_like(images)
     with state.evaluation(model), torch.no_grad():
-        blank = torch.zeros_like(images[:1])
+        # in float64: where h_j is near h0_j, what float32 rounds would be multiplied
+        exact, points = in_precision(model, torch.float64), images.double()
+        encoder, layers = _parts(exact)
+        blank = torch.zeros_like(points[:1])
         for chunk in chunks_of(images, targets, chunk_size):
-            (code, h), (code_0, h_0) = (_coded(model, encoder, one) for one in (images[chunk], blank))
+            (code, h), (code_0, h_0) = (_coded(exact, encoder, one) for one in (points[chunk], blank))
             rates, after, end = [_multipliers(h, h_0, code, code_0)], code, code_0
             for layer in layers[:-1]:
                 before, start = (F.linear(one, layer.weight, layer.bias) for one in (after, end))
@@ -91,7 +95,7 @@ def deeplift_code(
             slope = layers[-1].weight[targets[chunk]]
             for layer, rate in zip([encoder, *layers[:-1]][::-1], rates[::-1], strict=True):
                 slope = (slope * rate) @ layer.weight
-            maps[chunk] = slope * images[chunk]
+            maps[chunk] = (slope * points[chunk]).to(maps)
         _refuse_incomplete(model, images, targets, maps)
     return maps
 
