@@ -23,7 +23,9 @@ def validate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite, without the full-size work marked `slow`."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "-n", "auto", "-m", "not slow", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not slow", *session.posargs
+    )
 
 
 @nox.session
@@ -95,4 +97,4 @@ def nightly(session: nox.Session) -> None:
 def tests_slow(session: nox.Session) -> None:
     """Every test, the full-size ones too."""
     session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)

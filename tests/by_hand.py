@@ -19,7 +19,8 @@ from harness.history.kept import Kept
 from harness.history.records import Night
 from harness.judging import suite
 from harness.pipeline.started import Progress
-from tests.test_nightly import HandWritten, judged_here, noisy
+from tests.test_nightly import HandWritten, noisy
+from tests.written import judged_here
 
 
 class Linked(HandWritten):

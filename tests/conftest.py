@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,23 @@ import pytest
 
 # tiny networks gain nothing from threads, and lose much where the cores are shared; before torch loads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# tests start hundreds of processes: where no bytecode is to lie beside sources, each would compile torch anew
+if sys.dont_write_bytecode:
+    compiled = tempfile.TemporaryDirectory(prefix="compiled-")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = compiled.name
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 # with a GPU, many runs share this process, and an older torch keeps the workspace of its first product
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
-from harness import config, pipeline
+from harness import config, pipeline, report
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.datasets import fetching
-from harness.judging import verdicts
+from harness.judging import suite, verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests import gpu, postgresql
+from tests import gpu, postgresql, written
 
 SMALL: dict[str, Any] = dict(
     dataset="fashion-mnist-mini",
@@ -39,6 +47,8 @@ SMALL: dict[str, Any] = dict(
     device="cpu",
 )
 """Flags of a run of a few seconds in which every gate holds."""
+
+Only = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +104,23 @@ def finished(finished_output: Path, tmp_path: Path) -> RunDirectory:
     shutil.copytree(source, target)
     # not opened, so that a test may change a file and read it; whoever opens it finds its seal
     return RunDirectory(target)
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Only:
+    """Leaves these sections of the page alone: a whole one takes seconds to draw."""
+
+    def keep(*names: str) -> None:
+        kept = {name: one for name, one in report.sections.items() if name in names}
+        monkeypatch.setattr(report.sections, "_entries", kept)
+
+    return keep
+
+
+@pytest.fixture
+def judged_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets criteria be judged without their process, where a verdict is not what is tested."""
+    monkeypatch.setattr(suite, "run", written.judged_here)
 
 
 @pytest.fixture

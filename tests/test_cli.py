@@ -19,6 +19,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.config import parameters
 from harness.datasets import published
 from tests import gpu
+from tests.conftest import Only
 from tests.written import a_run, sealed_anew
 
 Command = Callable[..., tuple[int, str]]
@@ -94,8 +95,9 @@ def test_an_untrained_network_ends_with_3(harness: Command, small: list[str], tm
     assert "No epoch was trained." in page
 
 
-def test_a_failed_gate_ends_with_1(harness: Command, small: list[str], tmp_path: Path) -> None:
+def test_a_failed_gate_ends_with_1(harness: Command, small: list[str], tmp_path: Path, only: Only) -> None:
     """A gate under its threshold ends the command with 1; the report is rendered all the same."""
+    only("failures")
     (tmp_path / "harness.toml").write_text('[[criteria]]\nid = "accuracy"\nthreshold = 0.999\n')
     code, printed = harness("validate", *small, "--epochs", 1, "--classifier-epochs", 6)
     assert code in (1, 3), printed
@@ -201,8 +203,9 @@ def test_auto_says_loudly_what_it_took(
     assert "Not the full data" in (tmp_path / "artifacts/latest/report.html").read_text()
 
 
-def test_run_judge_and_report_do_its_parts(harness: Command, finished: RunDirectory) -> None:
+def test_run_judge_and_report_do_its_parts(harness: Command, finished: RunDirectory, only: Only) -> None:
     """`judge` and `report` work on a run directory, and a strict judgement may differ."""
+    only("provenance")
     code, printed = harness("judge", finished.path)
     assert (code, printed.strip().splitlines()[-1]) == (0, PASS)
     code, printed = harness("report", finished.path)
@@ -388,8 +391,9 @@ def test_datasets_lists_what_is_found(
     assert "damaged   fashion-mnist" in printed
 
 
-def test_judging_again_renews_the_report(harness: Command, finished: RunDirectory) -> None:
+def test_judging_again_renews_the_report(harness: Command, finished: RunDirectory, only: Only) -> None:
     """A report never shows another verdict than the newest one of its run."""
+    only("failures")
     harness("report", finished.path)
     values = json.loads((finished / "estimates.json").read_text())
     for row in values["estimates"]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,30 +9,24 @@ import pytest
 from harness.history.documents import NIGHT
 from harness.history.kept import Kept, place_of
 from harness.history.store import History
+from tests.commands import alone, called
 from tests.conftest import SMALL
 
 TOML = "[nightly]\nseeds = 1\n"
 
 
-def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command of `harness` in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder after two nights, the first of them pinned."""
+    """A user's folder after two nights, the first of them pinned, and in a process of its own."""
     place = tmp_path_factory.mktemp("user")
     (place / "harness.toml").write_text(TOML)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    for number in range(2):
+    for number, call in enumerate((alone, called)):
         done = call(place, "nightly", *flags)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"not compared: {number} of 10 nights" in done.stdout
         if number == 0:
-            done = call(place, "pin", "artifacts/latest", "--reason", "the first")
+            done = called(place, "pin", "artifacts/latest", "--reason", "the first")
             assert done.returncode == 0, done.stderr
             assert "pinned: night 000001-" in done.stdout
     return place
@@ -55,7 +47,7 @@ def test_two_nights_are_two_rows_and_the_second_is_held_against_the_pin(folder: 
 
 def test_blame_finds_nothing_where_nothing_changed(folder: Path) -> None:
     """Tonight against the last green night, without a training."""
-    done = call(folder, "blame")
+    done = called(folder, "blame")
     assert (done.returncode, done.stdout.splitlines()[-1].split(":")[0]) == (0, "nothing"), done.stderr
     assert "epoch" not in done.stdout
 
@@ -72,7 +64,7 @@ def test_blame_finds_nothing_where_nothing_changed(folder: Path) -> None:
 )
 def test_what_cannot_be_meant_is_refused(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     """With exit code 2, and nothing is recorded."""
-    done = call(folder, *arguments)
+    done = called(folder, *arguments)
     assert done.returncode == 2, done.stdout
     assert said in done.stderr
     assert len(History.open(folder / "artifacts/history.db").nights()) == 2
@@ -84,7 +76,7 @@ def test_a_night_that_is_refused_is_recorded_as_an_error(
     """A device that is not there: exit code 2, no latest run, and the history tells why."""
     (tmp_path / "harness.toml").write_text(TOML)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    done = call(tmp_path, "nightly", "--device", "cuda")
+    done = alone(tmp_path, "nightly", "--device", "cuda")
     assert done.returncode == 2, done.stdout
     assert not (tmp_path / "artifacts/latest").exists()
     (night,) = History.open(tmp_path / "artifacts/history.db").nights()

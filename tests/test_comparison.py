@@ -30,6 +30,8 @@ from harness.report.sides import Side, common_samples
 from harness.runs import Run
 from tests.written import CLASSES, a_run, sealed_anew
 
+pytestmark = pytest.mark.usefixtures("judged_here")
+
 METHODS = ("gradients", "smoothgrad")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +23,7 @@ from harness.config import Config
 from harness.environment import state
 from harness.errors import InputError
 from harness.subjects.models import PixelClassifier
+from tests.conftest import SMALL
 
 Setting = Callable[[], AbstractContextManager[object]]
 
@@ -241,13 +243,32 @@ def test_inference_tensors_are_taken(tiny_model: PixelClassifier) -> None:
         )
 
 
+def brief(output: Path) -> Config:
+    """The configuration of a run of a second or two."""
+    shorter = {
+        "resamples": 200,
+        "epochs": 1,
+        "classifier_epochs": 2,
+        "confidence": 0.1,
+        "attribution_steps": 8,
+    }
+    return harness.load_config(flags=SMALL | shorter | {"fresh": True, "output": output})
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A brief run of a caller who has set nothing, judged."""
+    run = harness.run(brief(tmp_path_factory.mktemp("clean")))
+    harness.judge(run)
+    return run
+
+
 @pytest.mark.parametrize(
     "name", ["inference mode", "numpy raises", "float64 by default", "matplotlib's font"]
 )
-def test_a_whole_run_does_not_depend_on_the_settings(small_config: Callable[..., Config], name: str) -> None:
+def test_a_whole_run_does_not_depend_on_the_settings(tmp_path: Path, clean: Path, name: str) -> None:
     """Computed anew, judged, rendered and drawn under the caller's settings, a run says the same."""
-    config = small_config(resamples=200, fresh=True, epochs=1, classifier_epochs=2, confidence=0.1)
-    clean = harness.run(config)
+    config = brief(tmp_path)
     with SETTINGS[name]():
         before = seen()
         found = harness.run(config)
@@ -257,7 +278,6 @@ def test_a_whole_run_does_not_depend_on_the_settings(small_config: Callable[...,
         assert seen() == before
     assert (found / "metrics.csv").read_bytes() == (clean / "metrics.csv").read_bytes()
     assert drawn
-    harness.judge(clean)
     verdicts = [json.loads((one / "verdict.json").read_text())["criteria"] for one in (clean, found)]
     assert verdicts[0] == verdicts[1]
 

@@ -22,6 +22,8 @@ from tests.test_history_alarms import LEVEL, nights_of
 from tests.test_history_listing import BROKEN
 from tests.written import a_run, sealed_anew
 
+pytestmark = pytest.mark.usefixtures("judged_here")
+
 
 def stay(nights: list[Night], *acts: Human, keep: int = 1) -> dict[int, str]:
     """Why nights stay whole, by number."""

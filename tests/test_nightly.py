@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from harness import criteria, nightly
+from harness import nightly
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.config.parameters import Nightly
 from harness.criteria.diagnosis import sentence
-from harness.criteria.rows import PAST, Case
+from harness.criteria.rows import PAST
 from harness.errors import ConfigurationError, RunError
 from harness.history import documents, kept
 from harness.history.acting import pinning
@@ -29,7 +29,7 @@ from harness.history.documents import NIGHT, Written
 from harness.history.kept import Kept, place_of
 from harness.history.records import Human, Night
 from harness.history.store import History, Unreachable
-from harness.judging import suite, verdicts
+from harness.judging import verdicts
 from harness.judging.publishing import failure_of, unjudged
 from harness.nightly import Nights
 from harness.pipeline.started import Silence
@@ -37,6 +37,8 @@ from tests.test_history import a_night
 from tests.written import GOOD, a_run, an_estimate
 
 IDENTITY = {"data.name": "blobs", "device": "cpu", "seeds a night": "1"}
+pytestmark = pytest.mark.usefixtures("judged_here")
+
 Numbers = Callable[[Night], dict[str, Any]]
 
 
@@ -83,20 +85,6 @@ class HandWritten(Nights):
             run.finish()
             return run, failure
         return RunDirectory.open(run.path), None
-
-
-def judged_here(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
-    """The criteria without their process, of which each would be a second."""
-    directory = RunDirectory.open(run)
-    known = {one.name: one for one in reversed(directory.read_estimates())}
-    asked = directory.read_config().criteria
-    rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
-    return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")
-
-
-@pytest.fixture(autouse=True)
-def _judged_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "run", judged_here)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,8 @@ import pytest
 from harness import config
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
-from tests.conftest import SMALL
+from tests.commands import alone, called
+from tests.conftest import SMALL, Only
 
 NETS = """
 from pathlib import Path
@@ -54,14 +53,10 @@ class Rounded(nn.Module):
     def forward(self, images):
         return images.float().to(images.dtype)
 """
+BY_WORDS = ("model", "failures", "provenance")
+"""Sections that depend on how a model came to be; the first run draws the whole page."""
+
 FLAGS = SMALL | {"model": "nets:build", "classifier_epochs": 6, "samples_per_class": 3}
-
-
-def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command in a folder of the user's."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
 
 
 def flags(**changed: object) -> list[str]:
@@ -70,11 +65,11 @@ def flags(**changed: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder after one run of their own network."""
+    """A user's folder after one run of their own network, in a process of its own."""
     place = tmp_path_factory.mktemp("user")
     (place / "nets.py").write_text(NETS)
     (place / "codes.py").write_text(CODES)
-    done = harness(place, "validate", *flags())
+    done = alone(place, "validate", *flags())
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return place
 
@@ -95,7 +90,7 @@ def test_what_the_model_lacks_is_told_by_name_and_nothing_else_is(folder: Path) 
 def test_a_float32_inside_is_told_and_maps_are_judged_all_the_same(tmp_path: Path) -> None:
     """In the announced line, `model.json`, the verdict and the measurement's title."""
     (tmp_path / "nets.py").write_text(NETS.replace("nn.Sequential(", "nn.Sequential(Rounded(), ") + ROUNDED)
-    done = harness(tmp_path, "validate", *flags())
+    done = called(tmp_path, "validate", *flags())
     assert done.returncode in (0, 1), done.stdout + done.stderr
     run = tmp_path / "artifacts/latest"
     assert "float64" not in json.loads((run / "model.json").read_text())["capabilities"]
@@ -114,29 +109,31 @@ def test_judging_and_rendering_import_nothing_of_the_users(folder: Path) -> None
     before = (folder / "imported").read_text()
     hidden = (folder / "nets.py").rename(folder / "hidden.txt")
     try:
-        for command in ("judge", "report"):
-            done = harness(folder, command, str(run))
+        for command in ("judge", "report"):  # each draws the whole page
+            done = called(folder, command, str(run))
             assert done.returncode in (0, 1), done.stdout + done.stderr
     finally:
         hidden.rename(folder / "nets.py")
     assert (folder / "imported").read_text() == before
 
 
-def test_a_night_asks_a_model_for_nothing_that_it_has_not(folder: Path) -> None:
+def test_a_night_asks_a_model_for_nothing_that_it_has_not(folder: Path, only: Only) -> None:
     """What is declared away is no missing number; the canary is of the same model."""
-    given = flags(output="nights")
-    done = harness(folder, "nightly", *(one for one in given if not one.startswith("--seeds")))
+    only(*BY_WORDS, "changes", "trends")
+    (folder / "nights.toml").write_text("[nightly]\nseeds = 1\n")
+    done = called(folder, "nightly", "--config", "nights.toml", *flags(output="nights"))
     assert done.returncode in (0, 1), done.stdout + done.stderr
     verdict = json.loads((folder / "nights/latest/verdict.json").read_text())
     assert not [one["id"] for one in verdict["criteria"] if one["id"].endswith(".missing")]
     assert json.loads((folder / "nights/latest/canary/model.json").read_text())["model"] == "nets:build"
 
 
-def test_weights_of_a_file_are_judged_as_they_are(folder: Path) -> None:
+def test_weights_of_a_file_are_judged_as_they_are(folder: Path, only: Only) -> None:
     """Nothing is trained, and the predictions are those of the run that they come from."""
+    only(*BY_WORDS)
     first = (folder / "artifacts/latest").resolve()
     weights = os.path.relpath(first / "seed-0/weights/model.pth", folder)
-    done = harness(folder, "validate", *flags(output="frozen"), "--weights", weights)
+    done = called(folder, "validate", *flags(output="frozen"), "--weights", weights)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "epoch" not in done.stdout
     run = folder / "frozen/latest"
@@ -149,7 +146,7 @@ def test_a_code_at_a_layer_is_judged_as_far_as_it_goes(folder: Path) -> None:
     """How sparse it is and how much it leaves unexplained is measured; it gives no inputs back."""
     weights = (folder / "artifacts/latest").resolve() / "seed-0/weights/model.pth"
     place = ["--weights", str(weights), "--layer", "0", "--code", "codes:load"]
-    done = harness(folder, "validate", *flags(output="spliced"), *place)
+    done = called(folder, "validate", *flags(output="spliced"), *place)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     run = folder / "spliced/latest"
     verdict = json.loads((run / "verdict.json").read_text())
@@ -170,7 +167,7 @@ def test_a_code_at_a_layer_is_judged_as_far_as_it_goes(folder: Path) -> None:
     assert "no linear decoder leads from them to the inputs" in (run / "report.html").read_text()
     hidden = [(folder / name).rename(folder / f"{name}.txt") for name in ("nets.py", "codes.py")]
     try:
-        done = harness(folder, "judge", str(run))
+        done = called(folder, "judge", str(run))
         assert done.returncode in (0, 1), done.stdout + done.stderr
     finally:
         for one in hidden:
@@ -191,7 +188,7 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
     folder: Path, arguments: list[str], said: str
 ) -> None:
     """With exit code 2, one line, and no run directory."""
-    done = harness(folder, "validate", *flags(output="refused"), *arguments)
+    done = called(folder, "validate", *flags(output="refused"), *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr
     assert not (folder / "refused/runs").exists()
@@ -234,10 +231,13 @@ def test_the_working_folder_is_kept_where_the_module_lies_there(
     )
 
 
-def test_a_runs_own_configuration_finds_the_module_from_anywhere(folder: Path, tmp_path: Path) -> None:
+def test_a_runs_own_configuration_finds_the_module_from_anywhere(
+    folder: Path, tmp_path: Path, only: Only
+) -> None:
     """By a whole command, which gives the same predictions in another working folder."""
+    only("provenance")
     run = (folder / "artifacts/latest").resolve()
-    done = harness(tmp_path, "validate", "--config", str(run / "config.toml"))
+    done = called(tmp_path, "validate", "--config", str(run / "config.toml"))
     assert done.returncode in (0, 1), done.stdout + done.stderr
     again = tmp_path / "artifacts/latest"
     assert (again / "config.toml").read_text() == (run / "config.toml").read_text()

@@ -7,6 +7,7 @@ fills, the remote, which is a bare repository here, and the container's build.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -116,7 +117,7 @@ def place(tmp_path: Path) -> Place:
         "HOME": str(home),
         "REAL_PYTHON": sys.executable,
         "OMP_NUM_THREADS": "1",
-    }
+    } | {name: value for name, value in os.environ.items() if name == "PYTHONPYCACHEPREFIX"}
     git(tmp_path, "init", "--quiet", "--bare", "bare.git")
     git(tmp_path / "bare.git", "config", "receive.denyNonFastForwards", "true")
     git(tmp_path / "bare.git", "config", "receive.denyDeletes", "true")

@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from harness.errors import RunError
 from harness.judging import verdicts
 from harness.report import Section
 from harness.runs import Run
+from tests.conftest import Only
 from tests.written import sealed_anew
 
 
@@ -33,20 +33,6 @@ def rendered(finished_output: Path, tmp_path_factory: pytest.TempPathFactory) ->
     run = RunDirectory.open(target)
     report.render(run)
     return run
-
-
-Only = Callable[..., None]
-
-
-@pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Leaves these sections of the page alone: a whole one takes seconds to draw."""
-
-    def keep(*names: str) -> None:
-        kept = {name: one for name, one in report.sections.items() if name in names}
-        monkeypatch.setattr(report.sections, "_entries", kept)
-
-    return keep
 
 
 def page_of(run: RunDirectory) -> str:

@@ -25,6 +25,8 @@ from tests import pasts
 from tests.pasts import night_id, with_past
 from tests.written import a_run
 
+pytestmark = pytest.mark.usefixtures("judged_here")
+
 Page = Callable[[Past | None], str]
 
 

@@ -24,6 +24,8 @@ from harness.report.validity import completeness
 from harness.runs import Run
 from tests.written import a_run, an_estimate, sealed_anew
 
+pytestmark = pytest.mark.usefixtures("judged_here")
+
 RANDOM = np.random.default_rng(0)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from harness import criteria
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
-from harness.judging import verdicts
+from harness.criteria.rows import Case
+from harness.judging import suite, verdicts
 from harness.records import Estimate, Provenance, Verdict
 
 GOOD = {
@@ -111,3 +113,12 @@ def sealed_anew(run: RunDirectory) -> RunDirectory:
         rows = [Verdict.from_json(row) for row in values["criteria"]]
         run.write_verdict(values | {"criteria": rows})
     return run
+
+
+def judged_here(run: Path, folder: Path, *, strict: bool, **_: Any) -> suite.Judged:
+    """The criteria without their process, of which each would be a second."""
+    directory = RunDirectory.open(run)
+    known = {one.name: one for one in reversed(directory.read_estimates())}
+    asked = directory.read_config().criteria
+    rows = {one.id: criteria.judge(one, known.get(one.measurement), strict) for one in asked}
+    return suite.Judged(rows, {name: Case("validation", name) for name in rows}, "")

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -415,8 +416,7 @@ def _is_killed(place: Path, run: Run, mutant: Mutant) -> bool:
     target = place / mutant.path
     original = target.read_text(encoding="utf-8")
     # bytecode is told apart by seconds and size, which a mutant may share with the original
-    for stale in (target.parent / "__pycache__").glob(f"{target.stem}.*.pyc"):
-        stale.unlink()
+    Path(cache_from_source(str(target))).unlink(missing_ok=True)
     target.write_text(mutant.source, encoding="utf-8")
     try:
         return run(_arguments(mutant.tests)) != 0
