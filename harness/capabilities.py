@@ -13,6 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CAPABILITIES = {
     "rows": "the inputs have no rows and columns",
+    "places": "no layer of the model is a convolution, so none has places",
     "gradient": "no gradient of the model reaches its inputs",
     "code": "the model has no code",
     "k": "the model has no code of k active units",
@@ -25,7 +26,7 @@ CAPABILITIES = {
 }
 """By name: what is said of a model that lacks it, or of its data."""
 
-FIRST = tuple(name for name in CAPABILITIES if name != "truth")
+FIRST = tuple(name for name in CAPABILITIES if name not in ("places", "truth"))
 """Those of every run of before runs told theirs: of the k-sparse network, on grey images."""
 
 OF_A_CODE = frozenset({"k", "decoder", "reconstruction", "atoms"})

@@ -185,7 +185,15 @@ class Run:
             arrays = {name: folder.read_arrays(f"{where}/{name}.npz") for name in names}
             return {
                 name: MethodMaps(
-                    one["maps"], str(one["space"]), one.get("sensitivity"), one["targets"], one["indices"]
+                    one["maps"],
+                    str(one["space"]),
+                    one.get("sensitivity"),
+                    one["targets"],
+                    one["indices"],
+                    # of runs of before there were other families
+                    str(one.get("family", "decoder" if name.startswith("decoder") else "gradient")),
+                    one.get("groups"),
+                    bool(one.get("missingness", True)),
                 )
                 for name, one in arrays.items()
             }

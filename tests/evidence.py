@@ -13,6 +13,12 @@ from harness.records import Floats
 
 METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 ORDERS = (*METHODS, "image", "random")
+DRAWING = ("kernel_shap", "lime")
+"""Methods that draw coalitions of groups."""
+
+OF_DRAWING = ("agreement_perturbation_family", "agreement_mixed_family", "surrogate_fit", "design_spread")
+"""Measurements that say nothing of other methods."""
+
 LAYERS = ("classifier.3", "classifier.0", "encoder")
 
 
@@ -28,7 +34,11 @@ def random_maps(
             maps[name] = MethodMaps(sensitivity * images, "contribution", sensitivity)
         elif name.startswith("decoder"):
             other = generator.standard_normal(images.shape).astype(np.float32)
-            maps[name] = MethodMaps(sensitivity, "sensitivity", other)
+            maps[name] = MethodMaps(sensitivity, "sensitivity", other, family="decoder")
+        elif name in DRAWING:
+            groups = np.arange(images.shape[1]) // 7
+            own = (sensitivity * images).astype(np.float32)
+            maps[name] = MethodMaps(own, "contribution", family="perturbation", groups=groups)
         else:
             maps[name] = MethodMaps(sensitivity, "sensitivity", sensitivity)
     return maps
@@ -104,6 +114,15 @@ def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:
     return dataclasses.replace(evidence, maps={**evidence.maps, name: changed})
 
 
+def evidence_of(base: str, **changed: Any) -> Evidence:
+    """Evidence of which a measurement says something."""
+    return (
+        probed(an_evidence(**{"methods": (*METHODS, *DRAWING)} | changed))
+        if base in OF_DRAWING
+        else an_evidence(**changed)
+    )
+
+
 def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) -> Evidence:
     """Evidence with random answers to every probe."""
     evidence = evidence or an_evidence()
@@ -146,4 +165,7 @@ def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) ->
             ).astype(np.float16),
         },
     }
+    if drawing := [name for name in evidence.methods if name in DRAWING]:
+        drawn = {name: generator.uniform(0.1, 0.9, (len(drawing), n)) for name in ("fit", "spread")}
+        sanity["coalitions"] = {"methods": np.array(drawing)} | drawn
     return dataclasses.replace(evidence, sanity=sanity)

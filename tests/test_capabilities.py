@@ -25,5 +25,5 @@ def test_what_is_lacking_is_said() -> None:
 
 def test_a_capability_that_there_is_not_is_refused() -> None:
     """A misspelt need would never be met."""
-    with pytest.raises(ValueError, match="must be one of rows, gradient"):
+    with pytest.raises(ValueError, match="must be one of rows, places, gradient"):
         needs("gradients")

@@ -29,9 +29,10 @@ from harness.measurements import (
     measurements,
     top_pixels,
 )
+from harness.measurements.agreement import at_one_grain, families_of
 from harness.measurements.controls import smooth
 from harness.records import Estimate, Floats, Measurement
-from tests.evidence import METHODS, an_evidence, probed, with_code, with_maps
+from tests.evidence import METHODS, an_evidence, evidence_of, probed, with_code, with_maps
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -52,12 +53,15 @@ AGREEMENTS = (
 )
 
 
-def empty(**changed: Any) -> Evidence:
-    """Evidence of a network that no test image was chosen for."""
-    evidence = an_evidence(**changed)
+def empty(base: str = "", **changed: Any) -> Evidence:
+    """Evidence, of which a measurement says something, of a network that no test image was chosen for."""
+    evidence = evidence_of(base, **changed)
     evidence = with_code(evidence, reconstructions=evidence.reconstructions[:0])
     none = {name: getattr(evidence, name)[:0] for name in ("images", "labels", "indices")}
-    maps = {name: MethodMaps(maps.own[:0], maps.space) for name, maps in evidence.maps.items()}
+    maps = {
+        name: MethodMaps(maps.own[:0], maps.space, family=maps.family, groups=maps.groups)
+        for name, maps in evidence.maps.items()
+    }
     return dataclasses.replace(evidence, **none, maps=maps, untrained=maps)
 
 
@@ -234,6 +238,48 @@ def test_a_family_without_a_pair_gives_a_reason(family: str, methods: tuple[str,
     assert family in str(one.reason)
 
 
+def test_maps_of_groups_are_compared_by_groups() -> None:
+    """How a method shares a group's sum among its pixels changes no agreement; the sums alone do."""
+    evidence = an_evidence(methods=("gradients", "kernel_shap"))
+    groups = np.asarray(evidence.maps["kernel_shap"].groups)
+    before = values(evidence, "agreement")
+    own = evidence.maps["kernel_shap"].own.copy()
+    order = np.random.default_rng(0).permutation(7)
+    whole = own.shape[1] // 7 * 7
+    own[:, :whole] = own[:, :whole].reshape(len(own), -1, 7)[:, :, order].reshape(len(own), -1)
+    moved = dataclasses.replace(evidence.maps["kernel_shap"], own=own)
+    after = values(dataclasses.replace(evidence, maps={**evidence.maps, "kernel_shap": moved}), "agreement")
+    np.testing.assert_allclose(after, before, rtol=1e-5)
+    sums = [
+        np.stack([rows[:, groups == group].sum(axis=1) for group in np.unique(groups)], axis=1)
+        for rows in evidence.contributions().values()
+    ]
+    sizes = np.broadcast_to(np.bincount(groups).astype(float), sums[0].shape)
+    by_hand = correlations(sums[0] / sizes, sums[1] / sizes, sizes)
+    np.testing.assert_allclose(before, by_hand, rtol=1e-5)
+
+
+def test_between_two_kinds_of_groups_the_fewer_count() -> None:
+    """A pair is compared at the coarser grain."""
+    rows = {"a": np.arange(12.0)[None], "b": np.arange(12.0)[None] ** 2}
+    fine, coarse = np.arange(12) // 2, np.arange(12) // 6
+    first, second = at_one_grain(rows, {"a": fine, "b": coarse}, ("a", "b"))
+    assert first[0].tolist() == [2.5] * 6 + [8.5] * 6
+    assert len(set(second[0].tolist())) == 2
+    same = at_one_grain(rows, {"a": None, "b": None}, ("a", "b"))
+    assert same[0] is rows["a"]
+    assert same[1] is rows["b"]
+
+
+def test_families_are_the_methods_own() -> None:
+    """Pairs of two families are mixed, but with a decoder's method, whose family they always were."""
+    methods = ("gradients", "kernel_shap", "lime", "decoder_weighted")
+    maps = an_evidence(methods=methods).maps
+    assert families_of({name: maps[name] for name in methods}) == [
+        "mixed", "mixed", "decoder", "perturbation", "decoder", "decoder",
+    ]  # fmt: skip
+
+
 def test_sensitivity_agreement_compares_the_sensitivity_forms() -> None:
     """Maps are compared as sensitivities, of integrated gradients and of the decoder method too."""
     evidence = an_evidence()
@@ -399,7 +445,7 @@ def sampled_bases() -> list[str]:
 @pytest.mark.parametrize("base", [*sampled_bases(), "selection"])
 def test_a_class_that_is_short_of_images_is_an_error_that_names_it(base: str) -> None:
     """A class under the minimum leaves a reason with its name, its count and what it needs."""
-    found = measured(an_evidence(counts=(5, 2, 6), minimum_per_class=3), base)
+    found = measured(evidence_of(base, counts=(5, 2, 6), minimum_per_class=3), base)
     assert found
     for one in found.values():
         reason = str(one.reason)
@@ -461,7 +507,7 @@ def test_of_many_short_classes_three_are_named_and_the_others_counted() -> None:
 @pytest.mark.parametrize("base", [*sampled_bases(), "selection"])
 def test_without_any_image_the_reason_says_how_sure_the_surest_was(base: str) -> None:
     """Where nothing could be chosen, the reason names the bound and how close the network came."""
-    found = measured(empty(surest=0.734), base)
+    found = measured(empty(base, surest=0.734), base)
     assert found
     for one in found.values():
         assert "80%" in str(one.reason)
@@ -771,7 +817,7 @@ def test_completeness_is_not_measured_without_integrated_gradients() -> None:
 @pytest.mark.parametrize("base", list(measurements))
 def test_a_measurements_names_begin_with_the_registered_one(base: str) -> None:
     """A registered function yields its own name, or members of its family, with title and unit."""
-    found = list(measurements[base](an_evidence()))
+    found = list(measurements[base](evidence_of(base)))
     assert found
     for one in found:
         assert one.name == base or one.name.startswith(f"{base}.")
@@ -796,7 +842,7 @@ def test_the_names_do_not_depend_on_whether_there_are_images() -> None:
 @pytest.mark.parametrize("base", list(measurements))
 def test_every_measurement_of_sound_evidence_becomes_a_finite_estimate(base: str) -> None:
     """Nothing of a sound run is without a number, and each image's value has its class."""
-    for one in measurements[base](probed(an_evidence(counts=(8, 8, 8)))):
+    for one in measurements[base](probed(evidence_of(base, counts=(8, 8, 8)))):
         assert one.reason is None
         assert one.strata is None or len(one.strata) == len(one.values)
         number = estimated(one).estimate
@@ -810,8 +856,10 @@ def test_the_order_of_images_changes_no_estimate() -> None:
     order = np.random.default_rng(10).permutation(len(evidence.labels))
     moved = {name: getattr(evidence, name)[order] for name in ("images", "labels", "indices")}
     maps = {
-        name: MethodMaps(
-            one.own[order], one.space, None if one.sensitivity is None else one.sensitivity[order]
+        name: dataclasses.replace(
+            one,
+            own=one.own[order],
+            sensitivity=None if one.sensitivity is None else one.sensitivity[order],
         )
         for name, one in evidence.maps.items()
     }

@@ -30,6 +30,7 @@ def decoder_sensitivity(
     sensitivity=decoder_sensitivity,
     identity=integrity.of_decoder_weighted,
     needs=["gradient", "reconstruction"],
+    family="decoder",
 )
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -42,7 +43,7 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"])
+@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"], family="decoder")
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

@@ -110,6 +110,12 @@ def _attributed(
     return Maps(maps(method.maps), sensitivity, method.space)
 
 
+def groups_of(name: str, features: int, settings: Mapping[str, Any]) -> Tensor | None:
+    """Each feature's group, int64 [features], of a method that asks of groups; None of another."""
+    groups = registered[name].groups
+    return None if groups is None else groups(features, **known_to(groups, settings))
+
+
 def are_same(first: Maps, second: Maps) -> bool:
     """Whether two calls of a method gave the same maps to the bit."""
     pairs = ((first.own, second.own), (first.sensitivity, second.sensitivity))

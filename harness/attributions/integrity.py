@@ -293,6 +293,11 @@ def of_gradients(model: nn.Module, images: Tensor, targets: Tensor, directions: 
     return _mean_slope(model, images, targets, directions[:, None], [(1.0, None)])
 
 
+def of_input_x_gradient(model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor) -> Tensor:
+    """Of x df_y/dx: the slope at the image along x times the direction."""
+    return _mean_slope(model, images, targets, directions[:, None] * images, [(1.0, None)])
+
+
 def of_integrated_gradients(
     model: nn.Module, images: Tensor, targets: Tensor, directions: Tensor, *, attribution_steps: int = 50
 ) -> Tensor:

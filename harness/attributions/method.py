@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.attributions.integrity import Identity
 
 Space = Literal["sensitivity", "contribution"]
+Family = Literal["gradient", "perturbation", "decoder", "layer"]
 MapFunction: TypeAlias = "Callable[..., Tensor]"
 
 CHUNK_SIZE = 512
@@ -42,6 +43,11 @@ class Method:
         identity: What its own maps' inner products with directions must be, from forward passes; None
             where no such check is known.
         needs: What it asks of a model beside logits (`harness.capabilities`).
+        family: By what it asks the model: gradients, inputs with parts taken away, a decoder, or a layer.
+        groups: `(features, **settings) -> int64 [features]`, the group that each feature belongs to, of a
+            method that asks of groups; None of one that asks of features.
+        missingness: Whether its maps add nothing where the input is the baseline.
+        twin: A method whose contributions are the same: beside it this one would count them twice.
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -53,6 +59,10 @@ class Method:
     sensitivity: MapFunction | None = None
     identity: Identity | None = None
     needs: frozenset[str] = frozenset()
+    family: Family = "gradient"
+    groups: Callable[..., Tensor] | None = None
+    missingness: bool = True
+    twin: str = ""
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -91,20 +101,51 @@ def register(
     sensitivity: MapFunction | None = None,
     identity: Identity | None = None,
     needs: Collection[str] = (),
+    family: Family = "gradient",
+    groups: Callable[..., Tensor] | None = None,
+    *,
+    missingness: bool = True,
+    twin: str = "",
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
     `needs` are capabilities without which a model has no such maps; methods of one's own may need none.
+    The others are what `Method` says.
     """
     methods.refuse_unnameable(name)
     _refuse_unknown_space(name, space)
 
     def decorate(function: MapFunction) -> MapFunction:
-        method = Method(name, space, function, sensitivity, identity, frozenset(needs))
+        method = Method(
+            name,
+            space,
+            function,
+            sensitivity,
+            identity,
+            frozenset(needs),
+            family,
+            groups,
+            missingness,
+            twin,
+        )
         methods.add(name, method, function)
         return function
 
     return decorate
+
+
+def refuse_twins(names: Sequence[str]) -> None:
+    """Refuse two methods whose contributions are one map: their agreement would count one decision twice.
+
+    Raises:
+        ConfigurationError: with the reason.
+    """
+    for name in names:
+        if (twin := methods[name].twin) in names:
+            raise ConfigurationError(
+                f"methods: {name} beside {twin} is the same map of contributions, and would count it twice; "
+                "leave one out"
+            )
 
 
 def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:

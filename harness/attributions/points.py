@@ -33,6 +33,24 @@ def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: 
     return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
 
 
+@register(
+    "input_x_gradient",
+    space="contribution",
+    sensitivity=gradients,
+    identity=integrity.of_input_x_gradient,
+    needs=["gradient"],
+    twin="gradients",
+)
+def input_x_gradient(
+    model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
+) -> Tensor:
+    """Input times gradient (Shrikumar et al. 2016): x df_y/dx, float32 [n, pixels].
+
+    It is the contribution form of `gradients`, which is what the harness compares; beside it, it is refused.
+    """
+    return images * gradients(model, images, targets, chunk_size=chunk_size)
+
+
 def path_gradients(
     model: nn.Module,
     images: Tensor,

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from harness.environment.state import clean
 from harness.subjects.catalogue import layers_of
-from harness.subjects.models import largest, start_anew
+from harness.subjects.models import start_anew
 from harness.subjects.sparse import gradients as sparse
-from harness.subjects.sparse.structure import Structure
+from harness.subjects.sparse.structure import Structure, logits_of
 
 STEPS = 40
 """A curve's steps: 2.5 % of all pixels each, rounded to whole pixels."""
@@ -90,7 +90,7 @@ def _shares(
     differs = F.pad(before.diff(dim=1) > 0, (1, 0), value=True)  # [n, points]
     if structure is not None:
         h = _pre_activations(structure.encoder, images, ranked, before, differs)
-        logits = _logits_of(h, structure.k, structure.layers)
+        logits = logits_of(h, structure.k, structure.layers)
     else:
         logits = model(_occluded(images, ranked, counts, differs))
     place = differs.flatten().cumsum(dim=0).sub_(1).unflatten(0, differs.shape)
@@ -123,17 +123,6 @@ def _pre_activations(
         torch.add(removed[:, point], steps[:, point], out=removed[:, point + 1])
     left = (removed[:, -1:] - removed)[differs]
     return torch.cat([left, removed[differs]]).add_(encoder.bias)
-
-
-def _logits_of(h: Tensor, k: int, layers: list[nn.Linear]) -> Tensor:
-    """The logits (float32 [rows, classes]) of pre-activations [rows, code width], over units in use alone."""
-    used = (~(h.amax(dim=0) <= 0)).nonzero()[:, 0]  # NaN is in use, so that it shows
-    h = h.index_select(1, used).relu_()
-    result = largest(h, min(k, len(used))).mul_(h)
-    for number, layer in enumerate(layers):
-        weight = layer.weight.index_select(1, used) if number == 0 else layer.weight
-        result = F.linear(result if number == 0 else result.relu_(), weight, layer.bias)
-    return result
 
 
 @clean()

@@ -13,6 +13,7 @@ from harness.config.values import (
     Count,
     Keywords,
     MaybeNames,
+    MaybeNatural,
     MaybePlace,
     Names,
     Natural,
@@ -80,6 +81,14 @@ STANDS_FOR: dict[str, Any] = {
     "model.code": "",
     "model.model_dir": None,
     "model.settings": {},
+    "attribution.grain": None,
+    "attribution.group_mask": None,
+    "attribution.occlusion_window": 4,
+    "attribution.occlusion_stride": 2,
+    "attribution.kernel_shap_samples": 2048,
+    "attribution.shapley_permutations": 24,
+    "attribution.lime_samples": 1000,
+    "attribution.grad_cam_layer": "",
     "without": {},
 }
 """Keys that came after the first runs and nights, with what these meant without them: a run that lacks one is
@@ -111,6 +120,20 @@ class Attribution(Table):
     smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
     smoothgrad_sigma: Real = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
     chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
+    grain: MaybeNatural = Field(
+        None,
+        description="side of the groups that perturbation methods take away, in pixels or steps; "
+        "by default a seventh of each side",
+    )
+    group_mask: MaybePlace = Field(
+        None, description="groups of one's own in their place: a .npy file with a whole number a feature"
+    )
+    occlusion_window: Natural = Field(4, description="side of occlusion's window, in pixels or steps")
+    occlusion_stride: Natural = Field(2, description="by how much occlusion's window moves")
+    kernel_shap_samples: int = Field(2048, ge=8, description="coalitions of KernelSHAP")
+    shapley_permutations: int = Field(24, ge=2, description="orders of Shapley sampling")
+    grad_cam_layer: str = Field("", description="layer that Grad-CAM asks; the last convolution by default")
+    lime_samples: int = Field(1000, ge=8, description="coalitions of LIME")
 
 
 class Selection(Table):

@@ -144,6 +144,7 @@ def _no_truth(value: object) -> object:
 
 
 Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+MaybeNatural = Natural | None
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
 Real = Annotated[float, BeforeValidator(_no_truth)]
 Seed = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, lt=2**32)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
+from harness.measurements.evidence import Evidence, MethodMaps, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 from harness.statistics import MISSING_SHARE, holm, pairing_p_values
 
@@ -53,9 +53,36 @@ def pairs(names: tuple[str, ...]) -> list[tuple[str, str]]:
     return list(itertools.combinations(names, 2))
 
 
-def by_pair(maps: Mapping[str, Floats], compare: Callable[[Floats, Floats], Floats]) -> Floats:
-    """`compare` of each pair of methods: float64 [n, pairs]."""
-    return np.stack([compare(maps[a], maps[b]) for a, b in pairs(tuple(maps))], axis=1)
+Grains = Mapping[str, Any]
+"""By method, int64 [pixels], each one's group; None of a method that asks of pixels."""
+
+
+def by_pair(
+    maps: Mapping[str, Floats], grains: Grains, compare: Callable[[Floats, Floats], Floats]
+) -> Floats:
+    """`compare` of each pair of methods, at the coarser grain of the two: float64 [n, pairs]."""
+    return np.stack([compare(*at_one_grain(maps, grains, pair)) for pair in pairs(tuple(maps))], axis=1)
+
+
+def at_one_grain(maps: Mapping[str, Floats], grains: Grains, pair: tuple[str, str]) -> tuple[Floats, Floats]:
+    """Both methods' maps, at the coarser of their grains: in place of a pixel's value its group's mean.
+
+    What groups add sums up, so it is known of every method; how one that asks of groups shares it among
+    pixels says nothing. Between two kinds of groups the fewer count.
+    """
+    known = [grains[name] for name in pair if grains[name] is not None]
+    if not known:
+        return maps[pair[0]], maps[pair[1]]
+    groups = min(known, key=lambda one: int(one.max()))
+    first, second = (_group_means(maps[name], groups) for name in pair)
+    return first, second
+
+
+def _group_means(rows: Floats, groups: Any) -> Floats:
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sums = np.add.reduceat(rows.astype(np.float64)[:, order], starts, axis=1)
+    return np.asarray((sums / np.bincount(groups))[:, groups])
 
 
 def incomparable(maps: Mapping[str, Floats]) -> str | None:
@@ -71,9 +98,16 @@ def incomparable(maps: Mapping[str, Floats]) -> str | None:
     return None
 
 
-def family_of(pair: tuple[str, str]) -> str:
-    """The two families of pairs: with a method that reads the decoder, and without."""
-    return "decoder" if any(name.startswith("decoder") for name in pair) else "gradient"
+def families_of(maps: Mapping[str, MethodMaps]) -> list[str]:
+    """The family of each pair of methods.
+
+    `decoder` with a method that reads the decoder, the methods' own where it is one, else `mixed`.
+    """
+    found = []
+    for pair in pairs(tuple(maps)):
+        own = {maps[name].family for name in pair}
+        found.append("decoder" if "decoder" in own else own.pop() if len(own) == 1 else "mixed")
+    return found
 
 
 @measurements.register("agreement")
@@ -83,7 +117,7 @@ def agreement(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "agreement",
         "Agreement of the attribution methods",
-        lambda: by_pair(evidence.contributions(), correlations).mean(axis=1),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations).mean(axis=1),
         reason=incomparable(evidence.contributions()),
     )
 
@@ -99,7 +133,7 @@ def agreement_worst_pair(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "agreement_worst_pair",
         "Agreement of the worst pair",
-        lambda: by_pair(evidence.contributions(), correlations),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations),
         reduction="smallest mean",
         reason=incomparable(evidence.contributions()),
     )
@@ -112,7 +146,7 @@ def agreement_pair(evidence: Evidence) -> Iterator[Measurement]:
     for a, b in pairs(evidence.methods):
 
         def compare(a: str = a, b: str = b) -> Floats:
-            return correlations(maps[a], maps[b])
+            return correlations(*at_one_grain(maps, evidence.grains(), (a, b)))
 
         yield sampled(
             evidence,
@@ -151,8 +185,11 @@ def _pairing_p_values(evidence: Evidence) -> Floats:
     by_class = []
     for label in np.unique(evidence.labels[varied]):
         members = np.flatnonzero(varied & (evidence.labels == label))
-        units = {name: _standardised(rows[members]) for name, rows in maps.items()}
-        by_class.append(np.stack([units[a] @ units[b].T for a, b in pairs(tuple(maps))]))
+        products = []
+        for pair in pairs(tuple(maps)):
+            a, b = at_one_grain(maps, evidence.grains(), pair)
+            products.append(_standardised(a[members]) @ _standardised(b[members]).T)
+        by_class.append(np.stack(products))
     return pairing_p_values(by_class, PERMUTATIONS, np.random.default_rng(0))
 
 
@@ -164,7 +201,7 @@ def _standardised(rows: Floats) -> Floats:
 
 
 def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
-    inside = [family_of(pair) == family for pair in pairs(evidence.methods)]
+    inside = [one == family for one in families_of({n: evidence.maps[n] for n in evidence.methods})]
     reason = incomparable(evidence.contributions())
     if reason is None and not any(inside):
         reason = f"no pair of the chosen methods belongs to the {family} family"
@@ -172,7 +209,7 @@ def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
         evidence,
         f"agreement_{family}_family",
         f"Agreement within the {family} family",
-        lambda: by_pair(evidence.contributions(), correlations)[:, inside].mean(axis=1),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations)[:, inside].mean(axis=1),
         reason=reason,
     )
 
@@ -189,6 +226,23 @@ def agreement_decoder_family(evidence: Evidence) -> Iterator[Measurement]:
     return _of_family(evidence, "decoder")
 
 
+@measurements.register("agreement_perturbation_family")
+def agreement_perturbation_family(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over the pairs of methods that take parts of inputs away; nothing where none was chosen."""
+    return _of_chosen(evidence, "perturbation")
+
+
+@measurements.register("agreement_mixed_family")
+def agreement_mixed_family(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over the pairs of methods of two families, without the decoder's; nothing where there are none."""
+    return _of_chosen(evidence, "mixed")
+
+
+def _of_chosen(evidence: Evidence, family: str) -> Iterator[Measurement]:
+    if family in families_of({name: evidence.maps[name] for name in evidence.methods}):
+        yield from _of_family(evidence, family)
+
+
 @measurements.register("agreement_sensitivity")
 def agreement_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, of sensitivity maps."""
@@ -201,7 +255,7 @@ def agreement_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "agreement_sensitivity",
         "Agreement in sensitivity space",
-        lambda: by_pair(there, correlations).mean(axis=1),
+        lambda: by_pair(there, evidence.grains(), correlations).mean(axis=1),
         reason=reason,
     )
 
@@ -213,7 +267,9 @@ def agreement_absolute(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "agreement_absolute",
         "Agreement of absolute contributions",
-        lambda: by_pair({n: np.abs(m) for n, m in evidence.contributions().items()}, correlations).mean(1),
+        lambda: by_pair(
+            evidence.contributions(), evidence.grains(), lambda a, b: correlations(np.abs(a), np.abs(b))
+        ).mean(1),
         reason=incomparable(evidence.contributions()),
     )
 
@@ -226,7 +282,9 @@ def agreement_foreground(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "agreement_foreground",
         f"Agreement on foreground {evidence.words.features}",
-        lambda: by_pair(evidence.contributions(), lambda a, b: correlations(a, b, foreground)).mean(axis=1),
+        lambda: by_pair(
+            evidence.contributions(), evidence.grains(), lambda a, b: correlations(a, b, foreground)
+        ).mean(axis=1),
         reason=incomparable(evidence.contributions()),
     )
 
@@ -236,14 +294,14 @@ def agreement_spearman(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, of ranks (Spearman)."""
     from scipy import stats  # takes a second to import, and a report needs none of it
 
+    def ranked(a: Floats, b: Floats) -> Floats:
+        return correlations(stats.rankdata(a, axis=1), stats.rankdata(b, axis=1))
+
     yield sampled(
         evidence,
         "agreement_spearman",
         "Rank agreement (Spearman)",
-        lambda: by_pair(
-            {name: stats.rankdata(maps, axis=1) for name, maps in evidence.contributions().items()},
-            correlations,
-        ).mean(axis=1),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), ranked).mean(axis=1),
         reason=incomparable(evidence.contributions()),
     )
 
@@ -262,13 +320,14 @@ def agreement_top_pixels(evidence: Evidence) -> Iterator[Measurement]:
     """Jaccard overlap of the 1 % of pixels largest in absolute value."""
 
     def overlap(a: Floats, b: Floats) -> Floats:
-        return np.asarray((a & b).sum(axis=1) / (a | b).sum(axis=1))  # type: ignore[operator]
+        first, second = top_pixels(a), top_pixels(b)
+        return np.asarray((first & second).sum(axis=1) / (first | second).sum(axis=1))
 
     yield sampled(
         evidence,
         "agreement_top_pixels",
         f"Overlap of the top 1 % of {evidence.words.features} (Jaccard)",
-        lambda: by_pair({n: top_pixels(m) for n, m in evidence.contributions().items()}, overlap).mean(1),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), overlap).mean(1),
         unit=f"share of {evidence.words.features}",
         reason=incomparable(evidence.contributions()),
     )

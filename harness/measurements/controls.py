@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.measurements.agreement import by_pair, correlations, family_of, incomparable, pairs
+from harness.measurements.agreement import at_one_grain, by_pair, correlations, families_of, incomparable
 from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
 
@@ -21,14 +21,14 @@ def _untrained(evidence: Evidence) -> dict[str, Floats]:
 def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
     """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
     maps = _untrained(evidence)
-    families = [family_of(pair) for pair in pairs(tuple(maps))]
-    for family in ("", "gradient", "decoder"):
+    families = families_of({name: evidence.maps[name] for name in maps})
+    for family in ("", "gradient", "perturbation", "mixed", "decoder"):
         inside = [family in ("", one) for one in families]
         if not any(inside):
             continue
 
         def values(inside: list[bool] = inside) -> Floats:
-            return np.asarray(by_pair(maps, correlations)[:, inside].mean(axis=1))
+            return np.asarray(by_pair(maps, evidence.grains(), correlations)[:, inside].mean(axis=1))
 
         yield sampled(
             evidence,
@@ -54,6 +54,7 @@ def control_repaired(evidence: Evidence) -> Iterator[Measurement]:
         f"Maps paired with another {evidence.words.one} of the class",
         lambda: by_pair(
             evidence.contributions(),
+            evidence.grains(),
             lambda a, b: (correlations(a, b[partner]) + correlations(a[partner], b)) / 2,
         ).mean(axis=1),
         higher_is_better=None,
@@ -94,7 +95,8 @@ def smooth(n: int, shape: tuple[int, ...], kind: str) -> Floats:
 
 def _with_methods(evidence: Evidence, control: Floats) -> Floats:
     """The mean over methods of their maps' correlation with a control's: float64 [n]."""
-    found = [correlations(maps, control) for maps in evidence.contributions().values()]
+    known, grains = evidence.contributions() | {"": control}, evidence.grains() | {"": None}
+    found = [correlations(*at_one_grain(known, grains, (name, ""))) for name in evidence.methods]
     return np.asarray(np.mean(found, axis=0))
 
 
@@ -167,9 +169,9 @@ def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
 
     def values() -> Floats:
         controls = _maps_of_controls(evidence)
-        reached = [by_pair(untrained, correlations).mean(axis=1)]
+        reached = [by_pair(untrained, evidence.grains(), correlations).mean(axis=1)]
         reached += [_with_methods(evidence, controls[name][1]()) for name in NO_MODEL if name in controls]
-        agreed = by_pair(contributions, correlations).mean(axis=1)
+        agreed = by_pair(contributions, evidence.grains(), correlations).mean(axis=1)
         return np.asarray(agreed[:, None] - np.stack(reached, axis=1))
 
     yield sampled(

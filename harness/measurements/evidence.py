@@ -31,6 +31,10 @@ class MethodMaps:
         sensitivity: float32 [n, pixels]; None where the method has no sensitivity form.
         targets: int64 [n], the classes that the file says are explained.
         indices: int64 [n], the positions in the test set that it says its maps are of.
+        family: What the method asks of a model: `gradient`, `perturbation`, `decoder` or `layer`.
+        groups: int64 [pixels], the group that each belongs to, of a method that asks of groups; None of one
+            that asks of pixels.
+        missingness: Whether its maps claim to add nothing where the image is the baseline.
     """
 
     own: Floats
@@ -38,6 +42,9 @@ class MethodMaps:
     sensitivity: Floats | None = None
     targets: Ints | None = None
     indices: Ints | None = None
+    family: str = "gradient"
+    groups: Ints | None = None
+    missingness: bool = True
 
     def contribution(self, images: Floats) -> Floats:
         """The maps in contribution space: what each pixel added, against the baseline 0."""
@@ -189,6 +196,10 @@ class Evidence:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in self.lengths)
         smaller = "" if "epochs" in self.lengths else " or in smaller batches (--batch-size)"
         return f"train longer ({flags}){smaller}, or lower --confidence"
+
+    def grains(self) -> dict[str, Ints | None]:
+        """The groups that the compared methods ask of, by name; None where they ask of pixels."""
+        return {name: self.maps[name].groups for name in self.methods}
 
     def shortage(self) -> str | None:
         """Why too few images are explained for anything to be judged on them; None where enough are."""

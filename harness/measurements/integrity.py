@@ -20,8 +20,9 @@ def attribution_integrity(evidence: Evidence) -> Iterator[Measurement]:
     """The smallest share, over methods, of samples whose map is what it claims to be.
 
     A map is, if its inner product with random directions equals what forward passes say (to 1e-3 of its
-    norm), if it adds nothing where the image equals the baseline, and if its file names this image, this
-    class and the method's space. The stored predictions are asked as well: they must be those of the stored
+    norm), if it adds nothing where the image equals the baseline (of a method that claims so), and if its
+    file names this image, this class and the method's space. The stored predictions are asked as well: they
+    must be those of the stored
     weights. A method that declares no identity is held to the other conditions alone.
     """
     errors = _errors(evidence)
@@ -102,7 +103,8 @@ def _holds(evidence: Evidence, errors: dict[str, Floats]) -> Floats:
     for name in evidence.methods:
         maps = evidence.maps[name]
         holds = errors.get(name, np.zeros(len(blank))) <= tolerance  # NaN does not
-        holds &= ~(blank & (maps.contribution(evidence.images) != 0)).any(axis=1)
+        if maps.missingness:
+            holds &= ~(blank & (maps.contribution(evidence.images) != 0)).any(axis=1)
         holds &= maps.space == spaces[name]
         for said, true in ((maps.targets, evidence.labels), (maps.indices, evidence.indices)):
             holds &= np.zeros(len(true), dtype=bool) if said is None else said == true
@@ -117,7 +119,7 @@ def attribution_copies(evidence: Evidence) -> Iterator[Measurement]:
         evidence,
         "attribution_copies",
         "Largest correlation of two methods",
-        lambda: by_pair(evidence.contributions(), correlations),
+        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations),
         higher_is_better=False,
         reduction="largest mean",
         reason=incomparable(evidence.contributions()),

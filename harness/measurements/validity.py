@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,55 @@ def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
         )
 
 
+@measurements.register("surrogate_fit")
+def surrogate_fit(evidence: Evidence) -> Iterator[Measurement]:
+    """How much of what the model says of fresh coalitions the sums of a method's groups explain.
+
+    R-squared, with a fitted constant, at coalitions in which each group stays by a fair coin; nothing of
+    methods that draw no coalitions. A map may be the best fit that there is and the fit be poor.
+    """
+    for name in _drawing(evidence):
+        yield sampled(
+            evidence,
+            f"surrogate_fit.{name}",
+            f"Fit of {name} at fresh coalitions",
+            partial(_asked_of_draws, evidence, "fit", name),
+            unit="R-squared",
+            reason=_no_fit(evidence, name),
+        )
+
+
+@measurements.register("design_spread")
+def design_spread(evidence: Evidence) -> Iterator[Measurement]:
+    """How far a map is from that of other coalitions, in parts of its norm: what its draws add by chance."""
+    for name in _drawing(evidence):
+        yield sampled(
+            evidence,
+            f"design_spread.{name}",
+            f"Monte-Carlo spread of {name}",
+            partial(_asked_of_draws, evidence, "spread", name),
+            unit="share of the map's norm",
+            higher_is_better=False,
+        )
+
+
+def _drawing(evidence: Evidence) -> list[str]:
+    """The methods that draw coalitions, as the probe found."""
+    asked = evidence.sanity.get("coalitions", {"methods": ()})
+    return [name for name in map(str, asked["methods"]) if name in evidence.methods]
+
+
+def _asked_of_draws(evidence: Evidence, what: str, name: str) -> Floats:
+    asked = evidence.sanity["coalitions"]
+    row = [str(one) for one in asked["methods"]].index(name)
+    return np.asarray(asked[what][row], dtype=np.float64)
+
+
+def _no_fit(evidence: Evidence, name: str) -> str | None:
+    bad = int((~np.isfinite(_asked_of_draws(evidence, "fit", name))).sum())
+    return f"of {bad} {evidence.words.noun} the model says one thing at every coalition" if bad else None
+
+
 @measurements.register("agreement_below")
 def agreement_below(evidence: Evidence) -> Iterator[Measurement]:
     """Agreement on rightly named images that are not sure enough to be selected, by bin of confidence.
@@ -252,5 +302,5 @@ def _elsewhere(evidence: Evidence, name: str, title: str, inside: Any) -> Measur
         if few < AT_LEAST:
             reason = f"{few} such {evidence.words.noun}; {AT_LEAST} are needed to speak of them"
     if reason is None:
-        values, labels = by_pair(maps, correlations).mean(axis=1), asked["labels"][inside]
+        values, labels = by_pair(maps, evidence.grains(), correlations).mean(axis=1), asked["labels"][inside]
     return Measurement(name, title, "correlation", True, "mean", values, labels, reason=reason, crossed=False)

@@ -185,7 +185,7 @@ def _maps(
     selection: Selection,
 ) -> Folder:
     """The cache entry of one method's maps of one network."""
-    settings = attribution_settings(work.config, seed)
+    settings = attribution_settings(work, seed)
     method = attributions.methods[name]
     key = key_of(
         {
@@ -200,7 +200,9 @@ def _maps(
             ),
             "space": method.space,
             "functions": [
-                environment.source_digest(one) for one in (method.maps, method.sensitivity) if one is not None
+                environment.source_digest(one)
+                for one in (method.maps, method.sensitivity, method.groups)
+                if one is not None
             ],
             "torch": torch.__version__,
             "device": environment.device_key(work.device),
@@ -219,11 +221,16 @@ def _maps(
         arrays = {
             "maps": to_numpy(maps.own).astype(np.float32),
             "space": np.array(maps.space),
+            "family": np.array(method.family),
+            "missingness": np.array(method.missingness),
             "targets": to_numpy(targets),
             "indices": selection.indices,
         }
         if maps.sensitivity is not None:
             arrays["sensitivity"] = to_numpy(maps.sensitivity).astype(np.float32)
+        groups = attributions.groups_of(name, images.shape[1], settings)
+        if groups is not None:
+            arrays["groups"] = to_numpy(groups)
         made.write_arrays(f"{name}.npz", arrays)
 
     return work.cache.found_or_made("attribution", key, fill)

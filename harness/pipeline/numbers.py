@@ -70,6 +70,8 @@ def _measure(work: Work, made: RunDirectory) -> None:
         if lacking(function, work.capabilities):
             continue
         measured = [_measured(work, base, function, one) for one in by_seed]
+        if not measured[0]:  # of a choice of methods that it says nothing of
+            continue
         for same in zip(*measured, strict=True):
             estimates += _estimates(work, same)
         arrays = {

@@ -7,7 +7,9 @@ the selection names, so that a map made of anything else is found out.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import Tensor
 from harness import attributions, environment, samples
 from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, digest_of, key_of
-from harness.attributions import integrity, sanity
+from harness.attributions import coalitions, integrity, sanity
 from harness.environment import stream
 from harness.measurements import correlations
 from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
@@ -30,6 +32,8 @@ def probe(work: Work) -> None:
     for seed in work.config.seeds:
         asked = Asked(work, seed)
         for subject, (ask, modules) in PROBES.items():
+            if subject == "coalitions" and not asked.drawing:
+                continue
             share(_found_or_asked(asked, subject, ask, modules), asked.folder / "sanity")
 
 
@@ -45,7 +49,7 @@ class Asked:
         self.images = work.test_images[torch.from_numpy(self.indices).to(work.device)]
         self.targets = torch.from_numpy(chosen["labels"]).to(work.device)
         self.methods = work.config.attribution.methods
-        self.settings = attribution_settings(work.config, seed)
+        self.settings = attribution_settings(work, seed)
         network = filled(work.config, work.dataset, seed, self.folder)
         self.network = network.to(work.device).eval()
         stored = {name: self.folder.read_arrays(f"attributions/{name}.npz")["maps"] for name in self.methods}
@@ -62,6 +66,19 @@ class Asked:
         other = copy.copy(self)
         other.settings = dict(settings)
         return other
+
+    @cached_property
+    def drawing(self) -> dict[str, Tensor]:
+        """The methods that draw coalitions of groups from a seed, with each feature's group."""
+        found = {}
+        for name in self.methods:
+            groups = attributions.groups_of(name, self.images.shape[1], self.settings)
+            if (
+                groups is not None
+                and "noise_seed" in inspect.signature(attributions.methods[name].maps).parameters
+            ):
+                found[name] = groups
+        return found
 
     def contributions(self, name: str) -> Tensor:
         """A method's maps in contribution space."""
@@ -219,9 +236,32 @@ def _others(asked: Asked) -> Arrays:
     }
 
 
+FRESH = 256
+"""Coalitions at which a method's groups are held against the model."""
+
+
+def _coalitions(asked: Asked) -> Arrays:
+    """Of methods that draw coalitions: R-squared at fresh ones, and how far a second design's maps are."""
+    fits, spreads = [], []
+    settings = asked.settings
+    other = {**settings, "noise_seed": stream(asked.seed, "second design")}
+    drawn = stream(asked.seed, "fresh coalitions")
+    for name, groups in asked.drawing.items():
+        keep = coalitions.masks(int(groups.max()) + 1, FRESH, drawn)
+        values = coalitions.values(
+            asked.network, asked.images, asked.targets, keep, groups, chunk_size=settings["chunk_size"]
+        )
+        fits.append(to_numpy(coalitions.fit(values, asked.maps[name], keep, groups)))
+        again = attributions.attribute(asked.network, asked.images, asked.targets, name, other).own
+        norms = torch.linalg.vector_norm(asked.maps[name], dim=1)
+        spreads.append(to_numpy(torch.linalg.vector_norm(again - asked.maps[name], dim=1) / norms))
+    return {"methods": np.array(list(asked.drawing)), "fit": np.stack(fits), "spread": np.stack(spreads)}
+
+
 PROBES: dict[str, tuple[Callable[[Asked], Arrays], tuple[str, ...]]] = {
     "integrity": (_integrity, ()),
     "curves": (_curves, ()),
+    "coalitions": (_coalitions, ()),
     "randomisation": (_randomisation, ("measurements/agreement",)),
     "stability": (_stability, ()),
     "others": (_others, ("samples",)),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +19,7 @@ from harness.artifacts.files import Folder
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.environment import stream
-from harness.errors import MemoryExhausted
+from harness.errors import ConfigurationError, MemoryExhausted
 from harness.pipeline.started import Epochs as Epochs
 from harness.pipeline.started import Progress as Progress
 from harness.pipeline.started import Silence as Silence
@@ -74,10 +77,32 @@ class Work(Started):
             )
 
 
-def attribution_settings(config: Config, seed: int) -> dict[str, Any]:
-    """The declared settings of all methods, for one seed."""
-    settings = config.attribution.model_dump(exclude={"methods"})
-    return settings | {"noise_seed": stream(seed, "smoothgrad noise")}
+def attribution_settings(work: Work, seed: int) -> dict[str, Any]:
+    """The declared settings of all methods, for one seed, and how the inputs lie."""
+    form, mask = work.dataset.form, work.config.attribution.group_mask
+    settings = work.config.attribution.model_dump(exclude={"methods", "group_mask"})
+    settings |= {"noise_seed": stream(seed, "smoothgrad noise"), "shape": form.shape, "axes": form.axes}
+    return settings if mask is None else settings | {"groups": group_mask(mask, form.shape)}
+
+
+def group_mask(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A mask of one's own: each feature's group, from a `.npy` file of the inputs' shape, or flat.
+
+    Raises:
+        ConfigurationError: it cannot be read, or does not name a group of each feature.
+    """
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigurationError(f"group_mask: {path} is no .npy file of whole numbers ({error})") from error
+    if not np.issubdtype(mask.dtype, np.integer) or mask.shape not in (shape, (math.prod(shape),)):
+        raise ConfigurationError(
+            f"group_mask: {path} must hold one whole number for each feature, in the shape {shape} or flat "
+            f"(got {mask.dtype} of shape {mask.shape})"
+        )
+    if len(np.unique(mask)) < 2:
+        raise ConfigurationError(f"group_mask: {path} must name two groups or more (got one)")
+    return tuple(mask.flatten().tolist())
 
 
 def within_memory(

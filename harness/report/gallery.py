@@ -46,6 +46,7 @@ class Samples:
         images: float [n, features], as the network sees them.
         maps: Each method's contributions, float [n, features].
         reconstructions: float [of kind right, features]; none where no code gives inputs back.
+        grains: Each method's groups, as `Evidence.grains`.
     """
 
     indices: Ints
@@ -56,6 +57,7 @@ class Samples:
     images: Floats
     maps: Mapping[str, Floats]
     reconstructions: Floats
+    grains: Mapping[str, Ints | None]
 
     def chosen(self, places: Ints) -> Samples:
         """Those at some places, which keep their order."""
@@ -69,6 +71,7 @@ class Samples:
             self.images[places],
             {name: rows[places] for name, rows in self.maps.items()},
             self.reconstructions[of_kind_right],
+            self.grains,
         )
 
 
@@ -85,6 +88,7 @@ def explained(run: Run) -> Samples:
         evidence.images,
         maps,
         np.asarray(evidence.reconstructions, dtype=np.float64),
+        evidence.grains(),
     )
     others = evidence.sanity.get("others")
     if others is None or not set(maps) <= set(others["methods"].tolist()):
@@ -104,6 +108,7 @@ def explained(run: Run) -> Samples:
             for name, rows in maps.items()
         },
         samples.reconstructions,
+        samples.grains,
     )
 
 
@@ -213,7 +218,7 @@ def _pairs(samples: Samples) -> Floats:
     if len(samples.maps) < 2:
         return np.empty((len(samples.indices), 0))
     with np.errstate(invalid="ignore"):
-        return by_pair(samples.maps, correlations)
+        return by_pair(samples.maps, samples.grains, correlations)
 
 
 def _means(table: Floats) -> Floats:

@@ -27,6 +27,7 @@ from harness.subjects import training
 from harness.subjects.autoencoders import Deviating
 from harness.subjects.importing import attribute_of, called, own_name
 from harness.subjects.models import (
+    CONVOLUTIONS,
     Classifier,
     Coded,
     Flat,
@@ -207,12 +208,13 @@ def own_of(model: nn.Module) -> nn.Module:
 
 def capabilities_of(model: nn.Module) -> frozenset[str]:
     """What a model's parts give it beside logits; whether a gradient passes is for the door to find out."""
+    places = {"places"} if any(isinstance(part, CONVOLUTIONS) for part in model.modules()) else set()
     if isinstance(model, PixelClassifier):
         asked = {"k": "k", "decoder": "decode", "reconstruction": "decode", "atoms": "atoms"}
         return frozenset(
-            {"code", *(name for name, part in asked.items() if hasattr(model.autoencoder, part))}
+            {"code", *places, *(name for name, part in asked.items() if hasattr(model.autoencoder, part))}
         )
-    return frozenset({"code", "decoder"} if isinstance(model, Coded) else ())
+    return frozenset(places | ({"code", "decoder"} if isinstance(model, Coded) else set()))
 
 
 @torch.no_grad()

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from harness import environment
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers whose output has places."""
+
 
 def largest(values: Tensor, k: int) -> Tensor:
     """1 where a value is among the k largest of its row, 0 elsewhere, in the values' type; never a gradient.

@@ -266,8 +266,8 @@ def _method(name: str, maps: attributions.MapFunction) -> Plant:
 def _settings(**changed: Any) -> Plant:
     """Attribution with other settings than the declared."""
 
-    def settings(config: Config, seed: int) -> dict[str, Any]:
-        return attribution_settings(config, seed) | changed
+    def settings(work: Work, seed: int) -> dict[str, Any]:
+        return attribution_settings(work, seed) | changed
 
     return lambda: mock.patch("harness.pipeline.explanations.attribution_settings", settings)
 
@@ -330,9 +330,7 @@ def _of_wrong_class(work: Work) -> None:
         folder = work.run.seed(seed)
         for name in work.config.attribution.methods:
             arrays = folder.read_arrays(f"attributions/{name}.npz")
-            maps = attributions.attribute(
-                network, images, wrong, name, attribution_settings(work.config, seed)
-            )
+            maps = attributions.attribute(network, images, wrong, name, attribution_settings(work, seed))
             arrays["maps"] = maps.own.numpy(force=True)
             if maps.sensitivity is not None:
                 arrays["sensitivity"] = maps.sensitivity.numpy(force=True)

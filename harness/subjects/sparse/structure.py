@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.errors import InputError
-from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier, largest
 
 SAME = 1e-4
 """Gradients that differ by less than this share of their largest value are the same, in float32."""
@@ -269,3 +269,24 @@ def holds(same: Tensor, undecided: Callable[[], Tensor]) -> bool:
         stacklevel=2,
     )
     return False
+
+
+def logits_of(h: Tensor, k: int, layers: list[nn.Linear], *, narrow: bool = False) -> Tensor:
+    """The logits (float32 [rows, classes]) of pre-activations [rows, code width], over units in use alone.
+
+    Args:
+        h: W x + b; units that are above 0 in no row are left out.
+        k: Active units.
+        layers: The classifier's.
+        narrow: Leave out what no row has among its k largest, too: faster, and sums fall in another order.
+    """
+    used = (~(h.amax(dim=0) <= 0)).nonzero()[:, 0]  # NaN is in use, so that it shows
+    h = h.index_select(1, used).relu_()
+    result = largest(h, min(k, len(used))).mul_(h)
+    if narrow:
+        active = result.any(dim=0).nonzero()[:, 0]
+        result, used = result.index_select(1, active), used[active]
+    for number, layer in enumerate(layers):
+        weight = layer.weight.index_select(1, used) if number == 0 else layer.weight
+        result = F.linear(result if number == 0 else result.relu_(), weight, layer.bias)
+    return result
