@@ -78,6 +78,24 @@ def test_values_are_the_logits_of_inputs_without_some_groups(network: object) ->
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("missing", [1, 8])
+def test_rows_in_parts_are_rows_at_once(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few groups leave, and where many do; images in blocks that do not fit."""
+    torch.manual_seed(0)
+    model, images, targets = _k_sparse(), torch.rand(5, 64), torch.arange(5)
+    of = groups.blocks(64, (8, 8), ("row", "column"), 2)
+    keep = torch.rand(11, 16).argsort(dim=1) >= missing
+    whole = coalitions.values(model, images, targets, keep, of, chunk_size=512)
+    monkeypatch.setattr(coalitions, "ROWS", {"cpu": 3, "cuda": 3})
+    monkeypatch.setattr(coalitions, "BLOCK", 2)
+    parts = coalitions.values(model, images, targets, keep, of, chunk_size=512)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+    expected = torch.stack(
+        [model(image * keep[:, of])[:, target] for image, target in zip(images, targets, strict=True)]
+    )
+    torch.testing.assert_close(whole, expected.detach(), rtol=1e-5, atol=1e-5)
+
+
 def test_the_fit_is_what_sums_of_groups_explain() -> None:
     """1 of a model that adds its groups up, whatever its constant; 0 of maps that say nothing."""
     torch.manual_seed(0)
