@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import attributions
-from harness.attributions.method import Method, methods, register
+from harness.attributions.method import Method, methods, refuse_twins, register
 from harness.errors import ConfigurationError
 
 
@@ -93,3 +93,12 @@ def test_the_names_of_controls_are_reserved(name: str) -> None:
 def test_the_module_of_attributions_still_has_it_all() -> None:
     """Where users and other packages hold on to it."""
     assert (attributions.register, attributions.methods, attributions.Method) == (register, methods, Method)
+
+
+def test_two_names_of_one_map_are_refused() -> None:
+    """Their agreement would count one decision twice; an unknown name is refused as ever."""
+    with pytest.raises(ConfigurationError, match="input_x_gradient beside gradients is the same map"):
+        refuse_twins(["gradients", "input_x_gradient"])
+    refuse_twins(["input_x_gradient", "integrated_gradients"])
+    with pytest.raises(ConfigurationError, match="gradient"):
+        refuse_twins(["gradeint"])

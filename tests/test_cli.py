@@ -521,12 +521,9 @@ def test_what_is_named_through_latest_is_what_it_named_when_the_command_was_give
     run.mkdir(parents=True)
     (tmp_path / "latest").symlink_to("runs/20260101T000000Z-abc")
     weights = tmp_path / "latest" / "seed-0" / "model.pth"
-    try:
-        cli._withdraw_latest(["validate", "--output", str(tmp_path)])
+    with cli._latest_withdrawn(["validate", "--output", str(tmp_path)]):
         assert not (tmp_path / "latest").exists()
         found = config.load(flags={"weights": weights, "output": tmp_path}).model.weights
         assert found == run / "seed-0" / "model.pth"
-        cli._withdraw_latest(["report", str(tmp_path / "latest")])  # the next command of the same process
-        assert config.load(flags={"weights": weights, "output": tmp_path}).model.weights == weights
-    finally:
-        cli._withdraw_latest([])
+    # the next command of the same process
+    assert config.load(flags={"weights": weights, "output": tmp_path}).model.weights == weights

@@ -43,7 +43,7 @@ from harness.history.documents import identity_of
 from harness.judging.verdicts import judge
 from harness.measurements import correlations
 from harness.pipeline.networks import engine
-from harness.pipeline.work import Epochs, Silence, Work, within_memory
+from harness.pipeline.work import Epochs, Silence, Work, group_mask, within_memory
 from harness.records import Estimate, Measurement
 from harness.runs import Run
 from harness.subjects.models import KSparseAutoencoder, PixelClassifier
@@ -891,3 +891,31 @@ def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: Ma
     ]
     assert told[1] == told[0] | {"data.baseline": "mean"}
     assert "data.baseline" not in told[0]
+
+
+# a mask of one's own
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.zeros((4, 6)), "whole number for each feature"),
+        (np.arange(23), "in the shape .4, 6. or flat"),
+        (np.ones((4, 6), dtype=int), "two groups or more"),
+        (None, "no .npy file"),
+    ],
+)
+def test_a_mask_that_names_no_groups_is_refused(tmp_path: Path, mask: Any, said: str) -> None:
+    """By its file, before any work rests on it."""
+    path = tmp_path / "mask.npy"
+    path.write_text("no array") if mask is None else np.save(path, mask)
+    with pytest.raises(ConfigurationError, match=said):
+        group_mask(path, (4, 6))
+
+
+def test_a_mask_is_one_number_a_feature(tmp_path: Path) -> None:
+    """Of the inputs' shape, or flat."""
+    rows = np.arange(24).reshape(4, 6) // 5
+    for shape in ((4, 6), (24,)):
+        np.save(tmp_path / "mask.npy", rows.reshape(shape))
+        assert group_mask(tmp_path / "mask.npy", (4, 6)) == tuple(rows.flatten().tolist())

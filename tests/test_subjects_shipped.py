@@ -18,7 +18,7 @@ THERE = {
     "dense": CODED | {"atoms"},
     "vae": CODED,
     "mlp": set(),
-    "convolutional": set(),
+    "convolutional": {"places"},
 }
 
 

@@ -7,7 +7,8 @@ import gc
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,6 @@ from harness.cli import history, nightly, options
 from harness.cli.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.cli.options import ConfigFile
 from harness.cli.streams import forgiving
-from harness.config import values
 from harness.errors import ConfigurationError, HarnessError
 
 if TYPE_CHECKING:
@@ -275,21 +275,27 @@ def main() -> None:
         _main()
 
 
-def _withdraw_latest(arguments: list[str]) -> None:
+@contextmanager
+def _latest_withdrawn(arguments: list[str]) -> Iterator[None]:
     """Where a run is asked for, `latest` names none until it has begun, however its refusal comes about.
 
     What the command names through it is still what it named.
     """
-    values.stood_for({})
     if arguments[:1] not in (["validate"], ["run"], ["nightly"]) or "--help" in arguments:
+        yield
         return
     from harness.artifacts import latest
+    from harness.config import values
 
     with suppress(HarnessError, OSError):
         output = options.asked_output(arguments)
         run = latest.named(output / latest.LATEST)
         latest.withdraw(output)
         values.stood_for({} if run is None else {output / latest.LATEST: run})
+    try:
+        yield
+    finally:
+        values.stood_for({})
 
 
 def _main() -> None:
@@ -300,9 +306,9 @@ def _main() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
-    _withdraw_latest(sys.argv[1:])
     try:
-        app()
+        with _latest_withdrawn(sys.argv[1:]):
+            app()
     except SystemExit as end:
         # typer answers every KeyboardInterrupt with 130
         sys.exit(TERMINATED if terminated and end.code != 0 else end.code)

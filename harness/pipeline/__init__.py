@@ -161,7 +161,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
 
     from harness import attributions
     from harness.pipeline.networks import engine
-    from harness.pipeline.work import Work
+    from harness.pipeline.work import Work, group_mask
     from harness.subjects.recipes import recipe_of
 
     start = time.perf_counter()
@@ -175,6 +175,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     if dataset is None:
         dataset = loaded(config)
         moving = not computed.is_read(config.data.dataset) and loaded(config).digest != dataset.digest
+    if config.attribution.group_mask is not None:
+        group_mask(config.attribution.group_mask, dataset.form.shape)
     config, record = admitted(config, dataset, device, progress)
     looked = repository.look()
     work = Work(

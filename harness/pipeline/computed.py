@@ -31,7 +31,17 @@ from harness.records import Provenance
 
 STAGE = "computed"
 
-METHODS = (*ATTRIBUTION_METHODS, CONTROL_METHOD)
+METHODS = (
+    *ATTRIBUTION_METHODS,
+    CONTROL_METHOD,
+    "deeplift_code",
+    "grad_cam",
+    "input_x_gradient",
+    "kernel_shap",
+    "lime",
+    "occlusion",
+    "shapley_sampling",
+)
 """The attribution methods that ship."""
 
 FREE = frozenset(
@@ -116,6 +126,7 @@ def is_certain(config: Config) -> bool:
     return (
         environment.is_cpu(config.device)
         and set(config.attribution.methods) <= set(METHODS)
+        and config.attribution.group_mask is None  # what the file holds is not in the key
         and (config.model.model, config.model.weights, config.recipe) == ("k-sparse", None, "reference")
         and not any(entry_points(group=f"harness.{kind}s") for kind in KINDS)
         and all(map(environment.ships, _registered()))
