@@ -44,20 +44,23 @@ class Registry(Mapping[str, T], Generic[T]):
     runs their decorators; importing the harness imports nobody else.
 
     A function that is defined anew in the same place, as by a notebook's cell that is run again, replaces
-    what it was, and keeps its position.
+    what it was, and keeps its position. So does one of somebody's own an entry that gives way: the harness
+    came to have it after others may have had one of that name.
 
     Raises:
         ConfigurationError: at look-up of an unknown name, with a suggestion; at registering another function
             under a taken name, or under what can be no name.
     """
 
-    def __init__(self, kind: str, reserved: Collection[str] = ()) -> None:
+    def __init__(self, kind: str, reserved: Collection[str] = (), giving_way: Collection[str] = ()) -> None:
         """`kind` is the word for one entry in messages; its plural names the entry-point group.
 
-        `reserved` are names that stand for something else wherever an entry's name stands.
+        `reserved` are names that stand for something else wherever an entry's name stands; `giving_way` those
+        whose first entry another may replace.
         """
         self.kind = kind
         self._reserved = reserved
+        self._giving_way = set(giving_way)
         self._entries: dict[str, T] = {}
         self._places: dict[str, Place | None] = {}
         self._searched = False
@@ -66,7 +69,10 @@ class Registry(Mapping[str, T], Generic[T]):
         """Register `entry` under `name`; `function` is what was decorated, where it is not the entry."""
         self.refuse_unnameable(name)
         place = _place(entry if function is None else function)
-        if name in self._entries and (place is None or place != self._places.get(name)):
+        anew = place is not None and place == self._places.get(name)
+        if name in self._entries and name in self._giving_way and not anew:
+            self._giving_way.discard(name)  # once: of two of somebody's own the second is refused
+        elif name in self._entries and not anew:
             there = self._places.get(name)
             raise ConfigurationError(
                 f"{self.kind} {name!r} is registered twice"

@@ -68,6 +68,22 @@ def test_the_decorator_leaves_the_function_as_it_was() -> None:
     assert registry["three"] is three
 
 
+def test_what_gives_way_is_replaced_once() -> None:
+    """By the first of somebody's own, which may be defined anew; a second one is refused."""
+    registry: Registry[object] = Registry("colour", giving_way=["red"])
+
+    def one() -> None: ...
+
+    def other() -> None: ...
+
+    registry.add("red", "shipped")
+    registry.add("red", one)
+    registry.add("red", one)
+    assert registry["red"] is one
+    with pytest.raises(ConfigurationError, match="colour 'red' is registered twice"):
+        registry.add("red", other)
+
+
 def test_a_name_registered_twice_is_refused(colours: Registry[str]) -> None:
     """The second registration of a name is refused with that name, and the first one stays."""
     with pytest.raises(ConfigurationError, match="colour 'red' is registered twice"):

@@ -91,8 +91,21 @@ def _takes_three(function: object) -> bool:
     return True
 
 
-methods: Registry[Method] = Registry("attribution", reserved=("image", "random", "predictions"))
-"""By name; those reserved are of the controls beside which the methods are measured."""
+methods: Registry[Method] = Registry(
+    "attribution",
+    reserved=("image", "random", "predictions"),
+    giving_way=(
+        "deeplift_code",
+        "grad_cam",
+        "input_x_gradient",
+        "kernel_shap",
+        "lime",
+        "occlusion",
+        "shapley_sampling",
+    ),
+)
+"""By name; those reserved are of the controls beside which the methods are measured. A method of one's own
+may bear the name of one that came later than the first ones, and is then asked in its place."""
 
 
 def register(
