@@ -274,8 +274,7 @@ def test_between_two_kinds_of_groups_the_fewer_count() -> None:
 def test_families_are_the_methods_own() -> None:
     """Pairs of two families are mixed, but with a decoder's method, whose family they always were."""
     methods = ("gradients", "kernel_shap", "lime", "decoder_weighted")
-    maps = an_evidence(methods=methods).maps
-    assert families_of({name: maps[name] for name in methods}) == [
+    assert families_of(an_evidence(methods=methods), methods) == [
         "mixed", "mixed", "decoder", "perturbation", "decoder", "decoder",
     ]  # fmt: skip
 

@@ -97,11 +97,8 @@ def _by_rows(
                     h = whole - F.embedding_bag(out[first:last], mine, starts[part] - first, mode="sum")
                 else:
                     h = torch.addmm(encoder.bias, chosen[part], mine)
-                found[place, part] = _logits(h, structure)[:, targets[place]]
-
-
-def _logits(h: Tensor, structure: Structure) -> Tensor:
-    return logits_of(h, structure.k, structure.layers, narrow=True)
+                logits = logits_of(h, structure.k, structure.layers, narrow=True)
+                found[place, part] = logits[:, targets[place]]
 
 
 def _added(images: Tensor, weight: Tensor, order: Tensor, sizes: Tensor) -> Tensor:

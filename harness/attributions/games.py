@@ -60,7 +60,7 @@ def _windows(sides: Sequence[int], names: Axes, window: int, stride: int) -> Ite
             while starts[-1] + window < side:
                 starts.append(starts[-1] + stride)
             moves.append([slice(start, start + window) for start in starts])
-        elif name == "channel" and "row" in names:
+        elif grouping.belong_together(name, names):
             moves.append([slice(None)])
         else:
             moves.append([slice(place, place + 1) for place in range(side)])

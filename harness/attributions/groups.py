@@ -25,6 +25,11 @@ PLACES = ("row", "column", "time", "frame")
 Axes = Sequence[str]
 
 
+def belong_together(axis: str, axes: Axes) -> bool:
+    """Whether what lies along an axis is one: the channels of an image, not those of a series."""
+    return axis == "channel" and "row" in axes
+
+
 def places(features: int, shape: Sequence[int] = (), axes: Axes = ()) -> tuple[tuple[int, ...], Axes]:
     """The sides and axes of an input; of one of which nobody tells, those of a square image or of a row.
 
@@ -72,7 +77,7 @@ def blocks(features: int, shape: Sequence[int] = (), axes: Axes = (), grain: int
         place = torch.arange(side)
         if axis in PLACES:
             place = place // (grain or math.ceil(side / PARTS))
-        elif axis == "channel" and "row" in axes:
+        elif belong_together(axis, axes):
             place = torch.zeros_like(place)
         number = number[..., None] * (int(place[-1]) + 1) + place
     return number.flatten()

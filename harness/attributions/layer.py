@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +16,7 @@ from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.errors import InputError
 from harness.registry import suggestion
-from harness.subjects.models import CONVOLUTIONS
+from harness.subjects.models import CONVOLUTIONS, hooked
 from harness.subjects.precision import STEP
 
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -43,15 +41,6 @@ def convolution_of(model: nn.Module, name: str = "") -> nn.Module:
     return fitting[0]
 
 
-@contextmanager
-def _hooked(layer: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    handle = layer.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def of_grad_cam(
     model: nn.Module,
     images: Tensor,
@@ -65,17 +54,17 @@ def of_grad_cam(
     """Of the map made anew: each channel's weight is a slope in activation space, drawn by own weights."""
     layer, size = convolution_of(model, grad_cam_layer), STEP[images.dtype]
     kept: list[Tensor] = []
-    with _hooked(layer, lambda _module, _given, out: kept.append(out)):
+    with hooked(layer, kept.append):
         model(images)
     activations = kept[0]
 
     def logits(channel: int, step: float) -> Tensor:
-        def stepped(_module: nn.Module, _given: Any, out: Tensor) -> Tensor:
+        def stepped(out: Tensor) -> Tensor:
             out = out.clone()
             out[:, channel] += step
             return out
 
-        with _hooked(layer, stepped):
+        with hooked(layer, stepped):
             found: Tensor = model(images).gather(1, targets[:, None])[:, 0]
         return found
 
@@ -142,7 +131,7 @@ def grad_cam(
     sides, names = grouping.places(images.shape[1], shape, axes)
     into = _sides(sides, names)
     kept: list[Tensor] = []
-    with state.evaluation(model), _hooked(layer, lambda _module, _given, out: kept.append(out)):
+    with state.evaluation(model), hooked(layer, kept.append):
         for chunk in chunks_of(images, targets, chunk_size):
             kept.clear()
             with torch.enable_grad():

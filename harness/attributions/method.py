@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from harness import config
-from harness.config.parameters import Attribution
+from harness.config.parameters import LATER_METHODS, Attribution
 from harness.errors import ConfigurationError
 from harness.registry import Registry, suggestion
 
@@ -94,18 +94,10 @@ def _takes_three(function: object) -> bool:
 methods: Registry[Method] = Registry(
     "attribution",
     reserved=("image", "random", "predictions"),
-    giving_way=(
-        "deeplift_code",
-        "grad_cam",
-        "input_x_gradient",
-        "kernel_shap",
-        "lime",
-        "occlusion",
-        "shapley_sampling",
-    ),
+    giving_way=LATER_METHODS,
 )
 """By name; those reserved are of the controls beside which the methods are measured. A method of one's own
-may bear the name of one that came later than the first ones, and is then asked in its place."""
+may bear the name of one of `LATER_METHODS`, and is then asked in its place."""
 
 
 def register(

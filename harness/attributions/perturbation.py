@@ -76,7 +76,7 @@ def window_cells(
             starts = range(0, max(0, math.ceil((side - window) / stride)) * stride + 1, stride)
             there = torch.arange(side)
             along.append(torch.stack([(there >= start) & (there < start + window) for start in starts]))
-        elif axis == "channel" and "row" in names:
+        elif grouping.belong_together(axis, names):
             along.append(torch.ones(1, side, dtype=torch.bool))
         else:
             along.append(torch.eye(side, dtype=torch.bool))

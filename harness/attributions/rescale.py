@@ -95,8 +95,9 @@ def deeplift_code(
             slope = layers[-1].weight[targets[chunk]]
             for layer, rate in zip([encoder, *layers[:-1]][::-1], rates[::-1], strict=True):
                 slope = (slope * rate) @ layer.weight
-            maps[chunk] = (slope * points[chunk]).to(maps)
-        _refuse_incomplete(model, images, targets, maps)
+            own = slope * points[chunk]
+            _refuse_incomplete(exact, points[chunk], targets[chunk], own)
+            maps[chunk] = own.to(maps)
     return maps
 
 
@@ -107,8 +108,6 @@ def _coded(model: nn.Module, encoder: nn.Linear, images: Tensor) -> tuple[Tensor
 
 
 def _refuse_incomplete(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> None:
-    if not len(images):
-        return
     logits, blank = model(images), model(torch.zeros_like(images[:1]))
     total = (logits - blank).gather(1, targets[:, None])[:, 0]
     gap = float((maps.sum(dim=1) - total).abs().max())

@@ -29,6 +29,17 @@ from harness.kinds import IMAGES, Words
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
+LATER_METHODS = (
+    "deeplift_code",
+    "grad_cam",
+    "input_x_gradient",
+    "kernel_shap",
+    "lime",
+    "occlusion",
+    "shapley_sampling",
+)
+"""Methods that ship since others may have had one of that name."""
+
 
 class Data(Table):
     """`[data]`: what is learned from and judged on."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.measurements.evidence import Evidence, MethodMaps, measurements, not_finite, sampled
+from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
 from harness.statistics import MISSING_SHARE, holm, pairing_p_values
 
@@ -98,14 +98,14 @@ def incomparable(maps: Mapping[str, Floats]) -> str | None:
     return None
 
 
-def families_of(maps: Mapping[str, MethodMaps]) -> list[str]:
-    """The family of each pair of methods.
+def families_of(evidence: Evidence, names: tuple[str, ...]) -> list[str]:
+    """The family of each pair of these methods.
 
     `decoder` with a method that reads the decoder, the methods' own where it is one, else `mixed`.
     """
     found = []
-    for pair in pairs(tuple(maps)):
-        own = {maps[name].family for name in pair}
+    for pair in pairs(names):
+        own = {evidence.maps[name].family for name in pair}
         found.append("decoder" if "decoder" in own else own.pop() if len(own) == 1 else "mixed")
     return found
 
@@ -201,7 +201,7 @@ def _standardised(rows: Floats) -> Floats:
 
 
 def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
-    inside = [one == family for one in families_of({n: evidence.maps[n] for n in evidence.methods})]
+    inside = [one == family for one in families_of(evidence, evidence.methods)]
     reason = incomparable(evidence.contributions())
     if reason is None and not any(inside):
         reason = f"no pair of the chosen methods belongs to the {family} family"
@@ -239,7 +239,7 @@ def agreement_mixed_family(evidence: Evidence) -> Iterator[Measurement]:
 
 
 def _of_chosen(evidence: Evidence, family: str) -> Iterator[Measurement]:
-    if family in families_of({name: evidence.maps[name] for name in evidence.methods}):
+    if family in families_of(evidence, evidence.methods):
         yield from _of_family(evidence, family)
 
 

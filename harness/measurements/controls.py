@@ -21,7 +21,7 @@ def _untrained(evidence: Evidence) -> dict[str, Floats]:
 def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
     """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
     maps = _untrained(evidence)
-    families = families_of({name: evidence.maps[name] for name in maps})
+    families = families_of(evidence, tuple(maps))
     for family in ("", "gradient", "perturbation", "mixed", "decoder"):
         inside = [family in ("", one) for one in families]
         if not any(inside):

@@ -49,6 +49,13 @@ def _unasked(evidence: Evidence, subject: str) -> str | None:
     return not_finite(evidence.contributions())
 
 
+def _answers(evidence: Evidence, subject: str, what: str, name: str) -> Floats:
+    """What a probe found of one method, float64 [n]."""
+    asked = evidence.sanity[subject]
+    row = [str(one) for one in asked["methods"]].index(name)
+    return np.asarray(asked[what][row], dtype=np.float64)
+
+
 def _broken(curve: str, areas: Mapping[str, Floats]) -> str | None:
     """Why areas by order are no numbers; None where they are."""
     for name, values in areas.items():
@@ -188,17 +195,11 @@ def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
     """The largest relative change of a map, in its own space, as pixels move a little (Yeh et al. 2019)."""
     reason = _unasked(evidence, "stability")
     for name in evidence.methods:
-
-        def values(name: str = name) -> Floats:
-            asked = evidence.sanity["stability"]
-            row = [str(one) for one in asked["methods"]].index(name)
-            return np.asarray(asked["max_sensitivity"][row], dtype=np.float64)
-
         yield sampled(
             evidence,
             f"max_sensitivity.{name}",
             f"Max-sensitivity of {name}",
-            values,
+            partial(_answers, evidence, "stability", "max_sensitivity", name),
             unit="share of the map's norm",
             higher_is_better=False,
             reason=reason,
@@ -217,7 +218,7 @@ def surrogate_fit(evidence: Evidence) -> Iterator[Measurement]:
             evidence,
             f"surrogate_fit.{name}",
             f"Fit of {name} at fresh coalitions",
-            partial(_asked_of_draws, evidence, "fit", name),
+            partial(_answers, evidence, "coalitions", "fit", name),
             unit="R-squared",
             reason=_no_fit(evidence, name),
         )
@@ -231,7 +232,7 @@ def design_spread(evidence: Evidence) -> Iterator[Measurement]:
             evidence,
             f"design_spread.{name}",
             f"Monte-Carlo spread of {name}",
-            partial(_asked_of_draws, evidence, "spread", name),
+            partial(_answers, evidence, "coalitions", "spread", name),
             unit="share of the map's norm",
             higher_is_better=False,
         )
@@ -243,14 +244,8 @@ def _drawing(evidence: Evidence) -> list[str]:
     return [name for name in map(str, asked["methods"]) if name in evidence.methods]
 
 
-def _asked_of_draws(evidence: Evidence, what: str, name: str) -> Floats:
-    asked = evidence.sanity["coalitions"]
-    row = [str(one) for one in asked["methods"]].index(name)
-    return np.asarray(asked[what][row], dtype=np.float64)
-
-
 def _no_fit(evidence: Evidence, name: str) -> str | None:
-    bad = int((~np.isfinite(_asked_of_draws(evidence, "fit", name))).sum())
+    bad = int((~np.isfinite(_answers(evidence, "coalitions", "fit", name))).sum())
     return f"of {bad} {evidence.words.noun} the model says one thing at every coalition" if bad else None
 
 

@@ -22,7 +22,7 @@ from harness.artifacts.cache import Cache, share
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder, key_of
 from harness.config import Config
-from harness.config.parameters import ATTRIBUTION_METHODS
+from harness.config.parameters import ATTRIBUTION_METHODS, LATER_METHODS
 from harness.datasets import Dataset
 from harness.errors import StorageError
 from harness.measurements import CONTROL_METHOD
@@ -31,17 +31,7 @@ from harness.records import Provenance
 
 STAGE = "computed"
 
-METHODS = (
-    *ATTRIBUTION_METHODS,
-    CONTROL_METHOD,
-    "deeplift_code",
-    "grad_cam",
-    "input_x_gradient",
-    "kernel_shap",
-    "lime",
-    "occlusion",
-    "shapley_sampling",
-)
+METHODS = (*ATTRIBUTION_METHODS, CONTROL_METHOD, *LATER_METHODS)
 """The attribution methods that ship."""
 
 FREE = frozenset(

@@ -7,7 +7,6 @@ the selection names, so that a map made of anything else is found out.
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -20,6 +19,7 @@ from harness import attributions, environment, samples
 from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, digest_of, key_of
 from harness.attributions import coalitions, integrity, sanity
+from harness.attributions.method import known_to
 from harness.environment import stream
 from harness.measurements import correlations
 from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
@@ -73,10 +73,8 @@ class Asked:
         found = {}
         for name in self.methods:
             groups = attributions.groups_of(name, self.images.shape[1], self.settings)
-            if (
-                groups is not None
-                and "noise_seed" in inspect.signature(attributions.methods[name].maps).parameters
-            ):
+            seeded = known_to(attributions.methods[name].maps, {"noise_seed": self.settings["noise_seed"]})
+            if groups is not None and seeded:
                 found[name] = groups
         return found
 

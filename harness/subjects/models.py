@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -224,6 +226,16 @@ class PixelClassifier(Coded):
     def readout(self, codes: Tensor, inputs: Tensor) -> Tensor:  # noqa: ARG002
         """The classifier's logits of codes."""
         return self.classifier(codes)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def hooked(layer: nn.Module, given: Callable[[Any], Any]) -> Iterator[None]:
+    """While it lasts, what a layer gives is handed to `given`; what comes back, if anything, replaces it."""
+    handle = layer.register_forward_hook(lambda _module, _inputs, found: given(found))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def start_anew(module: nn.Module, seed: int) -> None:

@@ -13,14 +13,14 @@ after; one that keeps at hand what it made of its weights is told to make it ane
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.subjects.models import Coded
+from harness.subjects.models import Coded, hooked
 
 LAST, CHANNELS, WHOLE = "last axis", "channels", "whole"
 """Where a layer's output holds what a code takes: at each place along its last axis, at each place along its
@@ -179,19 +179,10 @@ class Spliced(Coded):
     def _asked(self, inputs: Tensor, given: Callable[[Tensor], Any]) -> Tensor:
         """The logits with something else in the place of the layer's output; None leaves it."""
         self.code.train().eval()  # whatever mode the model is in; what is kept of changed weights goes
-        with self._hooked(given):
+        # found by name each time: a copy of this module has a copy of the layer
+        with hooked(self.model.get_submodule(self.layer), given):
             logits: Tensor = self.model(inputs)
             return logits
-
-    @contextmanager
-    def _hooked(self, given: Callable[[Tensor], Any]) -> Iterator[None]:
-        # found by name each time: a copy of this module has a copy of the layer
-        layer = self.model.get_submodule(self.layer)
-        handle = layer.register_forward_hook(lambda _module, _inputs, found: given(found))
-        try:
-            yield
-        finally:
-            handle.remove()
 
 
 def _tensor(function: str, given: Any) -> Tensor:
