@@ -123,6 +123,24 @@ def test_a_method_that_loses_to_the_image_has_a_negative_advantage(worse: Any) -
     assert statistics.stratified_mean(columns, evidence.labels).min() == pytest.approx(-0.2)
 
 
+def test_faithfulness_is_asked_of_methods_from_the_baseline() -> None:
+    """One that starts elsewhere may lose to |x|; it is asked where there is no other."""
+    evidence = planted(image=(0.5, 0.6), gradients=(0.7, 0.5), smoothgrad=(0.45, 0.95))
+
+    def elsewhere(*names: str) -> Evidence:
+        changed = {name: dataclasses.replace(evidence.maps[name], missingness=False) for name in names}
+        return dataclasses.replace(evidence, maps={**evidence.maps, **changed})
+
+    def smallest(evidence: Evidence) -> float:
+        columns = values(evidence, "attribution_faithfulness")
+        return float(statistics.stratified_mean(columns, evidence.labels).min())
+
+    assert smallest(evidence) == pytest.approx(-0.2)
+    assert smallest(elsewhere("gradients")) == pytest.approx(0.05)
+    assert "faithfulness.gradients" not in measured(elsewhere("gradients"), "faithfulness")
+    assert smallest(elsewhere(*METHODS)) == pytest.approx(-0.2)
+
+
 def test_the_advantage_over_a_random_order_compares_with_the_random_order() -> None:
     """The image plays no part in it."""
     evidence = planted(random=(0.6, 0.5), image=(0.0, 1.0), smoothgrad=(0.5, 0.9))

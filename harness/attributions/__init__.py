@@ -16,6 +16,7 @@ from harness.attributions.method import (
 )
 from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
 from harness.attributions.points import (
+    expected_gradients,
     gradients,
     input_x_gradient,
     integrated_gradients,
@@ -38,6 +39,7 @@ __all__ = [
     "decoder_sensitivity",
     "decoder_weighted",
     "deeplift_code",
+    "expected_gradients",
     "explain",
     "grad_cam",
     "gradients",

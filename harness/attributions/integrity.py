@@ -323,6 +323,31 @@ def of_smoothgrad(
     return _mean_slope(model, images, targets, directions[:, None], copies)
 
 
+def of_expected_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    directions: Tensor,
+    *,
+    references: Tensor,
+    expected_gradients_samples: int = 100,
+    noise_seed: int = 0,
+) -> Tensor:
+    """Of the mean of (x - r) times the gradient on the way from r: the mean slope along (x - r) times v."""
+    generator = torch.Generator().manual_seed(noise_seed)
+    which = torch.randint(len(references), (expected_gradients_samples,), generator=generator)
+    shares = torch.rand(expected_gradients_samples, generator=generator).tolist()
+    split = _Split(model, images)
+    logit, along, ahead = split.logit(targets), split.of(images), split.of(directions[:, None] * images)
+    total = images.new_zeros(len(images), len(directions))
+    for share, number in zip(shares, which.tolist(), strict=True):
+        reference = references[number].to(images)
+        steps = ahead - split.of(directions[:, None] * reference)
+        place = share * along + (1 - share) * split.of(reference) + split.offset
+        total += _slopes(logit, place, steps)
+    return total / expected_gradients_samples
+
+
 def _mean_slope(
     model: nn.Module,
     images: Tensor,

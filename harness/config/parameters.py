@@ -31,6 +31,7 @@ ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decod
 
 LATER_METHODS = (
     "deeplift_code",
+    "expected_gradients",
     "grad_cam",
     "input_x_gradient",
     "kernel_shap",
@@ -92,6 +93,7 @@ STANDS_FOR: dict[str, Any] = {
     "model.code": "",
     "model.model_dir": None,
     "model.settings": {},
+    "attribution.expected_gradients_samples": 100,
     "attribution.grain": None,
     "attribution.group_mask": None,
     "attribution.occlusion_window": 4,
@@ -131,6 +133,9 @@ class Attribution(Table):
     smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
     smoothgrad_sigma: Real = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
     chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
+    expected_gradients_samples: Natural = Field(
+        100, description="draws of a training image and a position, of expected gradients"
+    )
     grain: MaybeNatural = Field(
         None,
         description="side of the groups that perturbation methods take away, in pixels or steps; "
