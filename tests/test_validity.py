@@ -19,7 +19,7 @@ from harness.measurements.location import centre, gini
 from harness.measurements.validity import AT_LEAST, area
 from harness.records import Estimate, Floats, Measurement
 from harness.samples import bins
-from tests.evidence import LAYERS, METHODS, ORDERS, an_evidence, probed, with_maps
+from tests.evidence import DRAWING, LAYERS, METHODS, ORDERS, an_evidence, probed, with_maps
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -449,3 +449,18 @@ def test_a_method_without_a_sensitivity_form_has_no_share(base: str) -> None:
     evidence = dataclasses.replace(evidence, maps={**evidence.maps, "integrated_gradients": bare})
     one = measured(evidence, base)[f"{base}.integrated_gradients"]
     assert "no sensitivity form" in str(one.reason)
+
+
+def test_the_fit_of_surrogates_is_that_of_the_worst() -> None:
+    """The smallest mean of the methods' own; of draws without coalitions there is none."""
+    evidence = probed(an_evidence(methods=(*METHODS, *DRAWING)))
+    asked = evidence.sanity["coalitions"]["fit"]
+    columns = values(evidence, "surrogate_fit")
+    assert columns == pytest.approx(asked.T)
+    for row, name in enumerate(DRAWING):
+        assert values(evidence, "surrogate_fit", f"surrogate_fit.{name}")[:, 0] == pytest.approx(asked[row])
+    assert measured(evidence, "surrogate_fit")["surrogate_fit"].reduction == "smallest mean"
+    ungrouped = {name: dataclasses.replace(evidence.maps[name], groups=None) for name in DRAWING}
+    without = dataclasses.replace(evidence, maps={**evidence.maps, **ungrouped})
+    assert measured(without, "surrogate_fit") == {}
+    assert set(measured(without, "design_spread")) == {f"design_spread.{name}" for name in DRAWING}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -241,14 +242,19 @@ class Criterion(Table):
         return self
 
 
-def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
+SURROGATES = ("kernel_shap", "lime", "shapley_sampling")
+"""Shipped methods whose maps are a model of the model: how well it fits is watched."""
+
+
+def shipped_criteria(k: int, words: Words = IMAGES, methods: Collection[str] = ()) -> tuple[Criterion, ...]:
     """The criteria that judge every run unless its configuration says otherwise.
 
     The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
     image, the selection's own promise, the four that ask what agreement cannot see (maps that are not what
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
     agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
-    taken otherwise. Their titles have the words of the data.
+    taken otherwise. Their titles have the words of the data. With methods that are a model of the model, its
+    fit is watched too: that it explains half, where it says anything.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -256,7 +262,7 @@ def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
             dict(id=name, title=title, measurement=name, relation=relation, threshold=threshold, gate=gate)
         )
 
-    return (
+    always = (
         criterion("accuracy", "Test accuracy", ">=", 0.75),
         criterion(
             "sparsity", f"Active units a test {words.one} (L0)", "within", (0.9 * k, round(1.1 * k, 9))
@@ -281,3 +287,5 @@ def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
         criterion("agreement_foreground", f"Agreement on foreground {words.features}", ">=", 0.6, gate=False),
         criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
     )
+    fit = criterion("surrogate_fit", "Fit of group sums at fresh coalitions", ">=", 0.5, gate=False)
+    return (*always, fit) if set(methods) & set(SURROGATES) else always

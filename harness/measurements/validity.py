@@ -217,20 +217,29 @@ def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
 def surrogate_fit(evidence: Evidence) -> Iterator[Measurement]:
     """How much of what the model says of fresh coalitions the sums of a method's groups explain.
 
-    R-squared, with a fitted constant, at coalitions in which each group stays by a fair coin; nothing of
-    methods that draw no coalitions. A map may be the best fit that there is and the fit be poor.
+    R-squared, with a fitted constant, at coalitions in which each group stays by a fair coin: the smallest of
+    the methods', and each one's; nothing of methods that draw no coalitions. A map may be the best fit that
+    there is and the fit be poor.
     """
-    for name in _drawing(evidence):
-        if evidence.maps[name].groups is None:
-            continue
-        yield sampled(
-            evidence,
-            f"surrogate_fit.{name}",
-            f"Fit of {name} at fresh coalitions",
-            partial(_answers, evidence, "coalitions", "fit", name),
-            unit="R-squared",
-            reason=_no_fit(evidence, name),
-        )
+    names = [name for name in _drawing(evidence) if evidence.maps[name].groups is not None]
+
+    def fits(asked: list[str]) -> Floats:
+        return np.stack([_answers(evidence, "coalitions", "fit", name) for name in asked], axis=1)
+
+    for name, title, asked in [
+        ("surrogate_fit", "Fit of group sums at fresh coalitions", names),
+        *((f"surrogate_fit.{name}", f"Fit of {name} at fresh coalitions", [name]) for name in names),
+    ]:
+        if asked:
+            yield sampled(
+                evidence,
+                name,
+                title,
+                partial(fits, asked),
+                unit="R-squared",
+                reduction="smallest mean",
+                reason=next(filter(None, (_no_fit(evidence, one) for one in asked)), None),
+            )
 
 
 @measurements.register("design_spread")
