@@ -78,7 +78,7 @@ def test_deeplift_is_theirs_for_one_reference(shap: Any) -> None:
     dense = PixelClassifier(
         KSparseAutoencoder(20, PLAYERS, 20), Classifier(20, hidden=(16, 12), classes=3)
     ).eval()
-    layers = [dense.autoencoder.encoder, nn.ReLU(), *dense.classifier]
+    layers = [dense.autoencoder.encoder, nn.ReLU(), *dense.classifier.children()]
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")
         explainer = shap.DeepExplainer(nn.Sequential(*layers).eval(), torch.zeros(1, PLAYERS))
