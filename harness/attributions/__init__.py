@@ -12,6 +12,7 @@ from harness.attributions.method import (
     Space,
     methods,
     refuse_twins,
+    refuse_uninstalled,
     register,
 )
 from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
@@ -25,6 +26,7 @@ from harness.attributions.points import (
     smoothgrad,
 )
 from harness.attributions.rescale import deeplift_code
+from harness.attributions.through_captum import deep_lift, from_captum, smoothgrad_squared, vargrad
 
 __all__ = [
     "CHUNK_SIZE",
@@ -37,8 +39,10 @@ __all__ = [
     "decoder_reconstruction",
     "decoder_sensitivity",
     "decoder_weighted",
+    "deep_lift",
     "deeplift_code",
     "explain",
+    "from_captum",
     "grad_cam",
     "gradients",
     "groups_of",
@@ -53,7 +57,10 @@ __all__ = [
     "occlusion",
     "path_gradients",
     "refuse_twins",
+    "refuse_uninstalled",
     "register",
     "shapley_sampling",
     "smoothgrad",
+    "smoothgrad_squared",
+    "vargrad",
 ]

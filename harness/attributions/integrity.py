@@ -18,6 +18,7 @@ the slopes ahead and behind are one. How many of an image's features these are i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ from harness.subjects.sparse.structure import some_of, structure_of
 
 DIRECTIONS = 3
 """Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
+
+COORDINATES = 5
+"""Single features a sample, likewise, of maps that are no linear function of gradients."""
 
 CHUNK = 512
 """Images whose points are in memory at once."""
@@ -78,7 +82,8 @@ def errors(
 ) -> Answers:
     """How far each map is from its own definition.
 
-    The median over random directions v of |<v, m> - q| / max(|m|, |q|), with q from forward passes.
+    The median over random directions v, or single features, of |<v, m> - q| / max(|m|, |q|), with q from
+    forward passes.
 
     Args:
         model: Images to logits; a copy of it in `precision` is asked.
@@ -93,8 +98,7 @@ def errors(
     """
     exact = in_precision(model, precision)
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(DIRECTIONS, images.shape[1], generator=generator, dtype=torch.float64)
-    directions = directions.to(images.device, precision)
+    directions = _directions(identity, images.shape[1], generator).to(images.device, precision)
     found = maps.new_empty(len(images), dtype=torch.float64)
     along = torch.ones_like(found)
     with torch.no_grad():
@@ -113,6 +117,20 @@ def errors(
                 if float(found[place]) <= KINK[precision]:
                     break
     return Answers(found, along)
+
+
+def along_features(identity: Identity) -> Identity:
+    """A decorator: the identity below it is of single features, as a mean of squared gradients is."""
+    identity.along_features = True  # type: ignore[attr-defined]
+    return identity
+
+
+def _directions(identity: Identity, features: int, generator: torch.Generator) -> Tensor:
+    """Random directions of variance 1 a feature, or some features, as long: float64 [count, features]."""
+    if not getattr(identity, "along_features", False):
+        return torch.randn(DIRECTIONS, features, generator=generator, dtype=torch.float64)
+    some = torch.randperm(features, generator=generator)[:COORDINATES]
+    return math.sqrt(features) * F.one_hot(some, features).double()
 
 
 def _least(
@@ -330,18 +348,30 @@ def _mean_slope(
     steps: Tensor,
     points: Sequence[tuple[float, Tensor | None]],
 ) -> Tensor:
-    """The mean over points (a, e) of the slope at a x + e along each step: float64 [n, directions].
+    """The mean over points of `slopes_at`: float64 [n, directions]."""
+    total = images.new_zeros(len(images), len(steps))
+    for slopes in slopes_at(model, images, targets, steps, points):
+        total += slopes
+    return total / len(points)
+
+
+def slopes_at(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    steps: Tensor,
+    points: Sequence[tuple[float, Tensor | None]],
+) -> Iterator[Tensor]:
+    """For each point (a, e) the slope at a x + e along each step: float64 [n, directions].
 
     Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
     """
     split = _Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
     ahead = ahead.expand(-1, len(images), -1)
-    total = images.new_zeros(len(images), len(steps))
     for scale, shift in points:
         place = scale * along + split.offset
-        total += _slopes(logit, place if shift is None else place + split.of(shift), ahead)
-    return total / len(points)
+        yield _slopes(logit, place if shift is None else place + split.of(shift), ahead)
 
 
 def of_decoder_weighted(

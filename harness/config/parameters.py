@@ -29,7 +29,11 @@ from harness.kinds import IMAGES, Words
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
+THROUGH_CAPTUM = ("deep_lift", "smoothgrad_squared", "vargrad")
+"""Methods that ship, and need the package captum."""
+
 LATER_METHODS = (
+    *THROUGH_CAPTUM,
     "deeplift_code",
     "grad_cam",
     "input_x_gradient",

@@ -205,6 +205,7 @@ def _maps(
                 if one is not None
             ],
             "torch": torch.__version__,
+            "package": environment.version_of(method.package) if method.package else "",
             "device": environment.device_key(work.device),
         }
     )
