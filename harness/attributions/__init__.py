@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
 from harness.attributions.explaining import Maps, are_same, attribute, explain, groups_of, identity_errors
+from harness.attributions.guided import guided_backprop
 from harness.attributions.layer import grad_cam
 from harness.attributions.method import (
     CHUNK_SIZE,
@@ -46,6 +47,7 @@ __all__ = [
     "grad_cam",
     "gradients",
     "groups_of",
+    "guided_backprop",
     "identity_errors",
     "input_x_gradient",
     "integrated_gradients",

@@ -43,7 +43,13 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"], family="decoder")
+@register(
+    "decoder_reconstruction",
+    space="sensitivity",
+    needs=["reconstruction"],
+    family="decoder",
+    control=True,
+)
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

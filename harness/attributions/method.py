@@ -49,6 +49,8 @@ class Method:
             method that asks of groups; None of one that asks of features.
         missingness: Whether its maps add nothing where the input is the baseline.
         twin: A method whose contributions are the same: beside it this one would count them twice.
+        control: Whether it is no explanation, but what explanations are held against: it is explained and
+            probed like others, and compared with none.
         package: A package that it needs beside the harness's own; an extra of that name installs it.
 
     Raises:
@@ -65,6 +67,7 @@ class Method:
     groups: Callable[..., Tensor] | None = None
     missingness: bool = True
     twin: str = ""
+    control: bool = False
     package: str = ""
 
     def __post_init__(self) -> None:
@@ -114,6 +117,7 @@ def register(
     *,
     missingness: bool = True,
     twin: str = "",
+    control: bool = False,
     package: str = "",
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
@@ -136,6 +140,7 @@ def register(
             groups,
             missingness,
             twin,
+            control,
             package,
         )
         methods.add(name, method, function)

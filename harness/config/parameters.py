@@ -32,10 +32,14 @@ ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decod
 THROUGH_CAPTUM = ("deep_lift", "smoothgrad_squared", "vargrad")
 """Methods that ship, and need the package captum."""
 
+CONTROL_METHODS = ("decoder_reconstruction", "guided_backprop")
+"""Methods that ship as controls: they explain nothing, and are compared with none."""
+
 LATER_METHODS = (
     *THROUGH_CAPTUM,
     "deeplift_code",
     "grad_cam",
+    "guided_backprop",
     "input_x_gradient",
     "kernel_shap",
     "lime",

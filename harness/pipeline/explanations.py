@@ -224,6 +224,7 @@ def _maps(
             "space": np.array(maps.space),
             "family": np.array(method.family),
             "missingness": np.array(method.missingness),
+            "control": np.array(method.control),
             "targets": to_numpy(targets),
             "indices": selection.indices,
         }
