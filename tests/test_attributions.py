@@ -23,7 +23,7 @@ from harness.subjects.models import Classifier, Convolutional, KSparseAutoencode
 Doubles = npt.NDArray[np.float64]
 
 EVERY = tuple(attributions.methods)
-METHODS = tuple(name for name, one in attributions.methods.items() if "places" not in one.needs)
+METHODS = tuple(name for name, one in attributions.methods.items() if not one.needs & {"places", "modules"})
 """Those that a k-sparse network has maps of."""
 
 SAME = 1e-5
