@@ -13,7 +13,8 @@ import torch
 from captum.attr import DeepLift, NoiseTunnel, Saliency
 from torch import Tensor, nn
 
-from harness import attributions
+from harness import attributions, environment
+from harness.attributions import methods
 from harness.attributions.through_captum import COMPLETE
 from harness.config.parameters import THROUGH_CAPTUM
 from harness.errors import ConfigurationError, InputError
@@ -165,6 +166,17 @@ def test_another_class_of_captum_is_wrapped_in_a_line() -> None:
     assert torch.equal(one, wrapped(model, images(), TARGETS, noise_seed=3))
     assert torch.equal(one[1:2], wrapped(model, images()[1:2], TARGETS[1:2], noise_seed=3))
     assert not torch.equal(one, wrapped(model, images(), TARGETS, noise_seed=4))
+
+
+def test_what_somebody_wraps_is_a_method_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered like any other: it takes the run's seed, and is never taken for what ships."""
+    for part in ("_entries", "_places"):
+        monkeypatch.setattr(methods, part, dict(getattr(methods, part)))
+    wrapped = attributions.from_captum("GradientShap", n_samples=4, stdevs=0.1)
+    attributions.register("gradient_shap", space="contribution", package="captum")(wrapped)
+    assert not environment.ships(methods["gradient_shap"].maps)
+    model = network("pooled")
+    assert torch.equal(made("gradient_shap", model), wrapped(model, images(), TARGETS, noise_seed=7))
 
 
 def test_inputs_come_in_their_own_shape() -> None:
