@@ -288,6 +288,7 @@ class Run:
                 title=f"{self.classes[evidence.labels[place]]} · test {one} {evidence.indices[place]} · "
                 f"{sure(float(sureness[place]))} sure",
                 reconstruction=evidence.reconstructions[place] if evidence.is_rebuilt else None,
+                grains=evidence.grains(),
             )
             for place in places
         ]

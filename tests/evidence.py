@@ -16,7 +16,15 @@ ORDERS = (*METHODS, "image", "random")
 DRAWING = ("kernel_shap", "lime")
 """Methods that draw coalitions of groups."""
 
-OF_DRAWING = ("agreement_perturbation_family", "agreement_mixed_family", "surrogate_fit", "design_spread")
+ASKING_A_LAYER = ("grad_cam", "another_cam")
+
+OF_DRAWING = (
+    "agreement_perturbation_family",
+    "agreement_layer_family",
+    "agreement_mixed_family",
+    "surrogate_fit",
+    "design_spread",
+)
 """Measurements that say nothing of other methods."""
 
 LAYERS = ("classifier.3", "classifier.0", "encoder")
@@ -40,6 +48,8 @@ def random_maps(
             groups = np.arange(images.shape[1]) // 7
             own = (sensitivity * images).astype(np.float32)
             maps[name] = MethodMaps(own, "contribution", family="perturbation", groups=groups)
+        elif name in ASKING_A_LAYER:
+            maps[name] = MethodMaps(sensitivity, "contribution", family="layer", missingness=False)
         else:
             maps[name] = MethodMaps(sensitivity, "sensitivity", sensitivity)
     return maps
@@ -118,7 +128,7 @@ def with_maps(evidence: Evidence, name: str, own: Floats) -> Evidence:
 def evidence_of(base: str, **changed: Any) -> Evidence:
     """Evidence of which a measurement says something."""
     return (
-        probed(an_evidence(**{"methods": (*METHODS, *DRAWING)} | changed))
+        probed(an_evidence(**{"methods": (*METHODS, *DRAWING, *ASKING_A_LAYER)} | changed))
         if base in OF_DRAWING
         else an_evidence(**changed)
     )

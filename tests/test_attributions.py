@@ -23,8 +23,12 @@ from harness.subjects.models import Classifier, Convolutional, KSparseAutoencode
 Doubles = npt.NDArray[np.float64]
 
 EVERY = tuple(attributions.methods)
-METHODS = tuple(name for name, one in attributions.methods.items() if not one.needs & {"places", "modules"})
-"""Those that a k-sparse network has maps of."""
+METHODS = tuple(
+    name
+    for name, one in attributions.methods.items()
+    if not one.needs & {"places", "modules"} and name != "expected_gradients"
+)
+"""Those that a k-sparse network has maps of, with nothing else given."""
 
 SAME = 1e-5
 """Maps that differ by less than this share of the map's maximum are the same map."""

@@ -455,6 +455,21 @@ def test_the_shipped_criteria_judge_where_none_is_named(load: Load) -> None:
     }
 
 
+@pytest.mark.parametrize(("methods", "watched"), [("gradients,lime", True), ("gradients,occlusion", False)])
+def test_the_fit_of_methods_that_are_a_model_of_the_model_is_watched(
+    load: Load, methods: str, watched: bool
+) -> None:
+    """By file and by flag; a table of its id changes it, and says nothing where no such method is."""
+    for settings in (
+        load(f"[attribution]\nmethods = {methods.split(',')}\n"),
+        load(methods=methods),
+    ):
+        ids = {one.id: one.gate for one in settings.criteria}
+        assert ids.get("surrogate_fit") is (False if watched else None)
+    changed = load("[[criteria]]\nid = 'surrogate_fit'\ngate = true\n", methods="gradients,lime")
+    assert {one.id: one.gate for one in changed.criteria}["surrogate_fit"]
+
+
 def test_a_criterion_of_a_shipped_id_changes_only_the_keys_it_names(load: Load) -> None:
     """The rest of that criterion, all others, and their order stay as shipped."""
     settings = load("[[criteria]]\nid = 'agreement'\nthreshold = 0.7\n")

@@ -109,6 +109,34 @@ def test_the_three_rows_show_image_maps_and_numbers() -> None:
         assert f"max  {values.max(): .3f}" in text.replace("&#160;", " ")
 
 
+def test_a_legend_below_a_figure_has_its_lines() -> None:
+    """Matplotlib leaves out what lies beyond the sides, which pages show: beside each name is its look."""
+    numbers = np.arange(3.0)
+    text = figures.svg(
+        figures.lines([Panel("a", "x", [Line("up", numbers, numbers), Line("down", numbers, -numbers)])]), "a"
+    )
+    assert not re.findall(r"<path(?![^>]*\bd=)[^>]*>", text)
+    heights = [float(found) for found in re.findall(r'y="([0-9.]+)">(?:up|down)<', text)]
+    drawn = [
+        float(found) for found in re.findall(r'<path d="M [0-9.]+ ([0-9.]+) [^"]*\n?"[^>]*stroke="#', text)
+    ]
+    assert sum(abs(height - heights[0]) < 6 for height in drawn) == 2
+
+
+def test_maps_are_compared_at_the_coarser_grain() -> None:
+    """How a group shares its sum among pixels says nothing: the corner holds the groups' correlation."""
+    groups = np.arange(784) // 16
+    names = list(MAPS)[:2]
+    maps = {names[0]: MAPS[names[0]], names[1]: MAPS[names[0]] + 9 * np.tile([1.0, -1.0], 392)}
+
+    def numbers(**given: dict[str, np.ndarray]) -> list[str]:
+        corner = figures.explanation(IMAGE, maps, **given).axes[0].child_axes[0]  # type: ignore[arg-type]
+        return [text.get_text() for text in corner.texts]
+
+    assert "1.00" not in numbers()
+    assert "1.00" in numbers(grains={names[1]: groups})
+
+
 class OnAnotherDevice:
     """A tensor that is no array before it is on the CPU."""
 

@@ -18,7 +18,7 @@ from harness.pipeline import probes
 from harness.pipeline.work import Work
 from tests.conftest import SMALL
 from tests.gate_quality import __main__ as gate_quality
-from tests.gate_quality import runs
+from tests.gate_quality import explainers, runs
 from tests.gate_quality.faults import FAULTS, LADDERS, Fault, before
 
 GATES = {
@@ -63,6 +63,18 @@ def test_a_planted_fault_turns_its_gate_red(shared: Path, name: str) -> None:
     assert set(runs.known_faults()[name].by) & set(result["by"]), result["sentence"]
 
 
+@pytest.mark.parametrize("name", ["occlusion-shifted", "occlusion-baseline", "occlusion-half"])
+def test_a_fault_in_another_explainer_turns_its_gate_red(shared: Path, name: str) -> None:
+    """With nothing planted the same gates are green."""
+    found = runs.planted(shared, name, 0, FLAGS)
+    assert set(runs.known_faults()[name].by) & set(found["by"]), found["sentence"]
+
+
+def test_another_explainer_with_nothing_planted_is_not_red_by_what_holds_its_maps(shared: Path) -> None:
+    """Its other gates may be: two methods of few samples need not agree."""
+    assert not set(runs.unspoiled(shared, "occlusion", 0, FLAGS)["by"]) & set(explainers.CHECKED)
+
+
 def test_a_fault_that_cannot_be_planted_is_no_fault_that_was_caught(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,8 +113,9 @@ def test_a_fault_leaves_nothing_behind(shared: Path) -> None:
 
 def test_faults_are_told_apart_and_name_gates_that_exist() -> None:
     """Ids differ; each fault names a gate, or says why none can see it."""
-    assert len(set(ids(FAULTS))) == len(FAULTS)
-    for fault in FAULTS:
+    faults = (*FAULTS, *explainers.FAULTS)
+    assert len(set(ids(faults))) == len(faults)
+    for fault in faults:
         assert set(fault.by) <= GATES
         assert bool(fault.by) != bool(fault.invisible)
     assert all(ladder for ladder in LADDERS.values())
@@ -138,11 +151,13 @@ def test_rows_count_what_was_red() -> None:
             (2, "error", ["agreement"]),
         )
     }
-    row = gate_quality._of_fault("sign", (0, 1, 2), found)
+    row = gate_quality._of_fault(runs.known_faults()["sign"], (0, 1, 2), found)
     assert (row["red"], row["seeds"]) == (2, [0, 1, 2])
     assert row["by"] == ["agreement", "attribution_integrity"]
     assert not row["as_expected"]
     assert row["low"] < 2 / 3 < row["high"]
+    of_few = gate_quality._of_fault(runs.known_faults()["sign"], (0, 1, 2), found, ["attribution_integrity"])
+    assert (of_few["red"], of_few["by"]) == (1, ["attribution_integrity"])
 
 
 def test_a_ladder_tells_caught_from_missed() -> None:
@@ -162,6 +177,7 @@ def test_what_a_gate_must_not_do_is_a_problem() -> None:
         "false_alarms": {"runs": 60, "red": 1, "sentences": ["red for nothing"]},
         "planted_faults": [row | {"invisible": ""}, row | {"red": 0, "by": [], "invisible": "for a reason"}],
         "mutation": {"survivors": []},
+        "explainers": {"seeds": [0, 1], "unspoiled": {"lime": 0}, "planted_faults": []},
         "nightly": {"kinds": {}},
         "quick": False,
     }
@@ -172,6 +188,7 @@ def test_what_a_gate_must_not_do_is_a_problem() -> None:
         ({"planted_faults": [row | {"by": ["b"], "as_expected": False, "invisible": ""}]}, "by b"),
         ({"mutation": {"survivors": ["judge:12"]}}, "judge:12 survives"),
         ({"false_alarms": {"runs": 60, "red": 9, "sentences": ["red for nothing"]}}, "red for nothing"),
+        ({"explainers": sound["explainers"] | {"unspoiled": {"lime": 1}}}, "lime: 1 of 2 seeds red"),
         ({"nightly": {"kinds": {"normal": alarming}}}, "normal: 1.10 false alarms a year"),
     ):
         (sentence,) = gate_quality.problems(sound | change)

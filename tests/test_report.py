@@ -39,6 +39,13 @@ def page_of(run: RunDirectory) -> str:
     return report.render(run).read_text(encoding="utf-8")
 
 
+def test_no_line_of_a_drawing_is_empty(rendered: RunDirectory) -> None:
+    """What a drawing names, as in a legend, is drawn: no path is without its points."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    assert len(re.findall("<path ", page)) > 100
+    assert not re.findall(r"<path(?![^>]*\bd=)[^>]*>", page)
+
+
 def test_the_page_bears_the_verdicts_numbers(rendered: RunDirectory) -> None:
     """Every criterion stands in the page with the numbers and the verdict of verdict.json."""
     page = (rendered / "report.html").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from harness.measurements.location import centre, gini
 from harness.measurements.validity import AT_LEAST, area
 from harness.records import Estimate, Floats, Measurement
 from harness.samples import bins
-from tests.evidence import LAYERS, METHODS, ORDERS, an_evidence, probed, with_maps
+from tests.evidence import DRAWING, LAYERS, METHODS, ORDERS, an_evidence, probed, with_maps
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -121,6 +121,24 @@ def test_a_method_that_loses_to_the_image_has_a_negative_advantage(worse: Any) -
     evidence = planted(image=(0.5, 0.6), **worse)
     columns = values(evidence, "attribution_faithfulness")
     assert statistics.stratified_mean(columns, evidence.labels).min() == pytest.approx(-0.2)
+
+
+def test_faithfulness_is_asked_of_methods_from_the_baseline() -> None:
+    """One that starts elsewhere may lose to |x|; it is asked where there is no other."""
+    evidence = planted(image=(0.5, 0.6), gradients=(0.7, 0.5), smoothgrad=(0.45, 0.95))
+
+    def elsewhere(*names: str) -> Evidence:
+        changed = {name: dataclasses.replace(evidence.maps[name], missingness=False) for name in names}
+        return dataclasses.replace(evidence, maps={**evidence.maps, **changed})
+
+    def smallest(evidence: Evidence) -> float:
+        columns = values(evidence, "attribution_faithfulness")
+        return float(statistics.stratified_mean(columns, evidence.labels).min())
+
+    assert smallest(evidence) == pytest.approx(-0.2)
+    assert smallest(elsewhere("gradients")) == pytest.approx(0.05)
+    assert "faithfulness.gradients" not in measured(elsewhere("gradients"), "faithfulness")
+    assert smallest(elsewhere(*METHODS)) == pytest.approx(-0.2)
 
 
 def test_the_advantage_over_a_random_order_compares_with_the_random_order() -> None:
@@ -431,3 +449,18 @@ def test_a_method_without_a_sensitivity_form_has_no_share(base: str) -> None:
     evidence = dataclasses.replace(evidence, maps={**evidence.maps, "integrated_gradients": bare})
     one = measured(evidence, base)[f"{base}.integrated_gradients"]
     assert "no sensitivity form" in str(one.reason)
+
+
+def test_the_fit_of_surrogates_is_that_of_the_worst() -> None:
+    """The smallest mean of the methods' own; of draws without coalitions there is none."""
+    evidence = probed(an_evidence(methods=(*METHODS, *DRAWING)))
+    asked = evidence.sanity["coalitions"]["fit"]
+    columns = values(evidence, "surrogate_fit")
+    assert columns == pytest.approx(asked.T)
+    for row, name in enumerate(DRAWING):
+        assert values(evidence, "surrogate_fit", f"surrogate_fit.{name}")[:, 0] == pytest.approx(asked[row])
+    assert measured(evidence, "surrogate_fit")["surrogate_fit"].reduction == "smallest mean"
+    ungrouped = {name: dataclasses.replace(evidence.maps[name], groups=None) for name in DRAWING}
+    without = dataclasses.replace(evidence, maps={**evidence.maps, **ungrouped})
+    assert measured(without, "surrogate_fit") == {}
+    assert set(measured(without, "design_spread")) == {f"design_spread.{name}" for name in DRAWING}

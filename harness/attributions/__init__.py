@@ -18,6 +18,7 @@ from harness.attributions.method import (
 )
 from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
 from harness.attributions.points import (
+    expected_gradients,
     gradients,
     input_x_gradient,
     integrated_gradients,
@@ -42,6 +43,7 @@ __all__ = [
     "decoder_weighted",
     "deep_lift",
     "deeplift_code",
+    "expected_gradients",
     "explain",
     "from_captum",
     "grad_cam",

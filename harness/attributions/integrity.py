@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.environment.state import clean
-from harness.subjects.models import PixelClassifier, largest
+from harness.subjects.models import largest
 from harness.subjects.precision import KINK, SHARES, STEP, in_precision
 from harness.subjects.sparse.structure import some_of, structure_of
 
@@ -158,7 +158,7 @@ def _least(
 
 def _is_kinked(model: nn.Module, image: Tensor, target: Tensor, directions: Tensor) -> bool:
     """Whether the slopes ahead and behind differ at one image [1, features], along most of the directions."""
-    logit, still = _logit(model, target), image.expand(len(directions), -1)
+    logit, still = logit_of(model, target), image.expand(len(directions), -1)
     size = STEP[image.dtype]
     here, ahead, behind = (logit(still + step * directions) for step in (0, size, -size))
     forward, backward = (ahead - here) / size, (here - behind) / size
@@ -195,7 +195,7 @@ def _with_derivative(
 
 def _has_derivative(model: nn.Module, image: Tensor, target: Tensor, features: Tensor) -> Tensor:
     """Whether the logit's slopes ahead and behind are one along each feature alone: bool [len(features)]."""
-    logit, size = _logit(model, target), STEP[image.dtype]
+    logit, size = logit_of(model, target), STEP[image.dtype]
     here, parts = logit(image), []
     for part in features.split(CHUNK):
         steps = size * F.one_hot(part, image.shape[1]).to(image)
@@ -267,7 +267,7 @@ class _Split:
 
     def logit(self, targets: Tensor) -> Logit:
         """`rest`, as the explained class's logit."""
-        return _logit(self._rest if self.linear else self.model, targets)
+        return logit_of(self._rest if self.linear else self.model, targets)
 
     def _rest(self, h: Tensor) -> Tensor:
         codes = largest(h, self.model.autoencoder.k).mul_(h.relu())
@@ -279,7 +279,7 @@ class _Split:
         return hidden
 
 
-def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
+def slopes_along(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     """The derivative of the logit at each point along each of its steps, by central differences.
 
     Args:
@@ -298,7 +298,9 @@ def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     return slopes.T
 
 
-def _logit(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
+def logit_of(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
+    """The explained class's logit, of several copies of the inputs one after another."""
+
     def logit(points: Tensor) -> Tensor:
         every = targets.repeat(len(points) // len(targets))
         return function(points).gather(1, every[:, None])[:, 0]
@@ -341,6 +343,31 @@ def of_smoothgrad(
     return _mean_slope(model, images, targets, directions[:, None], copies)
 
 
+def of_expected_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    directions: Tensor,
+    *,
+    references: Tensor,
+    expected_gradients_samples: int = 100,
+    noise_seed: int = 0,
+) -> Tensor:
+    """Of the mean of (x - r) times the gradient on the way from r: the mean slope along (x - r) times v."""
+    generator = torch.Generator().manual_seed(noise_seed)
+    which = torch.randint(len(references), (expected_gradients_samples,), generator=generator)
+    shares = torch.rand(expected_gradients_samples, generator=generator).tolist()
+    split = _Split(model, images)
+    logit, along, ahead = split.logit(targets), split.of(images), split.of(directions[:, None] * images)
+    total = images.new_zeros(len(images), len(directions))
+    for share, number in zip(shares, which.tolist(), strict=True):
+        reference = references[number].to(images)
+        steps = ahead - split.of(directions[:, None] * reference)
+        place = share * along + (1 - share) * split.of(reference) + split.offset
+        total += slopes_along(logit, place, steps)
+    return total / expected_gradients_samples
+
+
 def _mean_slope(
     model: nn.Module,
     images: Tensor,
@@ -371,27 +398,4 @@ def slopes_at(
     ahead = ahead.expand(-1, len(images), -1)
     for scale, shift in points:
         place = scale * along + split.offset
-        yield _slopes(logit, place if shift is None else place + split.of(shift), ahead)
-
-
-def of_decoder_weighted(
-    model: PixelClassifier, images: Tensor, targets: Tensor, directions: Tensor
-) -> Tensor:
-    """Of the sum of z_j (dg_y/dz_j) d_j: the slope in code space, along z_j <d_j, direction>."""
-    codes = model.encode(images)
-    atoms: Tensor | None = getattr(model.autoencoder, "atoms", None)
-    if atoms is not None:
-        along = (directions @ atoms.T)[:, None]  # [directions, 1, units]
-    else:
-        along = _along_units(model.decode, codes, directions)
-    return _slopes(_logit(model.classifier, targets), codes, along * codes)
-
-
-def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
-    """How much of each direction a unit's own change decodes to: float64 [directions, n, units]."""
-    found, size = codes.new_zeros(len(directions), *codes.shape), STEP[codes.dtype]
-    for unit in codes.any(dim=0).nonzero()[:, 0].tolist():
-        step = torch.zeros_like(codes)
-        step[:, unit] = size
-        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * size)
-    return found
+        yield slopes_along(logit, place if shift is None else place + split.of(shift), ahead)

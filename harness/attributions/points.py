@@ -11,6 +11,7 @@ from harness.attributions import integrity
 from harness.attributions.method import CHUNK_SIZE, register
 from harness.environment import state
 from harness.environment.state import clean
+from harness.errors import InputError
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import slope
 
@@ -111,6 +112,70 @@ def smoothgrad(
     noise = noise_images(smoothgrad_samples, smoothgrad_sigma, images.shape[1], noise_seed)
     weights = torch.full((smoothgrad_samples,), 1.0 / smoothgrad_samples)
     return _mean_gradient(model, images, targets, torch.ones(smoothgrad_samples), noise, weights, chunk_size)
+
+
+@register(
+    "expected_gradients",
+    space="contribution",
+    identity=integrity.of_expected_gradients,
+    needs=["gradient"],
+    missingness=False,
+)
+def expected_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    references: Tensor | None = None,
+    expected_gradients_samples: int = 100,
+    noise_seed: int = 0,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tensor:
+    """Expected gradients (Erion et al. 2021, equation 3), or GradientSHAP: against data, not one baseline.
+
+    float32 [n, pixels]: the mean over draws of (x - r) df_y/dx at r + a (x - r), r one of the references and
+    a uniform in [0, 1]. It sums to f_y(x) less the references' mean, up to what the draws add by chance. One
+    seeded design serves every image. Where the image is the baseline there may be a share: not all the
+    references are.
+
+    Args:
+        model: Images to logits.
+        images: float32 [n, pixels].
+        targets: int64 [n].
+        references: float32 [r, pixels], of the training data.
+        expected_gradients_samples: Draws of a reference and a position.
+        noise_seed: Draws them.
+        chunk_size: Images in memory at once.
+
+    Raises:
+        InputError: there are no references, or they are no images of that size.
+    """
+    references = _checked(references, images)
+    which, positions = reference_draws(len(references), expected_gradients_samples, noise_seed)
+    total = torch.zeros_like(images)
+    for position, number in zip(positions.split(1), which.tolist(), strict=True):
+        reference = references[number]
+        shift = (1 - position).to(images) * reference
+        slopes = _mean_gradient(model, images, targets, position, shift[None], torch.ones(1), chunk_size)
+        total += (images - reference) * slopes
+    return total / expected_gradients_samples
+
+
+def _checked(references: Tensor | None, images: Tensor) -> Tensor:
+    shape = () if references is None else tuple(references.shape)
+    if references is None or len(shape) != 2 or shape[1] != images.shape[1] or not shape[0]:
+        raise InputError(
+            "expected_gradients: references must be inputs of the training data, float32 "
+            f"[r, {images.shape[1]}], by the setting of that name (got {shape or 'none'})"
+        )
+    return references.to(images)
+
+
+def reference_draws(references: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Which reference each draw takes (int64 [samples]), and where on the way from it (float32 [samples])."""
+    generator = torch.Generator().manual_seed(seed)
+    which = torch.randint(references, (samples,), generator=generator)
+    return which, torch.rand(samples, generator=generator)
 
 
 @clean()

@@ -38,13 +38,13 @@ from harness.registry import suggestion
 T = TypeVar("T", bound=BaseModel)
 
 
-def _asked_k(model: object) -> int:
-    """The k of the raw table `model`: a flag's is text. One that is no number is refused with its table."""
-    asked = model.get("k") if isinstance(model, Mapping) else getattr(model, "k", None)
+def _asked(table: type[Table], raw: object, key: str) -> Any:
+    """The value of one key of a raw table: a flag's is text. One that is refused is so with its table."""
+    asked = raw.get(key) if isinstance(raw, Mapping) else getattr(raw, key, None)
     try:
-        return Model.model_validate({} if asked is None else {"k": asked}).k
+        return getattr(table.model_validate({} if asked is None else {key: asked}), key)
     except pydantic.ValidationError:
-        return Model().k
+        return getattr(table(), key)
 
 
 def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[str, Any]]:
@@ -103,7 +103,9 @@ class Config(Table):
         """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
         if not isinstance(values := plain(values), Mapping):
             return values
-        shipped = {c.id: c.model_dump() for c in shipped_criteria(_asked_k(values.get("model")))}
+        k = _asked(Model, values.get("model"), "k")
+        methods = _asked(Attribution, values.get("attribution"), "methods")
+        shipped = {c.id: c.model_dump() for c in shipped_criteria(k, methods=methods)}
         merged, without = _merged(shipped, values.get("criteria", ())), values.get("without", {})
         return dict(values) | {"criteria": [row for name, row in merged.items() if name not in without]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -38,6 +39,7 @@ CONTROL_METHODS = ("decoder_reconstruction", "guided_backprop")
 LATER_METHODS = (
     *THROUGH_CAPTUM,
     "deeplift_code",
+    "expected_gradients",
     "grad_cam",
     "guided_backprop",
     "input_x_gradient",
@@ -100,6 +102,7 @@ STANDS_FOR: dict[str, Any] = {
     "model.code": "",
     "model.model_dir": None,
     "model.settings": {},
+    "attribution.expected_gradients_samples": 100,
     "attribution.grain": None,
     "attribution.group_mask": None,
     "attribution.occlusion_window": 4,
@@ -139,6 +142,9 @@ class Attribution(Table):
     smoothgrad_samples: Natural = Field(25, description="noise images of SmoothGrad")
     smoothgrad_sigma: Real = Field(0.1, gt=0, description="SmoothGrad's noise, on pixels in [0, 1]")
     chunk_size: Natural = Field(512, description="images in memory at once; changes no map")
+    expected_gradients_samples: Natural = Field(
+        100, description="draws of a training image and a position, of expected gradients"
+    )
     grain: MaybeNatural = Field(
         None,
         description="side of the groups that perturbation methods take away, in pixels or steps; "
@@ -244,14 +250,19 @@ class Criterion(Table):
         return self
 
 
-def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
+SURROGATES = ("kernel_shap", "lime", "shapley_sampling")
+"""Shipped methods whose maps are a model of the model: how well it fits is watched."""
+
+
+def shipped_criteria(k: int, words: Words = IMAGES, methods: Collection[str] = ()) -> tuple[Criterion, ...]:
     """The criteria that judge every run unless its configuration says otherwise.
 
     The users' three (accuracy, sparsity, agreement), the two that show whether the code still holds the
     image, the selection's own promise, the four that ask what agreement cannot see (maps that are not what
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
     agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
-    taken otherwise. Their titles have the words of the data.
+    taken otherwise. Their titles have the words of the data. With methods that are a model of the model, its
+    fit is watched too: that it explains half, where it says anything.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -259,7 +270,7 @@ def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
             dict(id=name, title=title, measurement=name, relation=relation, threshold=threshold, gate=gate)
         )
 
-    return (
+    always = (
         criterion("accuracy", "Test accuracy", ">=", 0.75),
         criterion(
             "sparsity", f"Active units a test {words.one} (L0)", "within", (0.9 * k, round(1.1 * k, 9))
@@ -284,3 +295,5 @@ def shipped_criteria(k: int, words: Words = IMAGES) -> tuple[Criterion, ...]:
         criterion("agreement_foreground", f"Agreement on foreground {words.features}", ">=", 0.6, gate=False),
         criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
     )
+    fit = criterion("surrogate_fit", "Fit of group sums at fresh coalitions", ">=", 0.5, gate=False)
+    return (*always, fit) if set(methods) & set(SURROGATES) else always

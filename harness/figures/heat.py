@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from harness.figures.charts import matrix
 from harness.figures.sprites import GREYS
 from harness.measurements import correlations
+from harness.measurements.agreement import at_one_grain
 from harness.records import Floats
 
 _STEPS = 31
@@ -60,10 +62,10 @@ def in_numbers(flat: Floats) -> str:
     )
 
 
-def small_matrix(axes: Axes, maps: Mapping[str, Floats]) -> None:
-    """The correlations of one sample's maps, as a small lower triangle of numbers."""
-    found = [one[None] for one in maps.values()]
-    table = [[float(correlations(a, b)[0]) for b in found] for a in found]
+def small_matrix(axes: Axes, maps: Mapping[str, Floats], grains: Mapping[str, Any]) -> None:
+    """The correlations of one sample's maps at each pair's grain, as a small lower triangle of numbers."""
+    found, groups = {name: one[None] for name, one in maps.items()}, {name: grains.get(name) for name in maps}
+    table = [[float(correlations(*at_one_grain(found, groups, (a, b)))[0]) for b in maps] for a in maps]
     short = ["".join(part[0].upper() for part in name.split("_")) for name in maps]
     matrix(axes, np.array(table), short, size=7)
     axes.tick_params(labelsize=8, length=0)

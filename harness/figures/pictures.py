@@ -86,6 +86,7 @@ def explanation(
     layout: Layout | None = None,
     title: str = "",
     reconstruction: Any = None,
+    grains: Mapping[str, Any] | None = None,
 ) -> Figure:
     """The three-row figure of one sample.
 
@@ -103,6 +104,8 @@ def explanation(
         layout: How the sample is drawn; says what `shape` and `kind` would.
         title: The figure's title.
         reconstruction: float [features].
+        grains: By method, int64 [features], the group of each, where it asks of groups: pairs of maps are
+            compared at the coarser grain.
     """
     with clean(), themed():
         if not isinstance(maps, Mapping):
@@ -117,7 +120,7 @@ def explanation(
         flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
         rebuilt = None if reconstruction is None else array_of(reconstruction).reshape(1, -1)
         draw = rows.explanation if layout.is_wide else _three_rows
-        return draw(layout, sample, flats, title, rebuilt)
+        return draw(layout, sample, flats, title, rebuilt, grains or {})
 
 
 def _sides(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
@@ -142,7 +145,12 @@ def _refuse_other_sizes(arrays: Mapping[str, Any], sides: tuple[int, ...], calle
 
 
 def _three_rows(
-    layout: Layout, sample: Floats, maps: Mapping[str, Floats], title: str, reconstruction: Floats | None
+    layout: Layout,
+    sample: Floats,
+    maps: Mapping[str, Floats],
+    title: str,
+    reconstruction: Floats | None,
+    grains: Mapping[str, Any],
 ) -> Figure:
     """Of an image; arguments as those of `rows.explanation`."""
     columns, height = len(maps) + 1, 3.05
@@ -165,7 +173,7 @@ def _three_rows(
         _overlay(sheet, (column, 1.2), picture, heat, limit)
         _label(sheet, (column, 1.3), in_numbers(flat), below=True, family="monospace", fontsize=9)
     corner = sheet.inset_axes((0.15 / columns, 0.0, 0.7 / columns, 0.7 / height))
-    small_matrix(corner, maps)
+    small_matrix(corner, maps, grains)
     return figure
 
 

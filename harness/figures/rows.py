@@ -241,7 +241,8 @@ def explanation(
     sample: Floats,
     maps: Mapping[str, Floats],
     title: str,
-    reconstruction: Floats | None = None,
+    reconstruction: Floats | None,
+    grains: Mapping[str, Any],
 ) -> Figure:
     """One sample, and below it each method's contributions along the same axis.
 
@@ -253,7 +254,8 @@ def explanation(
         sample: float [1, features].
         maps: Each method's signed map, float64 [features].
         title: Of the figure.
-        reconstruction: float [1, features].
+        reconstruction: float [1, features]; None of a model that gives none.
+        grains: By method, int64 [features], each one's group; nothing of a method that asks of features.
     """
     names_wide, lanes_wide, wide, between, numbers_wide = 1.35, 0.85, 4.3, 0.35, 1.35
     first, each = _height(layout, wide, 1.0), _height(layout, wide, 0.62)
@@ -296,7 +298,7 @@ def explanation(
     corner = sheet.inset_axes(
         (1 - (numbers_wide - 0.35) / width, 1 - (above + first) / high, 1.0 / width, 0.95 / high)
     )
-    small_matrix(corner, maps)
+    small_matrix(corner, maps, grains)
     return figure
 
 

@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -167,6 +167,13 @@ def _aside(text: str, written: list[str]) -> str:
     return f"\0{len(written) - 1}\0"
 
 
+class _Unclipped(RendererSVG):
+    """Draws lines beyond the figure's sides, such as those of a legend below it, which the box shows too."""
+
+    def _convert_path(self, *given: Any, **named: Any) -> Any:
+        return super()._convert_path(*given, **named | {"clip": None})  # type: ignore[no-untyped-call]
+
+
 def _drawn(figure: Figure) -> tuple[str, tuple[float, float, float, float]]:
     """What stands inside the figure's SVG element, and the box that shows all of it and a margin: its left,
     its top, its width, its height.
@@ -174,12 +181,12 @@ def _drawn(figure: Figure) -> tuple[str, tuple[float, float, float, float]]:
     It is drawn once, and its extent asked of the same renderer, which knows every text's size by then;
     `savefig(bbox_inches="tight")` draws twice, and takes nearly twice as long.
     """
-    stream, before = io.StringIO(), figure.dpi
+    stream, before, canvas = io.StringIO(), figure.dpi, cast("Any", _Unclipped)
     try:
         figure.dpi = POINTS
         width, height = figure.get_size_inches() * POINTS
         with themed():
-            renderer = RendererSVG(width, height, stream, image_dpi=POINTS, metadata=_NO_METADATA)
+            renderer = canvas(width, height, stream, image_dpi=POINTS, metadata=_NO_METADATA)
             figure.draw(renderer)
             extent = figure.get_tightbbox(renderer)
             renderer.finalize()

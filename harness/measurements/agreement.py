@@ -98,6 +98,16 @@ def incomparable(maps: Mapping[str, Floats]) -> str | None:
     return None
 
 
+FAMILIES = {
+    "gradient": "pairs of gradient methods",
+    "perturbation": "pairs of methods that take parts away",
+    "layer": "pairs of methods that ask a layer",
+    "mixed": "pairs across families",
+    "decoder": "pairs with a decoder method",
+}
+"""Of pairs, with what they are called."""
+
+
 def families_of(evidence: Evidence, names: tuple[str, ...]) -> list[str]:
     """The family of each pair of these methods.
 
@@ -230,6 +240,12 @@ def agreement_decoder_family(evidence: Evidence) -> Iterator[Measurement]:
 def agreement_perturbation_family(evidence: Evidence) -> Iterator[Measurement]:
     """Mean over the pairs of methods that take parts of inputs away; nothing where none was chosen."""
     return _of_chosen(evidence, "perturbation")
+
+
+@measurements.register("agreement_layer_family")
+def agreement_layer_family(evidence: Evidence) -> Iterator[Measurement]:
+    """Mean over the pairs of methods that ask a layer; nothing where there are none."""
+    return _of_chosen(evidence, "layer")
 
 
 @measurements.register("agreement_mixed_family")

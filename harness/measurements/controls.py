@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.measurements.agreement import at_one_grain, by_pair, correlations, families_of, incomparable
+from harness.measurements.agreement import (
+    FAMILIES,
+    at_one_grain,
+    by_pair,
+    correlations,
+    families_of,
+    incomparable,
+)
 from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
 from harness.text import words
@@ -23,7 +30,7 @@ def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
     """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
     maps = _untrained(evidence)
     families = families_of(evidence, tuple(maps))
-    for family in ("", "gradient", "perturbation", "mixed", "decoder"):
+    for family in ("", *FAMILIES):
         inside = [family in ("", one) for one in families]
         if not any(inside):
             continue

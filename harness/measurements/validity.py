@@ -130,24 +130,31 @@ def _advantage(
 
 @measurements.register("attribution_faithfulness")
 def attribution_faithfulness(evidence: Evidence) -> Iterator[Measurement]:
-    """The smallest advantage over the order by |x|, of all methods, by deletion and by insertion.
+    """The smallest advantage over the order by |x|, of methods from the baseline, by deletion and insertion.
 
-    What beats |x| knows more of the model than that bright pixels matter.
+    What beats |x| knows more of the model than that bright pixels matter. To put features at the baseline is
+    the question of methods that start from there: one that starts from the data, or says where and not how
+    much, ranks features high whose loss changes nothing, and is asked only where there is no other.
     """
     yield _advantage(
         evidence,
         "attribution_faithfulness",
         f"Smallest advantage over ordering {evidence.words.features} by |x|",
-        evidence.methods,
+        _from_the_baseline(evidence),
         "image",
     )
 
 
 @measurements.register("faithfulness")
 def faithfulness(evidence: Evidence) -> Iterator[Measurement]:
-    """Each method's smaller advantage over the order by |x|, of deletion and insertion."""
-    for name in evidence.methods:
+    """The smaller advantage over the order by |x|, of deletion and insertion, of each method asked."""
+    for name in _from_the_baseline(evidence):
         yield _advantage(evidence, f"faithfulness.{name}", f"Advantage of {name} over |x|", (name,), "image")
+
+
+def _from_the_baseline(evidence: Evidence) -> tuple[str, ...]:
+    """The methods whose maps are shares against the baseline; all of them where none is."""
+    return tuple(name for name in evidence.methods if evidence.maps[name].missingness) or evidence.methods
 
 
 @measurements.register("advantage_over_random")
@@ -210,23 +217,34 @@ def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
 def surrogate_fit(evidence: Evidence) -> Iterator[Measurement]:
     """How much of what the model says of fresh coalitions the sums of a method's groups explain.
 
-    R-squared, with a fitted constant, at coalitions in which each group stays by a fair coin; nothing of
-    methods that draw no coalitions. A map may be the best fit that there is and the fit be poor.
+    R-squared, with a fitted constant, at coalitions in which each group stays by a fair coin: the smallest of
+    the methods', and each one's; nothing of methods that draw no coalitions. A map may be the best fit that
+    there is and the fit be poor.
     """
-    for name in _drawing(evidence):
-        yield sampled(
-            evidence,
-            f"surrogate_fit.{name}",
-            f"Fit of {name} at fresh coalitions",
-            partial(_answers, evidence, "coalitions", "fit", name),
-            unit="R-squared",
-            reason=_no_fit(evidence, name),
-        )
+    names = [name for name in _drawing(evidence) if evidence.maps[name].groups is not None]
+
+    def fits(asked: list[str]) -> Floats:
+        return np.stack([_answers(evidence, "coalitions", "fit", name) for name in asked], axis=1)
+
+    for name, title, asked in [
+        ("surrogate_fit", "Fit of group sums at fresh coalitions", names),
+        *((f"surrogate_fit.{name}", f"Fit of {name} at fresh coalitions", [name]) for name in names),
+    ]:
+        if asked:
+            yield sampled(
+                evidence,
+                name,
+                title,
+                partial(fits, asked),
+                unit="R-squared",
+                reduction="smallest mean",
+                reason=next(filter(None, (_no_fit(evidence, one) for one in asked)), None),
+            )
 
 
 @measurements.register("design_spread")
 def design_spread(evidence: Evidence) -> Iterator[Measurement]:
-    """How far a map is from that of other coalitions, in parts of its norm: what its draws add by chance."""
+    """How far a map is from that of another design, in parts of its norm: what its draws add by chance."""
     for name in _drawing(evidence):
         yield sampled(
             evidence,
@@ -239,7 +257,7 @@ def design_spread(evidence: Evidence) -> Iterator[Measurement]:
 
 
 def _drawing(evidence: Evidence) -> list[str]:
-    """The methods that draw coalitions, as the probe found."""
+    """The methods that draw coalitions or references, as the probe found."""
     asked = evidence.sanity.get("coalitions", {"methods": ()})
     return [name for name in map(str, asked["methods"]) if name in evidence.methods]
 

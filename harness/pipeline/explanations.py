@@ -21,6 +21,7 @@ from harness.measurements import CONTROL_METHOD
 from harness.pipeline.work import (
     Work,
     attribution_settings,
+    keyed,
     network_digest,
     to_numpy,
     untrained,
@@ -190,7 +191,7 @@ def _maps(
     key = key_of(
         {
             "method": name,
-            "settings": settings,
+            "settings": keyed(settings),
             "network": network_digest(network),
             "images": hashlib.sha256(to_numpy(images).tobytes()).hexdigest(),
             "targets": targets.tolist(),

@@ -22,7 +22,7 @@ from harness.attributions import coalitions, integrity, sanity
 from harness.attributions.method import known_to
 from harness.environment import stream
 from harness.measurements import correlations
-from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
+from harness.pipeline.work import Work, attribution_settings, filled, keyed, to_numpy, touched, within_memory
 
 Arrays = dict[str, Any]
 
@@ -68,13 +68,13 @@ class Asked:
         return other
 
     @cached_property
-    def drawing(self) -> dict[str, Tensor]:
-        """The methods that draw coalitions of groups from a seed, with each feature's group."""
+    def drawing(self) -> dict[str, Tensor | None]:
+        """Methods that draw from a seed: with each feature's group, or None of those that draw references."""
         found = {}
         for name in self.methods:
             groups = attributions.groups_of(name, self.images.shape[1], self.settings)
-            seeded = known_to(attributions.methods[name].maps, {"noise_seed": self.settings["noise_seed"]})
-            if groups is not None and seeded:
+            taken = known_to(attributions.methods[name].maps, {"noise_seed": 0, "references": None})
+            if "noise_seed" in taken and (groups is not None or "references" in taken):
                 found[name] = groups
         return found
 
@@ -100,7 +100,7 @@ def _found_or_asked(
             "touched": touched(),
             "seed": asked.seed,
             "files": asked.files,
-            "settings": asked.settings,
+            "settings": keyed(asked.settings),
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
             "capabilities": sorted(work.capabilities),
@@ -245,17 +245,20 @@ FRESH = 256
 
 
 def _coalitions(asked: Asked) -> Arrays:
-    """Of methods that draw coalitions: R-squared at fresh ones, and how far a second design's maps are."""
+    """Of methods that draw: how far a second design's maps are; of coalitions, R-squared at fresh ones."""
     fits, spreads = [], []
     settings = asked.settings
     other = {**settings, "noise_seed": stream(asked.seed, "second design")}
     drawn = stream(asked.seed, "fresh coalitions")
     for name, groups in asked.drawing.items():
-        keep = coalitions.masks(int(groups.max()) + 1, FRESH, drawn)
-        values = coalitions.values(
-            asked.network, asked.images, asked.targets, keep, groups, chunk_size=settings["chunk_size"]
-        )
-        fits.append(to_numpy(coalitions.fit(values, asked.maps[name], keep, groups)))
+        fit = torch.full((len(asked.images),), torch.nan, dtype=torch.float64)
+        if groups is not None:
+            keep = coalitions.masks(int(groups.max()) + 1, FRESH, drawn)
+            values = coalitions.values(
+                asked.network, asked.images, asked.targets, keep, groups, chunk_size=settings["chunk_size"]
+            )
+            fit = coalitions.fit(values, asked.maps[name], keep, groups)
+        fits.append(to_numpy(fit))
         again = attributions.attribute(asked.network, asked.images, asked.targets, name, other).own
         norms = torch.linalg.vector_norm(asked.maps[name], dim=1)
         spreads.append(to_numpy(torch.linalg.vector_norm(again - asked.maps[name], dim=1) / norms))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.artifacts.files import Folder
+from harness.attributions.method import known_to, methods
 from harness.config import Config
 from harness.datasets import Dataset
 from harness.environment import stream
@@ -36,6 +37,9 @@ NO_MEMORY = re.compile(
     re.IGNORECASE,
 )
 """How torch on a CPU, CUDA's runtime and driver, and cuBLAS, cuDNN and their like say that memory ran out."""
+
+REFERENCES = 512
+"""Training images of which methods that start from the data draw theirs."""
 
 SMALLER = 8
 """By what a chunk is divided when memory was exhausted."""
@@ -82,7 +86,22 @@ def attribution_settings(work: Work, seed: int) -> dict[str, Any]:
     form, mask = work.dataset.form, work.config.attribution.group_mask
     settings = work.config.attribution.model_dump(exclude={"methods", "group_mask"})
     settings |= {"noise_seed": stream(seed, "smoothgrad noise"), "shape": form.shape, "axes": form.axes}
+    if any(
+        "references" in known_to(methods[name].maps, {"references": None})
+        for name in work.config.attribution.methods
+    ):
+        generator = torch.Generator().manual_seed(stream(seed, "references"))
+        drawn = torch.randperm(len(work.train_images), generator=generator)[:REFERENCES]
+        settings["references"] = work.train_images[drawn.to(work.device)]
     return settings if mask is None else settings | {"groups": group_mask(mask, form.shape)}
+
+
+def keyed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as part of a key: a tensor by the digest of its values."""
+    return {
+        name: hashlib.sha256(to_numpy(value).tobytes()).hexdigest() if isinstance(value, Tensor) else value
+        for name, value in settings.items()
+    }
 
 
 def group_mask(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness import figures
 from harness.criteria import show
+from harness.measurements.agreement import FAMILIES
 from harness.records import Estimate, Floats, Verdict
 from harness.report import classes
 from harness.report.page import Chart, Context, interval, no_samples, section, show_finite
@@ -46,12 +47,9 @@ def _agreement(run: Run) -> Context | str:
 
 
 def _families(run: Run) -> str:
-    """How the two families of pairs agree trained and untrained, in a sentence; empty where not measured."""
+    """How families of pairs agree trained and untrained, in a sentence; empty where not measured."""
     told = []
-    for family, name in (
-        ("gradient", "pairs of gradient methods"),
-        ("decoder", "pairs with a decoder method"),
-    ):
+    for family, name in FAMILIES.items():
         trained = run.estimate(f"agreement_{family}_family")
         untrained = run.estimate(f"control_untrained.{family}_family")
         if trained and untrained and trained.estimate is not None and untrained.estimate is not None:
@@ -199,7 +197,7 @@ def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
         if one.estimate is not None
         and (one.seed is None or len(run.config.seeds) == 1)
         and one.name.split(".")[0]
-        in ("agreement", "agreement_gradient_family", "agreement_decoder_family", *_CONTROLS)
+        in ("agreement", *(f"agreement_{family}_family" for family in FAMILIES), *_CONTROLS)
     ]
     controls = [one for one in shown if one.name.split(".")[0] in _CONTROLS]
     highest = max(controls, key=lambda one: one.estimate or 0.0, default=None)

@@ -101,7 +101,11 @@ def _sentence(
         bad = words(methods[worst])
         rest = {name: value for name, value in known.items() if name != bad}
         others = f"the others have {show(min(rest.values()))} to {show(max(rest.values()))}"
+        if len(rest) == 1:
+            others = f"the other has {show(*rest.values())}"
         return f"{title}: {bad} is worst with {show(known[bad])}; {others}."
+    if len(known) == 1:
+        return f"{title}: {show(*known.values())} ({next(iter(known))})."
     title = title if better is None else f"{title}: none can be told apart as worst"
     least, most = min(known, key=lambda one: known[one]), max(known, key=lambda one: known[one])
     return f"{title}: from {show(known[least])} ({least}) to {show(known[most])} ({most})."

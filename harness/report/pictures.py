@@ -10,7 +10,7 @@ import numpy as np
 from harness import figures
 from harness.criteria import show
 from harness.measurements import correlations
-from harness.measurements.agreement import pairs
+from harness.measurements.agreement import at_one_grain, pairs
 from harness.records import Floats
 from harness.report import classes
 from harness.report.page import Chart, Context, no_samples, section, show_finite
@@ -36,8 +36,9 @@ def _explanations(run: Run) -> Context | str:
         finding = f"Test {run.form.one} {index}, rightly named {name}"
         if judged and np.isfinite(values[0][place]):
             finding += f": its maps agree at {show(float(values[0][place]))}"
-        maps = {one: rows[place].astype(np.float64) for one, rows in evidence.contributions().items()}
-        charts.append(Chart(f"sample-{index}", figure, f"{finding}.{drawn}", _COLUMNS, _rows(maps)))
+        maps = {one: rows[[place]].astype(np.float64) for one, rows in evidence.contributions().items()}
+        told = _rows(maps, evidence.grains())
+        charts.append(Chart(f"sample-{index}", figure, f"{finding}.{drawn}", _COLUMNS, told))
     return {
         "charts": charts,
         "seed": evidence.seed,
@@ -50,10 +51,14 @@ def _explanations(run: Run) -> Context | str:
 _COLUMNS = ("what", "correlation", "mean", "maximum", "s.d.", "99 % of |map|")
 
 
-def _rows(maps: Mapping[str, Floats]) -> list[tuple[str, ...]]:
+def _rows(maps: Mapping[str, Floats], grains: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """What the third row of a sample's figure tells: each pair's correlation, each map's numbers."""
     rows = [
-        (f"{words(a)} – {words(b)}", show_finite(correlations(maps[a][None], maps[b][None])[0]), *["–"] * 4)
+        (
+            f"{words(a)} – {words(b)}",
+            show_finite(correlations(*at_one_grain(maps, grains, (a, b)))[0]),
+            *["–"] * 4,
+        )
         for a, b in pairs(tuple(maps))
     ]
     for name, one in maps.items():

@@ -29,6 +29,7 @@ _VALIDITY = {
     ),
     "Do they follow the model's weights?": ("randomisation",),
     "Are they stable?": ("max_sensitivity",),
+    "Are there draws enough, and do sums of groups tell the model?": ("surrogate_fit", "design_spread"),
     "Are they concentrated?": ("concentration",),
     "Where do they lie?": ("foreground_share", "border_share", "centre_of_mass"),
     "Do they lie where the class is known to be told?": (
@@ -70,8 +71,8 @@ def _validity(run: Run) -> Context | str:
 def completeness(evidence: Evidence) -> dict[str, Floats]:
     """Each method's gap |sum of contributions - (f_y(x) - f_y(0))| / |f_y(x) - f_y(0)|, float64 [n].
 
-    Only integrated gradients promise to add up (Sundararajan et al. 2017); of the others the gap says how far
-    their maps are from logits.
+    Integrated gradients, Shapley values and DeepLift promise to add up (Sundararajan et al. 2017); of the
+    others the gap says how far their maps are from logits.
     """
     rows = np.arange(len(evidence.labels))
     reached = evidence.logits[evidence.indices][rows, evidence.labels].astype(np.float64)
@@ -159,6 +160,13 @@ def _charts(
     }
     families: dict[str, tuple[dict[str, tuple[str, bool | None]], str]] = {
         "max_sensitivity": ({"Max-sensitivity": ("max_sensitivity", False)}, "share of the map's norm"),
+        "design_spread": (
+            {
+                "R-squared of group sums": ("surrogate_fit", True),
+                "Spread of another design": ("design_spread", False),
+            },
+            "share",
+        ),
         "concentration": ({"Concentration": ("concentration", True)}, "Gini's index"),
         "centre_of_mass": (
             {"On the foreground": ("foreground_share", None), "On the border": ("border_share", None)},
@@ -166,8 +174,10 @@ def _charts(
         ),
     }
     for key, (asked, unit) in families.items():
-        columns = {title: (numbers_of(joint, base, names), better) for title, (base, better) in asked.items()}
-        made[key] = beside(key.replace("_", "-"), names, columns, unit)
+        # what is asked of some methods alone has no row of the others
+        told = tuple(name for name in names if key != "design_spread" or f"{key}.{name}" in joint)
+        columns = {title: (numbers_of(joint, base, told), better) for title, (base, better) in asked.items()}
+        made[key] = beside(key.replace("_", "-"), told, columns, unit)
     return {key: chart for key, chart in made.items() if chart is not None}
 
 

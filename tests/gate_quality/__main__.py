@@ -29,9 +29,9 @@ from scipy import stats
 from harness import environment
 from harness.artifacts.files import key_of
 from harness.environment import repository
-from tests.gate_quality import coverage, curves, mutation, nights, runs
+from tests.gate_quality import coverage, curves, explainers, mutation, nights, runs
 from tests.gate_quality.components import Components
-from tests.gate_quality.faults import FAULTS, LADDERS
+from tests.gate_quality.faults import FAULTS, LADDERS, Fault
 
 SCHEMA = 1
 CLEAN_SEEDS, FAULT_SEEDS, CROSSED_SEEDS = 60, (0, 1, 2), (0, 1, 2, 3, 4)
@@ -58,16 +58,21 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="take no result of an earlier measurement")
     parser.add_argument(
         "--only",
-        choices=["nightly", "full-data"],
+        choices=["nightly", "full-data", "explainers"],
         help="measure this part alone, and put it in the place of the one that is written",
     )
     asked = parser.parse_args()
-    measured = {"nightly": measure_nights, "full-data": measure_full_data}.get(asked.only, measure)
+    parts = {"nightly": measure_nights, "full-data": measure_full_data, "explainers": measure_explainers}
+    measured = parts.get(asked.only, measure)
     result = measured(asked.output, quick=asked.quick, fresh=asked.fresh)
     if asked.only == "full-data":
         alarms = result["false_alarms_full_data"]
         show_alarms(alarms)
         wrong = [f"a clean seed is red: {sentence}" for sentence in alarms["sentences"]]
+        result = (_written(asked.output) or {}) | result
+    elif asked.only == "explainers":
+        show_explainers(result["explainers"])
+        wrong = problems_of_explainers(result["explainers"])
         result = (_written(asked.output) or {}) | result
     elif asked.only:
         nights.show(result["nightly"])
@@ -114,6 +119,24 @@ class _Work:
     def nightly(self, found: Mapping[str, Any]) -> dict[str, Any]:
         return {"commit": self.commit, **nights.gathered(found)}
 
+    def explainers(self, found: Mapping[str, Any], seeds: tuple[int, ...]) -> dict[str, Any]:
+        """Each method with nothing planted, and each fault: what counts is the gates that hold its maps."""
+        planted = [
+            _of_fault(one, seeds, found, explainers.CHECKED)
+            for one in explainers.FAULTS
+            if f"fault-{one.id}-{seeds[0]}" in found
+        ]
+        clean = {
+            name: [found[f"unspoiled-{name}-{seed}"] for seed in seeds]
+            for name in explainers.METHODS
+            if f"unspoiled-{name}-{seeds[0]}" in found
+        }
+        red = {
+            name: sum(bool(set(one["by"]) & set(explainers.CHECKED)) for one in results)
+            for name, results in clean.items()
+        }
+        return {"commit": self.commit, "seeds": list(seeds), "unspoiled": red, "planted_faults": planted}
+
 
 def measure_nights(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
     """The part `nightly` alone; the real seeds are those of the last measurement, where there was one."""
@@ -132,6 +155,24 @@ def measure_full_data(output: Path, *, quick: bool, fresh: bool) -> dict[str, An
     found = work.run(tasks)
     alarms = _false_alarms([found[name] for name, _ in tasks])
     return {"false_alarms_full_data": {"commit": work.commit, "dataset": FULL_DATA, **alarms}}
+
+
+def measure_explainers(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
+    """The part `explainers` alone."""
+    work, seeds = _Work(output, quick=quick, fresh=fresh), FAULT_SEEDS[:1] if quick else FAULT_SEEDS
+    return {"explainers": work.explainers(work.run(_explainer_tasks(work.shared, seeds, quick)), seeds)}
+
+
+def _explainer_tasks(shared: Path, seeds: tuple[int, ...], quick: bool) -> Iterable[Task]:
+    """Those of the cheapest method where it has to be quick."""
+    methods = explainers.METHODS[:1] if quick else explainers.METHODS
+    for seed in seeds:
+        for name in methods:
+            yield f"unspoiled-{name}-{seed}", partial(runs.unspoiled, shared, name, seed)
+        for fault in explainers.FAULTS:
+            if fault.id.split("-")[0] in methods:
+                name = f"fault-{fault.id}-{seed}"
+                yield name, partial(runs.planted, shared, fault.id, seed, explainers.FLAGS)
 
 
 def _written(output: Path) -> dict[str, Any] | None:
@@ -160,11 +201,12 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
             ("operating-curves", partial(curves.operating_curves, values, quick, simulations, runs.tell)),
             *nights.tasks(false_alarms["estimates"], quick, simulations, runs.tell),
             *_fault_tasks(work.shared, seeds, flags, quick),
+            *_explainer_tasks(work.shared, seeds, quick),
         ]
     )
     if code_key() != work.key:
         raise RuntimeError("the code changed while it was measured; the results are of neither state")
-    planted = [_of_fault(one.id, seeds, found) for one in FAULTS]
+    planted = [_of_fault(one, seeds, found) for one in FAULTS]
     visible = [row for row in planted if not row["invisible"]]
     return {
         "schema": SCHEMA,
@@ -185,6 +227,7 @@ def measure(output: Path, *, quick: bool, fresh: bool) -> dict[str, Any]:
         "smallest_caught": {name: _smallest(name, ladder, found) for name, ladder in LADDERS.items()},
         "mutation": found["mutation"],
         "nightly": work.nightly(found),
+        "explainers": work.explainers(found, seeds),
         "seconds": round(time.perf_counter() - work.start),
     }
 
@@ -193,21 +236,36 @@ def problems(result: Mapping[str, Any]) -> list[str]:
     """What a gate that can be trusted would not do; the command then ends with 1."""
     alarms = result["false_alarms"]
     at_least = stats.binomtest(alarms["red"], alarms["runs"], alternative="greater").proportion_ci(0.95).low
-    found = [
-        f"fault {row['id']}: {row['red']} of {len(row['seeds'])} seeds red, "
-        f"by {', '.join(row['by']) or 'none'}; expected: {', '.join(row['expected'])}"
-        for row in result["planted_faults"]
-        if not row["invisible"] and not (row["as_expected"] and row["red"] == len(row["seeds"]))
-    ]
+    found = _missed(result["planted_faults"]) + problems_of_explainers(result["explainers"])
     found += [f"mutant {name} survives" for name in result["mutation"]["survivors"]]
     if at_least > TOLERATED_ALARMS:
         found.append(f"{alarms['red']} of {alarms['runs']} clean seeds are red: {alarms['sentences'][0]}")
     return found + nights.problems(result["nightly"], quick=result["quick"])
 
 
+def problems_of_explainers(result: Mapping[str, Any]) -> list[str]:
+    """Of the part `explainers`."""
+    false = [
+        f"{name}: {red} of {len(result['seeds'])} seeds red with nothing planted"
+        for name, red in result["unspoiled"].items()
+        if red
+    ]
+    return false + _missed(result["planted_faults"])
+
+
+def _missed(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Faults that are not caught as expected."""
+    return [
+        f"fault {row['id']}: {row['red']} of {len(row['seeds'])} seeds red, "
+        f"by {', '.join(row['by']) or 'none'}; expected: {', '.join(row['expected'])}"
+        for row in rows
+        if not row["invisible"] and not (row["as_expected"] and row["red"] == len(row["seeds"]))
+    ]
+
+
 def code_key() -> str:
     """Of all code that a run's result may depend on; simulations and mutants have keys of their own."""
-    here = [Path(__file__).with_name(f"{name}.py") for name in ("faults", "planted", "runs")]
+    here = [Path(__file__).with_name(f"{name}.py") for name in ("explainers", "faults", "planted", "runs")]
     suite = sorted((Path(__file__).parents[2] / "validation").glob("*.py"))
     return key_of(
         {
@@ -287,14 +345,17 @@ def _false_alarms(cleans: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _of_fault(name: str, seeds: tuple[int, ...], found: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of `planted_faults`."""
-    fault = next(one for one in FAULTS if one.id == name)
-    results = [found[f"fault-{name}-{seed}"] for seed in seeds]
-    red = sum(one["verdict"] != "pass" for one in results)
+def _of_fault(
+    fault: Fault, seeds: tuple[int, ...], found: Mapping[str, Any], counting: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """One row of `planted_faults`; where only some gates count, a run is red by one of them."""
+    results = [found[f"fault-{fault.id}-{seed}"] for seed in seeds]
+    if counting is not None:
+        results = [one | {"by": [gate for gate in one["by"] if gate in counting]} for one in results]
+    red = sum(bool(one["by"]) if counting else one["verdict"] != "pass" for one in results)
     interval = stats.binomtest(red, len(seeds)).proportion_ci(0.95, method="wilson")
     return {
-        "id": name,
+        "id": fault.id,
         "what": fault.what,
         "seeds": list(seeds),
         "red": red,
@@ -334,9 +395,7 @@ def show(result: Mapping[str, Any]) -> None:
         print(f"  exceptions: {len(row['exceptions'])}" if row["exceptions"] else "")
     show_alarms(result["false_alarms"])
     print("planted faults")
-    for row in result["planted_faults"]:
-        seen = ", ".join(row["by"]) or (f"invisible: {row['invisible']}" if row["invisible"] else "NOTHING")
-        print(f"  {row['id']:26s} {row['red']}/{len(row['seeds'])}  {seen}")
+    _show_faults(result["planted_faults"])
     rate = result["kill_rate"]
     print(f"caught: {rate['caught']} of {rate['planted']}, {rate['invisible']} known to be invisible")
     for name, sizes in result["smallest_caught"].items():
@@ -344,6 +403,21 @@ def show(result: Mapping[str, Any]) -> None:
     mutants = result["mutation"]
     print(f"mutants of the comparing code: {mutants['killed']} of {mutants['mutants']} killed")
     nights.show(result["nightly"])
+    show_explainers(result["explainers"])
+
+
+def show_explainers(result: Mapping[str, Any]) -> None:
+    """Of the part `explainers`."""
+    count = len(result["seeds"])
+    told = ", ".join(f"{name} {red}/{count}" for name, red in result["unspoiled"].items())
+    print(f"other explainers, red with nothing planted: {told}\nfaults planted in them")
+    _show_faults(result["planted_faults"])
+
+
+def _show_faults(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        seen = ", ".join(row["by"]) or (f"invisible: {row['invisible']}" if row["invisible"] else "NOTHING")
+        print(f"  {row['id']:26s} {row['red']}/{len(row['seeds'])}  {seen}")
 
 
 if __name__ == "__main__":

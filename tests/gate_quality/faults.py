@@ -256,14 +256,14 @@ def _dropout_on() -> Iterator[None]:
 # methods
 
 
-def _method(name: str, maps: attributions.MapFunction) -> Plant:
+def other_method(name: str, maps: attributions.MapFunction) -> Plant:
     """Another function behind a method's name."""
     true = attributions.methods[name]
     planted = dataclasses.replace(true, maps=maps, sensitivity=None)
     return lambda: mock.patch.dict(attributions.methods._entries, {name: planted})
 
 
-def _settings(**changed: Any) -> Plant:
+def other_settings(**changed: Any) -> Plant:
     """Attribution with other settings than the declared."""
 
     def settings(work: Work, seed: int) -> dict[str, Any]:
@@ -300,13 +300,13 @@ def weighted(total: float) -> Plant:
     def maps(model: nn.Module, images: Tensor, targets: Tensor, **settings: Any) -> Tensor:
         return total * images * attributions.path_gradients(model, images, targets, **_of_path(settings))
 
-    return _method("integrated_gradients", maps)
+    return other_method("integrated_gradients", maps)
 
 
 # maps
 
 
-def _maps(change: Callable[[Any], Any], only: Sequence[str] | None = None) -> Act:
+def other_maps(change: Callable[[Any], Any], only: Sequence[str] | None = None) -> Act:
     """Other maps in the files of all methods, or of some."""
 
     def act(work: Work) -> None:
@@ -321,14 +321,14 @@ def _maps(change: Callable[[Any], Any], only: Sequence[str] | None = None) -> Ac
     return act
 
 
-def _of_wrong_class(work: Work) -> None:
-    """Maps of the class after the right one, in files that claim the right one."""
+def of_wrong_class(work: Work, only: Sequence[str] | None = None) -> None:
+    """Maps of the class after the right one, in files that claim the right one; of all methods, or some."""
     chosen = work.run.read_arrays("samples.npz")
     images = work.test_images[torch.from_numpy(chosen["indices"]).to(work.device)]
     wrong = torch.from_numpy((chosen["labels"] + 1) % len(work.dataset.classes)).to(work.device)
     for seed, network in work.networks.items():
         folder = work.run.seed(seed)
-        for name in work.config.attribution.methods:
+        for name in only or work.config.attribution.methods:
             arrays = folder.read_arrays(f"attributions/{name}.npz")
             maps = attributions.attribute(network, images, wrong, name, attribution_settings(work, seed))
             arrays["maps"] = maps.own.numpy(force=True)
@@ -340,7 +340,7 @@ def _of_wrong_class(work: Work) -> None:
 def _of_the_image(work: Work) -> None:
     """The image itself in the place of every map."""
     images = work.run.read_arrays("samples.npz")["images"] / np.float32(255)
-    _maps(lambda _maps: images)(work)
+    other_maps(lambda _maps: images)(work)
 
 
 def _copied(work: Work) -> None:
@@ -476,38 +476,38 @@ FAULTS: tuple[Fault, ...] = (
         ("sparsity",),
     ),
     Fault("dropout-on", "dropout left on while explaining", _dropout_on, INTEGRITY),
-    Fault("steps-2", "integrated gradients with 2 steps", _settings(attribution_steps=2), INTEGRITY),
-    Fault("steps-10", "integrated gradients with 10 steps", _settings(attribution_steps=10), INTEGRITY),
+    Fault("steps-2", "integrated gradients with 2 steps", other_settings(attribution_steps=2), INTEGRITY),
+    Fault("steps-10", "integrated gradients with 10 steps", other_settings(attribution_steps=10), INTEGRITY),
     Fault(
         "baseline-white",
         "integrated gradients from a white image",
-        _method("integrated_gradients", _path(torch.ones_like)),
+        other_method("integrated_gradients", _path(torch.ones_like)),
         INTEGRITY,
     ),
     Fault(
         "baseline-wrong",
         "integrated gradients from another image",
-        _method("integrated_gradients", _path(lambda images: images.roll(1, dims=0))),
+        other_method("integrated_gradients", _path(lambda images: images.roll(1, dims=0))),
         INTEGRITY,
     ),
     Fault(
         "not-multiplied",
         "integrated gradients without the multiplication with the image",
-        _method("integrated_gradients", _not_multiplied),
+        other_method("integrated_gradients", _not_multiplied),
         INTEGRITY,
     ),
     Fault("weights-0.98", "integrated gradients whose weights sum to 0.98", weighted(0.98), INTEGRITY),
-    Fault("noise-10", "SmoothGrad with ten times the noise", _settings(smoothgrad_sigma=1.0), INTEGRITY),
-    Fault("wrong-class", "maps of the wrong class", before("probing", _of_wrong_class), INTEGRITY),
-    Fault("sign", "maps with flipped sign", before("probing", _maps(lambda maps: -maps)), INTEGRITY),
-    Fault("shifted", "maps shifted by a pixel", before("probing", _maps(_shifted)), INTEGRITY),
+    Fault("noise-10", "SmoothGrad with ten times the noise", other_settings(smoothgrad_sigma=1.0), INTEGRITY),
+    Fault("wrong-class", "maps of the wrong class", before("probing", of_wrong_class), INTEGRITY),
+    Fault("sign", "maps with flipped sign", before("probing", other_maps(lambda maps: -maps)), INTEGRITY),
+    Fault("shifted", "maps shifted by a pixel", before("probing", other_maps(_shifted)), INTEGRITY),
     Fault(
         "another-sample",
         "maps of another sample",
-        before("probing", _maps(lambda maps: np.roll(maps, 1, axis=0))),
+        before("probing", other_maps(lambda maps: np.roll(maps, 1, axis=0))),
         INTEGRITY,
     ),
-    Fault("random", "random maps", before("probing", _maps(_random)), INTEGRITY),
+    Fault("random", "random maps", before("probing", other_maps(_random)), INTEGRITY),
     Fault(
         "image",
         "the image itself as every map",
@@ -517,13 +517,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "constant",
         "constant maps",
-        before("probing", _maps(lambda maps: np.full_like(maps, 0.01))),
+        before("probing", other_maps(lambda maps: np.full_like(maps, 0.01))),
         ("agreement", *INTEGRITY),
     ),
     Fault(
         "nan",
         "maps of NaN",
-        before("probing", _maps(lambda maps: np.full_like(maps, np.nan))),
+        before("probing", other_maps(lambda maps: np.full_like(maps, np.nan))),
         ("agreement", *INTEGRITY),
     ),
     Fault(
@@ -576,7 +576,7 @@ LADDERS: Mapping[str, Mapping[float, Fault]] = {
     },
     "steps of integrated gradients (50 declared)": {
         steps: Fault(
-            f"steps-{steps:g}", f"{steps:g} steps", _settings(attribution_steps=int(steps)), INTEGRITY
+            f"steps-{steps:g}", f"{steps:g} steps", other_settings(attribution_steps=int(steps)), INTEGRITY
         )
         for steps in (2, 10, 25, 45, 48, 49)
     },
@@ -584,7 +584,7 @@ LADDERS: Mapping[str, Mapping[float, Fault]] = {
         times: Fault(
             f"noise-{times:g}",
             f"{times:g} times the noise",
-            _settings(smoothgrad_sigma=0.1 * times),
+            other_settings(smoothgrad_sigma=0.1 * times),
             INTEGRITY,
         )
         for times in (10, 2, 1.2, 1.05, 1.01)

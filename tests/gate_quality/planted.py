@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 
 from harness import cli
-from tests.gate_quality.faults import FAULTS
+from tests.gate_quality import runs
 
 
 def main() -> None:
     """Run the command as it is, spoiled by the fault that the first argument names."""
     name = sys.argv.pop(1)
-    fault = next(one for one in FAULTS if one.id == name)
-    with fault.plant():
+    with runs.known_faults()[name].plant():
         cli.main()
 
 

@@ -25,6 +25,8 @@ from harness.judging import verdicts
 from harness.pipeline import probes
 from harness.pipeline.work import Silence
 from harness.runs import Run
+from tests.gate_quality import explainers
+from tests.gate_quality.explainers import FLAGS as FEW
 from tests.gate_quality.faults import FAULTS, LADDERS, PLANTED, Fault
 
 FLAGS: Mapping[str, Any] = {"dataset": "fashion-mnist-mini", "device": "cpu"}
@@ -42,7 +44,7 @@ Result = dict[str, Any]
 def known_faults() -> dict[str, Fault]:
     """Every fault by its id, those of the ladders among them."""
     return {one.id: one for ladder in LADDERS.values() for one in ladder.values()} | {
-        one.id: one for one in FAULTS
+        one.id: one for one in (*FAULTS, *explainers.FAULTS)
     }
 
 
@@ -147,6 +149,14 @@ def planted(shared: Path, name: str, seed: int, flags: Mapping[str, Any] = FAULT
     with output_of(shared, trains=fault.trains) as output:
         asked = {**fault.flags, **flags}
         result = judged(output, (seed,), asked, fault.plant(), breaks=fault.breaks)
+    del result["run"]
+    return result
+
+
+def unspoiled(shared: Path, name: str, seed: int, flags: Mapping[str, Any] = FEW) -> Result:
+    """A method with nothing planted, in the run that its faults are planted in."""
+    with output_of(shared, trains=False) as output:
+        result = judged(output, (seed,), {**explainers.flags_of(name), **flags}, nullcontext())
     del result["run"]
     return result
 
