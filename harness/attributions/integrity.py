@@ -34,8 +34,8 @@ from harness.subjects.sparse.structure import some_of, structure_of
 DIRECTIONS = 3
 """Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
 
-COORDINATES = 5
-"""Single features a sample, likewise, of maps that are no linear function of gradients."""
+FEATURES = 5
+"""Single features, likewise, of a map that is no linear function of gradients."""
 
 CHUNK = 512
 """Images whose points are in memory at once."""
@@ -129,8 +129,8 @@ def _directions(identity: Identity, features: int, generator: torch.Generator) -
     """Random directions of variance 1 a feature, or some features, as long: float64 [count, features]."""
     if not getattr(identity, "along_features", False):
         return torch.randn(DIRECTIONS, features, generator=generator, dtype=torch.float64)
-    some = torch.randperm(features, generator=generator)[:COORDINATES]
-    return math.sqrt(features) * F.one_hot(some, features).double()
+    some = F.one_hot(torch.randperm(features, generator=generator)[:FEATURES], features)
+    return math.sqrt(features) * some.double()
 
 
 def _least(
@@ -302,8 +302,7 @@ def logit_of(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
     """The explained class's logit, of several copies of the inputs one after another."""
 
     def logit(points: Tensor) -> Tensor:
-        every = targets.repeat(len(points) // len(targets))
-        return function(points).gather(1, every[:, None])[:, 0]
+        return function(points).gather(1, targets.repeat(len(points) // len(targets))[:, None])[:, 0]
 
     return logit
 
