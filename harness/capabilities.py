@@ -15,6 +15,8 @@ CAPABILITIES = {
     "rows": "the inputs have no rows and columns",
     "places": "no layer of the model is a convolution, so none has places",
     "gradient": "no gradient of the model reaches its inputs",
+    "modules": "something in the model is not linear, and no module that is used once (a functional relu, a "
+    "top-k, which deeplift_code takes)",
     "code": "the model has no code",
     "k": "the model has no code of k active units",
     "decoder": "the model has no code that gives back what it is of",
@@ -26,7 +28,7 @@ CAPABILITIES = {
 }
 """By name: what is said of a model that lacks it, or of its data."""
 
-FIRST = tuple(name for name in CAPABILITIES if name not in ("places", "truth"))
+FIRST = tuple(name for name in CAPABILITIES if name not in ("places", "modules", "truth"))
 """Those of every run of before runs told theirs: of the k-sparse network, on grey images."""
 
 OF_A_CODE = frozenset({"k", "decoder", "reconstruction", "atoms"})

@@ -168,6 +168,16 @@ class Run:
             self._measured[base] = self.directory.read_arrays(f"measurements/{base}.npz")
         return self._measured[base].get(name, np.empty((len(self.config.seeds), 0)))
 
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The methods that are compared: those asked for, but controls. Their maps' files tell."""
+        folder, found = self.directory.seed(self.config.seeds[0]), []
+        for name in self.config.attribution.methods:
+            told = folder.read_arrays(f"attributions/{name}.npz", only=("control",))
+            if not told.get("control", name == CONTROL_METHOD):
+                found.append(name)
+        return tuple(found)
+
     @clean_state()
     def evidence(self, seed: int | None = None) -> Evidence:
         """What one seed (the first by default) left behind, as arrays; read once."""
@@ -194,6 +204,7 @@ class Run:
                     str(one.get("family", "decoder" if name.startswith("decoder") else "gradient")),
                     one.get("groups"),
                     bool(one.get("missingness", True)),
+                    bool(one.get("control", name == CONTROL_METHOD)),
                 )
                 for name, one in arrays.items()
             }

@@ -42,7 +42,8 @@ def random_maps(
             maps[name] = MethodMaps(sensitivity * images, "contribution", sensitivity)
         elif name.startswith("decoder"):
             other = generator.standard_normal(images.shape).astype(np.float32)
-            maps[name] = MethodMaps(sensitivity, "sensitivity", other, family="decoder")
+            control = name == CONTROL_METHOD
+            maps[name] = MethodMaps(sensitivity, "sensitivity", other, family="decoder", control=control)
         elif name in DRAWING:
             groups = np.arange(images.shape[1]) // 7
             own = (sensitivity * images).astype(np.float32)

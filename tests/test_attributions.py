@@ -26,7 +26,7 @@ EVERY = tuple(attributions.methods)
 METHODS = tuple(
     name
     for name, one in attributions.methods.items()
-    if "places" not in one.needs and name != "expected_gradients"
+    if not one.needs & {"places", "modules"} and name != "expected_gradients"
 )
 """Those that a k-sparse network has maps of, with nothing else given."""
 

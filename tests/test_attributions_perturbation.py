@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import attributions
+from harness import attributions, environment
 from harness.attributions import coalitions, groups, perturbation
 
 PERTURBATION = ("occlusion", "kernel_shap", "shapley_sampling", "lime")
@@ -169,6 +169,44 @@ def test_lime_is_scikit_learns_ridge_at_the_same_coalitions(network: nn.Module, 
             answers = network(image * keep[:, of])[:, target].double().numpy()
         fitted = Ridge(alpha=1.0).fit(keep.numpy(), answers, sample_weight=weights).coef_
         np.testing.assert_allclose(groups.summed(own, of).numpy(), fitted, rtol=1e-3, atol=1e-5)
+
+
+def test_lime_is_captums_at_the_same_coalitions(network: nn.Module, images: Tensor) -> None:
+    """Captum's fit of what the network says, under the kernel and the penalty that ours has."""
+    from captum._utils.models.linear_model import SkLearnRidge
+    from captum.attr import LimeBase
+
+    of, keep, drawn = _mask(2), coalitions.masks(16, 300, 5), iter(())
+    theirs = LimeBase(
+        network,
+        SkLearnRidge(alpha=1.0),
+        similarity_func=lambda _whole, _part, kept, **_: perturbation.closeness(kept),
+        perturb_func=lambda *_, **__: next(drawn)[None],
+        perturb_interpretable_space=True,
+        from_interp_rep_transform=lambda kept, image, **_: image * kept[:, of],
+        to_interp_rep_transform=None,
+    )
+    settings = SIDES | {"grain": 2, "lime_samples": 300, "noise_seed": 5}
+    ours = attributions.attribute(network, images, TARGETS, "lime", settings).own
+    for image, target, own in zip(images, TARGETS, ours, strict=True):
+        drawn = iter(keep.float())
+        fitted = theirs.attribute(image[None], target=target[None], n_samples=300, perturbations_per_eval=100)
+        torch.testing.assert_close(groups.summed(own, of), fitted[0].float(), rtol=1e-3, atol=1e-5)
+
+
+def test_kernel_shap_is_near_captums(network: nn.Module, images: Tensor) -> None:
+    """Captum draws its coalitions one by one, and weighs them alike; ours are all there are."""
+    from captum.attr import KernelShap
+
+    with environment.seeded(0), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum's
+        theirs = KernelShap(network).attribute(
+            images[:1], target=TARGETS[:1], feature_mask=_mask(4)[None], n_samples=4000,
+            perturbations_per_eval=1000, return_input_shape=False,
+        )  # fmt: skip
+    ours = attributions.attribute(network, images[:1], TARGETS[:1], "kernel_shap", SIDES).own
+    found = groups.summed(ours, _mask(4))[0]
+    assert float((found - theirs[0]).abs().max()) < 0.05 * float(found.abs().max())
 
 
 def test_windows_that_cover_the_same_features_are_one_cell() -> None:

@@ -147,6 +147,7 @@ def test_a_bug_keeps_its_traceback_and_is_no_fail(
         (["--methods", "gradient,smoothgrad"], "did you mean 'gradients'"),
         (["--methods", "gradients"], "needs at least two methods"),
         (["--methods", "gradients,decoder_reconstruction"], "needs at least two methods"),
+        (["--methods", "gradients,guided_backprop"], "needs at least two methods"),
         (["--strict", "--seeds", "0,1"], "two seeds give none"),
         (
             ["--checks", "no/such/folder"],

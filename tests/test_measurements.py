@@ -59,7 +59,7 @@ def empty(base: str = "", **changed: Any) -> Evidence:
     evidence = with_code(evidence, reconstructions=evidence.reconstructions[:0])
     none = {name: getattr(evidence, name)[:0] for name in ("images", "labels", "indices")}
     maps = {
-        name: MethodMaps(maps.own[:0], maps.space, family=maps.family, groups=maps.groups)
+        name: dataclasses.replace(maps, own=maps.own[:0], sensitivity=None, targets=None, indices=None)
         for name, maps in evidence.maps.items()
     }
     return dataclasses.replace(evidence, **none, maps=maps, untrained=maps)
@@ -290,7 +290,9 @@ def test_sensitivity_agreement_compares_the_sensitivity_forms() -> None:
 def test_sensitivity_agreement_needs_two_methods_that_have_such_a_form() -> None:
     """Where fewer than two methods have a sensitivity form, there is a reason in place of a number."""
     evidence = an_evidence(methods=METHODS[:2])
-    bare = {name: MethodMaps(maps.own, maps.space) for name, maps in evidence.maps.items()}
+    bare = {
+        name: MethodMaps(maps.own, maps.space, control=maps.control) for name, maps in evidence.maps.items()
+    }
     one = measured(dataclasses.replace(evidence, maps=bare), "agreement_sensitivity")
     assert "sensitivity" in str(one["agreement_sensitivity"].reason)
 

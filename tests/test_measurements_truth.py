@@ -51,7 +51,7 @@ def measured(evidence: Evidence, base: str) -> dict[str, Measurement]:
 
 def everywhere(evidence: Evidence, own: Floats) -> Evidence:
     """The same with one map of all methods, as contributions."""
-    maps = {name: MethodMaps(own, "contribution") for name in evidence.maps}
+    maps = {name: MethodMaps(own, "contribution", control=one.control) for name, one in evidence.maps.items()}
     return dataclasses.replace(evidence, maps=maps)
 
 

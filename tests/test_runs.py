@@ -84,3 +84,26 @@ def test_a_missing_file_is_named(finished: RunDirectory) -> None:
     (finished / "seed-0/codes.npz").unlink()
     with pytest.raises(RunError, match=r"codes\.npz: missing"):
         Run(finished).evidence()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_maps_file_says_whether_its_method_is_a_control(finished: RunDirectory, told: bool) -> None:
+    """Any method's; of a file of before it did, the name of the one control there was says it."""
+    methods = Run(finished).config.attribution.methods
+    folder = finished.seed(0)
+    arrays = folder.read_arrays(f"attributions/{methods[1]}.npz")
+    del arrays["control"]
+    assert Run(finished).compared == methods
+    folder.write_arrays(
+        f"attributions/{methods[1]}.npz", arrays | ({"control": np.array(True)} if told else {})
+    )
+    sealed_anew(finished)
+    run = Run(finished)
+    left = tuple(name for name in methods if name != methods[1] or not told)
+    assert run.compared == run.evidence().methods == left
+    old = folder.read_arrays("attributions/decoder_reconstruction.npz")
+    folder.write_arrays(
+        "attributions/decoder_reconstruction.npz", {key: old[key] for key in old if key != "control"}
+    )
+    sealed_anew(finished)
+    assert Run(finished).evidence().methods == left

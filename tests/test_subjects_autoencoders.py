@@ -10,8 +10,13 @@ import torch
 from torch import Tensor
 
 from harness import datasets
-from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
-from harness.attributions.integrity import errors, of_decoder_weighted
+from harness.attributions.decoder import (
+    decoder_reconstruction,
+    decoder_sensitivity,
+    decoder_weighted,
+    of_decoder_weighted,
+)
+from harness.attributions.integrity import errors
 from harness.subjects import training
 from harness.subjects.autoencoders import (
     RectifiedAutoencoder,

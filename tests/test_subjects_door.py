@@ -88,8 +88,8 @@ def test_a_control_that_is_trained_is_refused() -> None:
 
 def test_a_gradient_is_found_or_is_not() -> None:
     """A model without one is not refused: who needs it is declared away."""
-    assert asked(lambda logits: logits) == {"gradient", "float64"}
-    assert asked(lambda logits: logits.detach()) == {"float64"}
+    assert asked(lambda logits: logits) == {"gradient", "float64", "modules"}
+    assert asked(lambda logits: logits.detach()) == {"float64", "modules"}
     assert asked(lambda logits: torch.round(logits)) == {"float64"}
 
 
@@ -244,7 +244,7 @@ def test_what_a_code_is_stands_in_the_record(tmp_path: Path, monkeypatch: pytest
     table = {"model": "convolutional", "model_dir": str(tmp_path), "layer": "0", "code": "own_codes:load"}
     config = Config.model_validate({"model": table, "recipe": "none"})
     record = door.look(config, datasets.load("fashion-mnist-mini", None), torch.device("cpu"))
-    assert record.capabilities == ("code", "decoder", "float64", "gradient", "places", "rows")
+    assert {"code", "decoder", "float64", "gradient", "modules", "places", "rows"} == {*record.capabilities}
     assert record.layers == ("0", "code", "2", "5", "8")
     assert (record.code_width, record.layer, record.code) == (16, "0", "own_codes:load")
     monkeypatch.delitem(sys.modules, "own_codes", raising=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
 from harness.attributions.explaining import Maps, are_same, attribute, explain, groups_of, identity_errors
+from harness.attributions.guided import guided_backprop
 from harness.attributions.layer import grad_cam
 from harness.attributions.method import (
     CHUNK_SIZE,
@@ -12,6 +13,7 @@ from harness.attributions.method import (
     Space,
     methods,
     refuse_twins,
+    refuse_uninstalled,
     register,
 )
 from harness.attributions.perturbation import kernel_shap, lime, occlusion, shapley_sampling
@@ -26,6 +28,7 @@ from harness.attributions.points import (
     smoothgrad,
 )
 from harness.attributions.rescale import deeplift_code
+from harness.attributions.through_captum import deep_lift, from_captum, smoothgrad_squared, vargrad
 
 __all__ = [
     "CHUNK_SIZE",
@@ -38,12 +41,15 @@ __all__ = [
     "decoder_reconstruction",
     "decoder_sensitivity",
     "decoder_weighted",
+    "deep_lift",
     "deeplift_code",
     "expected_gradients",
     "explain",
+    "from_captum",
     "grad_cam",
     "gradients",
     "groups_of",
+    "guided_backprop",
     "identity_errors",
     "input_x_gradient",
     "integrated_gradients",
@@ -55,7 +61,10 @@ __all__ = [
     "occlusion",
     "path_gradients",
     "refuse_twins",
+    "refuse_uninstalled",
     "register",
     "shapley_sampling",
     "smoothgrad",
+    "smoothgrad_squared",
+    "vargrad",
 ]

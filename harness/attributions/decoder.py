@@ -14,6 +14,7 @@ from harness.environment import state
 from harness.environment.state import clean
 from harness.errors import InputError
 from harness.subjects.models import PixelClassifier
+from harness.subjects.precision import STEP
 from harness.subjects.sparse.structure import slope, some_of
 
 
@@ -24,11 +25,34 @@ def decoder_sensitivity(
     return _through_decoder(model, images, targets, lambda z, slope: (z != 0) * slope, chunk_size)
 
 
+def of_decoder_weighted(
+    model: PixelClassifier, images: Tensor, targets: Tensor, directions: Tensor
+) -> Tensor:
+    """Of the sum of z_j (dg_y/dz_j) d_j: the slope in code space, along z_j <d_j, direction>."""
+    codes = model.encode(images)
+    atoms: Tensor | None = getattr(model.autoencoder, "atoms", None)
+    if atoms is not None:
+        along = (directions @ atoms.T)[:, None]  # [directions, 1, units]
+    else:
+        along = _along_units(model.decode, codes, directions)
+    return integrity.slopes_along(integrity.logit_of(model.classifier, targets), codes, along * codes)
+
+
+def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
+    """How much of each direction a unit's own change decodes to: float64 [directions, n, units]."""
+    found, size = codes.new_zeros(len(directions), *codes.shape), STEP[codes.dtype]
+    for unit in codes.any(dim=0).nonzero()[:, 0].tolist():
+        step = torch.zeros_like(codes)
+        step[:, unit] = size
+        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * size)
+    return found
+
+
 @register(
     "decoder_weighted",
     space="sensitivity",
     sensitivity=decoder_sensitivity,
-    identity=integrity.of_decoder_weighted,
+    identity=of_decoder_weighted,
     needs=["gradient", "reconstruction"],
     family="decoder",
 )
@@ -43,7 +67,13 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"], family="decoder")
+@register(
+    "decoder_reconstruction",
+    space="sensitivity",
+    needs=["reconstruction"],
+    family="decoder",
+    control=True,
+)
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

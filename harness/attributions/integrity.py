@@ -18,6 +18,7 @@ the slopes ahead and behind are one. How many of an image's features these are i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,12 +27,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.environment.state import clean
-from harness.subjects.models import PixelClassifier, largest
+from harness.subjects.models import largest
 from harness.subjects.precision import KINK, SHARES, STEP, in_precision
 from harness.subjects.sparse.structure import some_of, structure_of
 
 DIRECTIONS = 3
 """Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
+
+FEATURES = 5
+"""Single features, likewise, of a map that is no linear function of gradients."""
 
 CHUNK = 512
 """Images whose points are in memory at once."""
@@ -78,7 +82,8 @@ def errors(
 ) -> Answers:
     """How far each map is from its own definition.
 
-    The median over random directions v of |<v, m> - q| / max(|m|, |q|), with q from forward passes.
+    The median over random directions v, or single features, of |<v, m> - q| / max(|m|, |q|), with q from
+    forward passes.
 
     Args:
         model: Images to logits; a copy of it in `precision` is asked.
@@ -93,8 +98,7 @@ def errors(
     """
     exact = in_precision(model, precision)
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(DIRECTIONS, images.shape[1], generator=generator, dtype=torch.float64)
-    directions = directions.to(images.device, precision)
+    directions = _directions(identity, images.shape[1], generator).to(images.device, precision)
     found = maps.new_empty(len(images), dtype=torch.float64)
     along = torch.ones_like(found)
     with torch.no_grad():
@@ -113,6 +117,20 @@ def errors(
                 if float(found[place]) <= KINK[precision]:
                     break
     return Answers(found, along)
+
+
+def along_features(identity: Identity) -> Identity:
+    """A decorator: the identity below it is of single features, as a mean of squared gradients is."""
+    identity.along_features = True  # type: ignore[attr-defined]
+    return identity
+
+
+def _directions(identity: Identity, features: int, generator: torch.Generator) -> Tensor:
+    """Random directions of variance 1 a feature, or some features, as long: float64 [count, features]."""
+    if not getattr(identity, "along_features", False):
+        return torch.randn(DIRECTIONS, features, generator=generator, dtype=torch.float64)
+    some = F.one_hot(torch.randperm(features, generator=generator)[:FEATURES], features)
+    return math.sqrt(features) * some.double()
 
 
 def _least(
@@ -140,7 +158,7 @@ def _least(
 
 def _is_kinked(model: nn.Module, image: Tensor, target: Tensor, directions: Tensor) -> bool:
     """Whether the slopes ahead and behind differ at one image [1, features], along most of the directions."""
-    logit, still = _logit(model, target), image.expand(len(directions), -1)
+    logit, still = logit_of(model, target), image.expand(len(directions), -1)
     size = STEP[image.dtype]
     here, ahead, behind = (logit(still + step * directions) for step in (0, size, -size))
     forward, backward = (ahead - here) / size, (here - behind) / size
@@ -177,7 +195,7 @@ def _with_derivative(
 
 def _has_derivative(model: nn.Module, image: Tensor, target: Tensor, features: Tensor) -> Tensor:
     """Whether the logit's slopes ahead and behind are one along each feature alone: bool [len(features)]."""
-    logit, size = _logit(model, target), STEP[image.dtype]
+    logit, size = logit_of(model, target), STEP[image.dtype]
     here, parts = logit(image), []
     for part in features.split(CHUNK):
         steps = size * F.one_hot(part, image.shape[1]).to(image)
@@ -249,7 +267,7 @@ class _Split:
 
     def logit(self, targets: Tensor) -> Logit:
         """`rest`, as the explained class's logit."""
-        return _logit(self._rest if self.linear else self.model, targets)
+        return logit_of(self._rest if self.linear else self.model, targets)
 
     def _rest(self, h: Tensor) -> Tensor:
         codes = largest(h, self.model.autoencoder.k).mul_(h.relu())
@@ -261,7 +279,7 @@ class _Split:
         return hidden
 
 
-def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
+def slopes_along(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     """The derivative of the logit at each point along each of its steps, by central differences.
 
     Args:
@@ -280,10 +298,11 @@ def _slopes(logit: Logit, points: Tensor, steps: Tensor) -> Tensor:
     return slopes.T
 
 
-def _logit(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
+def logit_of(function: Callable[[Tensor], Tensor], targets: Tensor) -> Logit:
+    """The explained class's logit, of several copies of the inputs one after another."""
+
     def logit(points: Tensor) -> Tensor:
-        every = targets.repeat(len(points) // len(targets))
-        return function(points).gather(1, every[:, None])[:, 0]
+        return function(points).gather(1, targets.repeat(len(points) // len(targets))[:, None])[:, 0]
 
     return logit
 
@@ -344,7 +363,7 @@ def of_expected_gradients(
         reference = references[number].to(images)
         steps = ahead - split.of(directions[:, None] * reference)
         place = share * along + (1 - share) * split.of(reference) + split.offset
-        total += _slopes(logit, place, steps)
+        total += slopes_along(logit, place, steps)
     return total / expected_gradients_samples
 
 
@@ -355,38 +374,27 @@ def _mean_slope(
     steps: Tensor,
     points: Sequence[tuple[float, Tensor | None]],
 ) -> Tensor:
-    """The mean over points (a, e) of the slope at a x + e along each step: float64 [n, directions].
+    """The mean over points of `slopes_at`: float64 [n, directions]."""
+    total = images.new_zeros(len(images), len(steps))
+    for slopes in slopes_at(model, images, targets, steps, points):
+        total += slopes
+    return total / len(points)
+
+
+def slopes_at(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    steps: Tensor,
+    points: Sequence[tuple[float, Tensor | None]],
+) -> Iterator[Tensor]:
+    """For each point (a, e) the slope at a x + e along each step: float64 [n, directions].
 
     Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
     """
     split = _Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
     ahead = ahead.expand(-1, len(images), -1)
-    total = images.new_zeros(len(images), len(steps))
     for scale, shift in points:
         place = scale * along + split.offset
-        total += _slopes(logit, place if shift is None else place + split.of(shift), ahead)
-    return total / len(points)
-
-
-def of_decoder_weighted(
-    model: PixelClassifier, images: Tensor, targets: Tensor, directions: Tensor
-) -> Tensor:
-    """Of the sum of z_j (dg_y/dz_j) d_j: the slope in code space, along z_j <d_j, direction>."""
-    codes = model.encode(images)
-    atoms: Tensor | None = getattr(model.autoencoder, "atoms", None)
-    if atoms is not None:
-        along = (directions @ atoms.T)[:, None]  # [directions, 1, units]
-    else:
-        along = _along_units(model.decode, codes, directions)
-    return _slopes(_logit(model.classifier, targets), codes, along * codes)
-
-
-def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
-    """How much of each direction a unit's own change decodes to: float64 [directions, n, units]."""
-    found, size = codes.new_zeros(len(directions), *codes.shape), STEP[codes.dtype]
-    for unit in codes.any(dim=0).nonzero()[:, 0].tolist():
-        step = torch.zeros_like(codes)
-        step[:, unit] = size
-        found[..., unit] = directions @ (decode(codes + step) - decode(codes - step)).T / (2 * size)
-    return found
+        yield slopes_along(logit, place if shift is None else place + split.of(shift), ahead)

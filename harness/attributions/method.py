@@ -7,6 +7,7 @@ sensitivity map becomes a contribution by multiplying with (x - x0).
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ class Method:
             method that asks of groups; None of one that asks of features.
         missingness: Whether its maps add nothing where the input is the baseline.
         twin: A method whose contributions are the same: beside it this one would count them twice.
+        control: Whether it is no explanation, but what explanations are held against: it is explained and
+            probed like others, and compared with none.
+        package: A package that it needs beside the harness's own; an extra of that name installs it.
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -63,6 +67,8 @@ class Method:
     groups: Callable[..., Tensor] | None = None
     missingness: bool = True
     twin: str = ""
+    control: bool = False
+    package: str = ""
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -111,6 +117,8 @@ def register(
     *,
     missingness: bool = True,
     twin: str = "",
+    control: bool = False,
+    package: str = "",
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
@@ -132,6 +140,8 @@ def register(
             groups,
             missingness,
             twin,
+            control,
+            package,
         )
         methods.add(name, method, function)
         return function
@@ -151,6 +161,26 @@ def refuse_twins(names: Sequence[str]) -> None:
                 f"methods: {name} beside {twin} is the same map of contributions, and would count it twice; "
                 "leave one out"
             )
+
+
+def refuse_uninstalled(names: Sequence[str]) -> None:
+    """Refuse a method whose package is not there.
+
+    Raises:
+        ConfigurationError: with what installs it.
+    """
+    for name in names:
+        package = methods[name].package
+        if package and importlib.util.find_spec(package) is None:
+            raise uninstalled(f"methods: {name}", package)
+
+
+def uninstalled(what: str, package: str) -> ConfigurationError:
+    """What is said where a package is not there."""
+    return ConfigurationError(
+        f"{what}: needs the package {package} (got none installed); "
+        f"pip install 'interpretability-harness[{package}]', or name other methods"
+    )
 
 
 def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:

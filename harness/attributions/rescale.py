@@ -10,12 +10,10 @@ from harness.attributions.method import CHUNK_SIZE, register
 from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.errors import InputError
+from harness.subjects.frozen import SAME
 from harness.subjects.models import PixelClassifier
 from harness.subjects.precision import in_precision
 from harness.subjects.sparse.structure import rectifier_layers
-
-SAME = {torch.float32: 1e-6, torch.float64: 1e-12}
-"""Pre-activations that differ by less than this count as equal, and have the derivative for a multiplier."""
 
 COMPLETE = 1e-2
 """The largest gap, in parts of the largest logit, of a network that is what it seems."""

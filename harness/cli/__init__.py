@@ -75,6 +75,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     0: all gates hold. 1: a gate failed. 2: refused before any work. 3: something could not be evaluated.
     """
     from harness import config as configuration
+    from harness.config.parameters import CONTROL_METHODS
     from harness.console import Shown
     from harness.criteria import announcements
     from harness.judging import verdicts
@@ -83,7 +84,7 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     configuration.refuse_absent(settings.checks)
     shown = Shown(quiet=settings.quiet)
     gated = [criterion.measurement for criterion in settings.criteria if criterion.gate]
-    compared = [name for name in settings.attribution.methods if name != "decoder_reconstruction"]
+    compared = [name for name in settings.attribution.methods if name not in CONTROL_METHODS]
     if len(compared) < 2 and any(name.startswith("agreement") for name in gated):
         raise ConfigurationError(
             "attribution.methods: the gate 'agreement' needs at least two methods to compare "

@@ -30,10 +30,18 @@ from harness.kinds import IMAGES, Words
 
 ATTRIBUTION_METHODS = ("integrated_gradients", "gradients", "smoothgrad", "decoder_weighted")
 
+THROUGH_CAPTUM = ("deep_lift", "smoothgrad_squared", "vargrad")
+"""Methods that ship, and need the package captum."""
+
+CONTROL_METHODS = ("decoder_reconstruction", "guided_backprop")
+"""Methods that ship as controls: they explain nothing, and are compared with none."""
+
 LATER_METHODS = (
+    *THROUGH_CAPTUM,
     "deeplift_code",
     "expected_gradients",
     "grad_cam",
+    "guided_backprop",
     "input_x_gradient",
     "kernel_shap",
     "lime",

@@ -197,14 +197,17 @@ def device_key(device: torch.device) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed as a package"
+    found = {"python": platform.python_version()} | {package: version_of(package) for package in PACKAGES}
     # the build is part of torch's own version, not of its package's
     return found | {"torch": str(torch_build()["__version__"])}
+
+
+def version_of(package: str) -> str:
+    """A package's version, or that it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed as a package"
 
 
 def torch_build() -> Mapping[str, Any]:

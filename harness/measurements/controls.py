@@ -16,12 +16,13 @@ from harness.measurements.agreement import (
 )
 from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
+from harness.text import words
 
 
 def _untrained(evidence: Evidence) -> dict[str, Floats]:
     """The compared methods' contribution maps of the untrained network."""
     untrained = evidence.untrained.items()
-    return {name: one.contribution(evidence.images) for name, one in untrained if name != CONTROL_METHOD}
+    return {name: one.contribution(evidence.images) for name, one in untrained if not one.control}
 
 
 @measurements.register("control_untrained")
@@ -142,12 +143,10 @@ def _maps_of_controls(evidence: Evidence) -> dict[str, tuple[str, Callable[[], F
 def control_maps(evidence: Evidence) -> Iterator[Measurement]:
     """Mean over methods of the correlation with maps that know no model, or no class."""
     controls = _maps_of_controls(evidence)
-    if CONTROL_METHOD in evidence.maps:
-        control = evidence.maps[CONTROL_METHOD]
-        controls["decoder_reconstruction"] = (
-            "Decoder without the classifier",
-            lambda: control.contribution(evidence.images),
-        )
+    for name, one in evidence.maps.items():
+        if one.control:
+            title = "Decoder without the classifier" if name == CONTROL_METHOD else words(name).capitalize()
+            controls[name] = (title, lambda one=one: one.contribution(evidence.images))  # type: ignore[misc]
     for name, (title, make) in controls.items():
 
         def values(make: Callable[[], Floats] = make) -> Floats:

@@ -15,9 +15,9 @@ from harness.registry import Registry
 from harness.text import listed
 
 CONTROL_METHOD = "decoder_reconstruction"
-"""The attribution method that serves as a control, and is not compared with the others."""
+"""The control that is made of every model that can give inputs back; others are where they are asked for."""
 
-NO_METHOD = "no attribution method was chosen but the control"
+NO_METHOD = "no attribution method was chosen but controls"
 """Why nothing can be said of the methods where there is none."""
 
 
@@ -35,6 +35,7 @@ class MethodMaps:
         groups: int64 [pixels], the group that each belongs to, of a method that asks of groups; None of one
             that asks of pixels.
         missingness: Whether its maps claim to add nothing where the image is the baseline.
+        control: Whether the method is a control, and is not compared with the others.
     """
 
     own: Floats
@@ -45,6 +46,7 @@ class MethodMaps:
     family: str = "gradient"
     groups: Ints | None = None
     missingness: bool = True
+    control: bool = False
 
     def contribution(self, images: Floats) -> Floats:
         """The maps in contribution space: what each pixel added, against the baseline 0."""
@@ -177,8 +179,8 @@ class Evidence:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that are compared: all but the control `decoder_reconstruction`."""
-        return tuple(name for name in self.maps if name != CONTROL_METHOD)
+        """The methods that are compared: all but controls."""
+        return tuple(name for name, one in self.maps.items() if not one.control)
 
     def contributions(self) -> dict[str, Floats]:
         """The compared methods' contribution maps, by name; every measurement shares them."""

@@ -167,6 +167,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     start = time.perf_counter()
     refuse_absent(config.checks)
     attributions.refuse_twins(config.attribution.methods)
+    attributions.refuse_uninstalled(config.attribution.methods)
     refuse_unmeasured(config)
     device = environment.choose_device(config.device, progress.warn)
     engine(config, device)

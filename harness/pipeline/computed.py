@@ -22,7 +22,7 @@ from harness.artifacts.cache import Cache, share
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder, key_of
 from harness.config import Config
-from harness.config.parameters import ATTRIBUTION_METHODS, LATER_METHODS
+from harness.config.parameters import ATTRIBUTION_METHODS, LATER_METHODS, THROUGH_CAPTUM
 from harness.datasets import Dataset
 from harness.errors import StorageError
 from harness.measurements import CONTROL_METHOD
@@ -31,8 +31,8 @@ from harness.records import Provenance
 
 STAGE = "computed"
 
-METHODS = (*ATTRIBUTION_METHODS, CONTROL_METHOD, *LATER_METHODS)
-"""The attribution methods that ship."""
+METHODS = {*ATTRIBUTION_METHODS, CONTROL_METHOD, *LATER_METHODS} - {*THROUGH_CAPTUM}
+"""The attribution methods that ship, and rest on nothing but what every run records the version of."""
 
 FREE = frozenset(
     {"output", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria", "nightly"}
@@ -115,7 +115,7 @@ def is_certain(config: Config) -> bool:
     """
     return (
         environment.is_cpu(config.device)
-        and set(config.attribution.methods) <= set(METHODS)
+        and set(config.attribution.methods) <= METHODS
         and config.attribution.group_mask is None  # what the file holds is not in the key
         and (config.model.model, config.model.weights, config.recipe) == ("k-sparse", None, "reference")
         and not any(entry_points(group=f"harness.{kind}s") for kind in KINDS)

@@ -206,6 +206,7 @@ def _maps(
                 if one is not None
             ],
             "torch": torch.__version__,
+            "package": environment.version_of(method.package) if method.package else "",
             "device": environment.device_key(work.device),
         }
     )
@@ -224,6 +225,7 @@ def _maps(
             "space": np.array(maps.space),
             "family": np.array(method.family),
             "missingness": np.array(method.missingness),
+            "control": np.array(method.control),
             "targets": to_numpy(targets),
             "indices": selection.indices,
         }

@@ -78,6 +78,11 @@ class Asked:
                 found[name] = groups
         return found
 
+    @property
+    def packages(self) -> set[str]:
+        """The packages that the methods need beside the harness's own."""
+        return {attributions.methods[name].package for name in self.methods} - {""}
+
     def contributions(self, name: str) -> Tensor:
         """A method's maps in contribution space."""
         maps = self.maps[name]
@@ -113,6 +118,7 @@ def _found_or_asked(
                 for method in map(attributions.methods.__getitem__, asked.methods)
             ],
             "torch": torch.__version__,
+            "packages": {name: environment.version_of(name) for name in sorted(asked.packages)},
             "device": environment.device_key(work.device),
         }
     )

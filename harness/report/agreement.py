@@ -9,7 +9,6 @@ import numpy as np
 
 from harness import figures
 from harness.criteria import show
-from harness.measurements import CONTROL_METHOD
 from harness.measurements.agreement import FAMILIES
 from harness.records import Estimate, Floats, Verdict
 from harness.report import classes
@@ -23,7 +22,7 @@ Pair = tuple[str, str]
 @section("agreement", "Agreement, beside its controls")
 def _agreement(run: Run) -> Context | str:
     agreement = run.estimate("agreement")
-    names = tuple(name for name in run.config.attribution.methods if name != CONTROL_METHOD)
+    names = () if agreement is None else run.compared
     pairs = {
         pair: estimate
         for pair in itertools.combinations(names, 2)

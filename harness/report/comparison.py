@@ -169,8 +169,10 @@ def _methods(a: Side, b: Side, seeds: Sequence[int]) -> tuple[list[str], list[st
     """The compared methods that both runs have, in A's order; a line for each that only one has."""
     there: list[list[str]] = []
     for side, seed in zip((a, b), seeds, strict=True):
-        folder = side.directory.seed(seed).path / "attributions"
-        there.append([n for n in side.methods if n != CONTROL_METHOD and (folder / f"{n}.npz").is_file()])
+        folder, files = side.directory.seed(seed).path / "attributions", f"seed-{seed}/attributions"
+        named = [name for name in side.methods if (folder / f"{name}.npz").is_file()]
+        told = {name: side.arrays(f"{files}/{name}.npz").get("control") for name in named}
+        there.append([n for n in named if not (n == CONTROL_METHOD if told[n] is None else told[n])])
     notes = [
         f"{words(name)}: only {letter} has its maps."
         for letter, mine, others in ((a.letter, there[0], there[1]), (b.letter, there[1], there[0]))

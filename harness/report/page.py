@@ -31,12 +31,11 @@ from harness.environment.state import clean as clean_state
 from harness.errors import DamageError, HarnessError, RunError
 from harness.history.past import Past
 from harness.judging.publishing import Amend, move
-from harness.measurements import CONTROL_METHOD
 from harness.registry import Registry
 from harness.report.head import head
 from harness.report.nights import Spark, sparks
 from harness.runs import Run
-from harness.text import clean, origin, sure, words
+from harness.text import clean, listed, origin, sure, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,8 +121,8 @@ def no_samples(run: Run) -> str | None:
     if not len(run.directory.read_arrays("samples.npz")["indices"]):
         agreement = run.estimate("agreement")
         return f"No {run.form.one} was explained: {agreement.reason if agreement else 'none was chosen'}."
-    if all(name == CONTROL_METHOD for name in run.config.attribution.methods):
-        return f"Only the control, {words(CONTROL_METHOD)}, was asked for maps."
+    if not run.compared:
+        return f"Only controls were asked for maps: {listed(map(words, run.config.attribution.methods))}."
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness import figures
 from harness.criteria import show
 from harness.figures import Line, Panel
-from harness.measurements import CONTROL_METHOD, Evidence
+from harness.measurements import Evidence
 from harness.records import Estimate, Floats
 from harness.report.methods import Number, beside, numbers_of, quartiles, worst_of
 from harness.report.page import Chart, Context, no_samples, section
@@ -50,7 +50,7 @@ def _validity(run: Run) -> Context | str:
         return reason
     several = len(run.config.seeds) > 1
     joint = {one.name: one for one in run.estimates if one.seed is None or not several}
-    names = tuple(name for name in run.config.attribution.methods if name != CONTROL_METHOD)
+    names = run.compared
     by_seed = [completeness(run.evidence(seed)) for seed in run.config.seeds]
     gaps = {name: np.concatenate([one[name] for one in by_seed]) for name in names}
     charts = _charts(run, names, joint, gaps) if names else {}

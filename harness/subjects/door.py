@@ -21,6 +21,7 @@ from harness.datasets import Dataset
 from harness.environment.state import clean
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
+from harness.subjects.frozen import hidden
 from harness.subjects.precision import SAME, is_exact
 from harness.subjects.spliced import Spliced
 
@@ -217,6 +218,8 @@ def capabilities(
             found.add("gradient")
         if is_exact(model, inputs):
             found.add("float64")
+        if _is_of_modules(model, inputs):
+            found.add("modules")
     return frozenset(found)
 
 
@@ -276,6 +279,16 @@ def _gradient_passes(name: str, model: nn.Module, inputs: Tensor) -> bool:
             "forward keep nothing as an attribute, or detach it"
         ) from error
     return gradient is not None and bool(gradient.any())
+
+
+def _is_of_modules(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether all that is not linear is in modules that are used once each."""
+    try:
+        return not hidden(model, inputs)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception:  # of a model of one's own, whatever it raises: of its modules nothing can be told
+        return False
 
 
 def _line(error: BaseException) -> str:
