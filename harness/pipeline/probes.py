@@ -22,6 +22,7 @@ from harness.attributions import coalitions, integrity, sanity
 from harness.attributions.method import known_to
 from harness.environment import stream
 from harness.measurements import correlations
+from harness.pipeline.started import Patience
 from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
 
 Arrays = dict[str, Any]
@@ -29,8 +30,9 @@ Arrays = dict[str, Any]
 
 def probe(work: Work) -> None:
     """Each seed's probes: `sanity/<subject>.npz`."""
+    patience = Patience(work.progress)
     for seed in work.config.seeds:
-        asked = Asked(work, seed)
+        asked = Asked(work, seed, patience)
         for subject, (ask, modules) in PROBES.items():
             if subject == "coalitions" and not asked.drawing:
                 continue
@@ -40,9 +42,9 @@ def probe(work: Work) -> None:
 class Asked:
     """One seed as it stands in the run directory, and what is asked of it."""
 
-    def __init__(self, work: Work, seed: int) -> None:
+    def __init__(self, work: Work, seed: int, patience: Patience) -> None:
         """Read the seed's weights and the explained images."""
-        self.work, self.seed = work, seed
+        self.work, self.seed, self.patience = work, seed, patience
         self.folder = work.run.seed(seed)
         chosen = work.run.read_arrays("samples.npz")
         self.indices = chosen["indices"]
@@ -77,6 +79,11 @@ class Asked:
             if groups is not None and seeded:
                 found[name] = groups
         return found
+
+    def now(self, subject: str, of: str) -> None:
+        """Tell somebody who waits which probe is asked, of which method or layer."""
+        seed = f"seed {self.seed}: " if len(self.work.config.seeds) > 1 else ""
+        self.patience.now(f"{seed}probing {subject} of {of}")
 
     def contributions(self, name: str) -> Tensor:
         """A method's maps in contribution space."""
@@ -136,6 +143,7 @@ def _integrity(asked: Asked) -> Arrays:
     whole = integrity.prediction_errors(asked.network, asked.images, chosen, precision)
     found = {"predictions": integrity.Answers(whole, torch.ones_like(whole))}
     for name in asked.methods:
+        asked.now("integrity", name)
         answers = attributions.identity_errors(
             asked.network,
             asked.images,
@@ -185,10 +193,12 @@ def _randomisation(asked: Asked) -> Arrays:
     for layer, *models in sanity.randomised(asked.network, stream(asked.seed, "new weights")):
         layers.append(layer)
         for kind, model in zip(found, models, strict=True):
-            maps = attributions.explain(model, asked.images, asked.targets, asked.methods, **asked.settings)
-            found[kind].append(
-                [correlations(to_numpy(asked.contributions(name)), to_numpy(maps[name])) for name in maps]
-            )
+            rows = []
+            for name in asked.methods:
+                asked.now("randomisation", f"{name}, {layer}")
+                maps = attributions.explain(model, asked.images, asked.targets, name, **asked.settings)[name]
+                rows.append(correlations(to_numpy(asked.contributions(name)), to_numpy(maps)))
+            found[kind].append(rows)
     by_method = {kind: np.array(rows, dtype=np.float32).swapaxes(0, 1) for kind, rows in found.items()}
     kept = np.array(sanity.unchanged(asked.network), dtype=str)
     return {"methods": np.array(asked.methods), "layers": np.array(layers), "kept": kept} | by_method
@@ -198,6 +208,7 @@ def _stability(asked: Asked) -> Arrays:
     """Each method's max-sensitivity, in its own space."""
     found = []
     for name in asked.methods:
+        asked.now("stability", name)
 
         def explain(images: Tensor, targets: Tensor, name: str = name) -> Tensor:
             return attributions.attribute(asked.network, images, targets, name, asked.settings).own
@@ -245,6 +256,7 @@ def _coalitions(asked: Asked) -> Arrays:
     other = {**settings, "noise_seed": stream(asked.seed, "second design")}
     drawn = stream(asked.seed, "fresh coalitions")
     for name, groups in asked.drawing.items():
+        asked.now("coalitions", name)
         keep = coalitions.masks(int(groups.max()) + 1, FRESH, drawn)
         values = coalitions.values(
             asked.network, asked.images, asked.targets, keep, groups, chunk_size=settings["chunk_size"]
