@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.attributions import integrity
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, register, with_gradient
 from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.environment.state import clean
@@ -31,6 +31,7 @@ def decoder_sensitivity(
     identity=integrity.of_decoder_weighted,
     needs=["gradient", "reconstruction"],
     family="decoder",
+    cost=with_gradient,
 )
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -43,7 +44,13 @@ def decoder_weighted(
     return _through_decoder(model, images, targets, lambda z, slope: z * slope, chunk_size)
 
 
-@register("decoder_reconstruction", space="sensitivity", needs=["reconstruction"], family="decoder")
+@register(
+    "decoder_reconstruction",
+    space="sensitivity",
+    needs=["reconstruction"],
+    family="decoder",
+    cost=lambda _features: 1,
+)
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
 ) -> Tensor:

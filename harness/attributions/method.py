@@ -30,6 +30,15 @@ CHUNK_SIZE = 512
 """Images that are explained in one pass; bounds the memory, changes no map."""
 
 
+BACKWARD = 2
+"""Forward passes that a backward pass counts as."""
+
+
+def with_gradient(_features: int) -> int:
+    """The cost of a map that takes one forward pass, and back."""
+    return 1 + BACKWARD
+
+
 @dataclass(frozen=True)
 class Method:
     """An attribution method.
@@ -48,6 +57,8 @@ class Method:
             method that asks of groups; None of one that asks of features.
         missingness: Whether its maps add nothing where the input is the baseline.
         twin: A method whose contributions are the same: beside it this one would count them twice.
+        cost: `(features, **settings) -> int`, the forward passes that a map takes, a backward pass counted as
+            two; None where they are to be counted (`explaining.passes`).
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -63,6 +74,7 @@ class Method:
     groups: Callable[..., Tensor] | None = None
     missingness: bool = True
     twin: str = ""
+    cost: Callable[..., int] | None = None
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -111,6 +123,7 @@ def register(
     *,
     missingness: bool = True,
     twin: str = "",
+    cost: Callable[..., int] | None = None,
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
@@ -132,6 +145,7 @@ def register(
             groups,
             missingness,
             twin,
+            cost,
         )
         methods.add(name, method, function)
         return function
@@ -153,7 +167,7 @@ def refuse_twins(names: Sequence[str]) -> None:
             )
 
 
-def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
+def known_to(function: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a method takes."""
     parameters = inspect.signature(function).parameters
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):

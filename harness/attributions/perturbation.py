@@ -28,12 +28,24 @@ def _of_windows(
     return grouping.blocks(features, shape, axes, occlusion_window)
 
 
+def _windows_asked(
+    features: int,
+    *,
+    shape: Sequence[int] = (),
+    axes: Axes = (),
+    occlusion_window: int = 4,
+    occlusion_stride: int = 2,
+) -> int:
+    return 1 + len(window_cells(features, shape, axes, occlusion_window, occlusion_stride)[1])
+
+
 @register(
     "occlusion",
     space="contribution",
     identity=games.of_occlusion,
     family="perturbation",
     groups=_of_windows,
+    cost=_windows_asked,
 )
 def occlusion(
     model: nn.Module,
@@ -96,6 +108,7 @@ def window_cells(
     identity=games.of_kernel_shap,
     family="perturbation",
     groups=grouping.chosen,
+    cost=lambda _features, *, kernel_shap_samples=2048: kernel_shap_samples + 2,
 )
 def kernel_shap(
     model: nn.Module,
@@ -136,12 +149,26 @@ def kernel_shap(
     return grouping.spread(phi.to(images), images, features)
 
 
+def _steps_asked(
+    features: int,
+    *,
+    shape: Sequence[int] = (),
+    axes: Axes = (),
+    grain: int | None = None,
+    groups: Sequence[int] | None = None,
+    shapley_permutations: int = 24,
+) -> int:
+    chosen = grouping.chosen(features, shape=shape, axes=axes, grain=grain, groups=groups)
+    return shapley_permutations * (int(chosen.max()) + 2)
+
+
 @register(
     "shapley_sampling",
     space="contribution",
     identity=games.of_shapley_sampling,
     family="perturbation",
     groups=grouping.chosen,
+    cost=_steps_asked,
 )
 def shapley_sampling(
     model: nn.Module,
@@ -179,6 +206,7 @@ def shapley_sampling(
     identity=games.of_lime,
     family="perturbation",
     groups=grouping.chosen,
+    cost=lambda _features, *, lime_samples=1000: lime_samples,
 )
 def lime(
     model: nn.Module,

@@ -22,10 +22,16 @@ from harness.attributions import coalitions, integrity, sanity
 from harness.attributions.method import known_to
 from harness.environment import stream
 from harness.measurements import correlations
+from harness.pipeline import budget
+from harness.pipeline.budget import FRESH
 from harness.pipeline.started import Patience
 from harness.pipeline.work import Work, attribution_settings, filled, to_numpy, touched, within_memory
+from harness.records import Ints
 
 Arrays = dict[str, Any]
+
+BOUNDED = ("randomisation", "stability", "coalitions")
+"""Probes that explain again and again, and ask fewer samples under a budget; no gate rests on them."""
 
 
 def probe(work: Work) -> None:
@@ -33,10 +39,14 @@ def probe(work: Work) -> None:
     patience = Patience(work.progress)
     for seed in work.config.seeds:
         asked = Asked(work, seed, patience)
+        if seed == work.config.seeds[0]:  # the same samples of each seed, so that these can be joined
+            rows = budget.rows(asked)
+            budget.foretell(asked, rows)
         for subject, (ask, modules) in PROBES.items():
             if subject == "coalitions" and not asked.drawing:
                 continue
-            share(_found_or_asked(asked, subject, ask, modules), asked.folder / "sanity")
+            some = rows if subject in BOUNDED else None
+            share(_found_or_asked(asked, subject, ask, modules, some), asked.folder / "sanity")
 
 
 class Asked:
@@ -69,6 +79,13 @@ class Asked:
         other.settings = dict(settings)
         return other
 
+    def of(self, rows: Ints) -> Asked:
+        """The same, asked of some of the samples, by their positions."""
+        other, some = copy.copy(self), torch.from_numpy(rows).to(self.images.device)
+        other.indices, other.images, other.targets = self.indices[rows], self.images[some], self.targets[some]
+        other.maps = {name: maps[some] for name, maps in self.maps.items()}
+        return other
+
     @cached_property
     def drawing(self) -> dict[str, Tensor]:
         """The methods that draw coalitions of groups from a seed, with each feature's group."""
@@ -92,9 +109,13 @@ class Asked:
 
 
 def _found_or_asked(
-    asked: Asked, subject: str, ask: Callable[[Asked], Arrays], modules: tuple[str, ...]
+    asked: Asked,
+    subject: str,
+    ask: Callable[[Asked], Arrays],
+    modules: tuple[str, ...],
+    rows: Ints | None,
 ) -> Folder:
-    """The cache entry of one seed's probe."""
+    """The cache entry of one seed's probe, of all samples or of those at some positions."""
     work = asked.work
     key = key_of(
         {
@@ -106,6 +127,7 @@ def _found_or_asked(
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
             "capabilities": sorted(work.capabilities),
+            "rows": None if rows is None else rows.tolist(),
             "model": work.config.model.model_dump(mode="json"),
             "data": work.dataset.digest,
             "code": environment.code_digest(
@@ -126,7 +148,9 @@ def _found_or_asked(
 
     def answer(used: Mapping[str, Any]) -> Arrays:
         with environment.seeded(stream(asked.seed, f"probe {subject}")):
-            return ask(asked.under(used))
+            if rows is None:
+                return ask(asked.under(used))
+            return ask(asked.under(used).of(rows)) | {"rows": rows}
 
     def fill(made: Folder) -> None:
         arrays = within_memory(work, f"the probe {subject}", asked.settings, answer)
@@ -243,10 +267,6 @@ def _others(asked: Asked) -> Arrays:
         "methods": np.array(asked.methods),
         "contributions": np.stack([to_numpy(maps[name]) for name in asked.methods]),
     }
-
-
-FRESH = 256
-"""Coalitions at which a method's groups are held against the model."""
 
 
 def _coalitions(asked: Asked) -> Arrays:
