@@ -61,7 +61,7 @@ def bench(session: nox.Session) -> None:
     threads = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
     session.run("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks", env=threads)
     session.run("python", "-m", "tests.benchmarks.ratios", *session.posargs, env=threads)
-    if not {"--growth", "--metrics", "--general"} & set(session.posargs):
+    if not {"--growth", "--metrics", "--general", "--groups"} & set(session.posargs):
         session.run("python", "-m", "tests.benchmarks.page", *session.posargs, env=threads)
 
 

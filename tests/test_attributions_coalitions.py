@@ -96,6 +96,29 @@ def test_rows_in_parts_are_rows_at_once(missing: int, monkeypatch: pytest.Monkey
     torch.testing.assert_close(whole, expected.detach(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("network", [_k_sparse, _any])
+def test_coalitions_that_an_input_cannot_tell_apart_are_asked_once(network: object) -> None:
+    """With half of the groups at the baseline there are 2^4 inputs of 2^8 coalitions; of a blank one, one."""
+    torch.manual_seed(0)
+    model, images, targets = network(), torch.rand(3, 64), torch.arange(3)  # type: ignore[operator]
+    of = groups.blocks(64, (8, 4, 2), ("row", "column", "channel"), 2).clamp_max(7)
+    images[0, of >= 4] = 0
+    images[1] = 0
+    keep = torch.tensor(list(itertools.product([False, True], repeat=8)))
+    seen: list[int] = []
+    handle = model.register_forward_hook(lambda _module, given, _logits: seen.append(len(given[0])))
+    found = coalitions.values(model, images, targets, keep, of, chunk_size=1000)
+    handle.remove()
+    if network is _any:
+        assert seen == [16, 1, 256]
+    unhooked = coalitions.values(model, images, targets, keep, of, chunk_size=1000)
+    expected = torch.stack(
+        [model(image * keep[:, of])[:, target] for image, target in zip(images, targets, strict=True)]
+    ).detach()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(unhooked, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_the_fit_is_what_sums_of_groups_explain() -> None:
     """1 of a model that adds its groups up, whatever its constant; 0 of maps that say nothing."""
     torch.manual_seed(0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness import datasets
-from harness.attributions import attribute, sanity
+from harness.attributions import attribute, groups, sanity
 from harness.datasets import Dataset
 from harness.measurements.location import gini
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
@@ -66,6 +66,29 @@ def test_captum_explains_what_we_explain(images: Tensor) -> None:
             for one in found:
                 relative = (one - ours).abs().amax(dim=1) / ours.abs().amax(dim=1)
                 assert (relative < 1e-4).sum() >= 3  # one near-tie of the top-k among four is allowed
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_captum_takes_as_many_groups_away(images: Tensor) -> None:
+    """As many inputs go through the model as ours is told to ask, and occlusion is ours to rounding."""
+    network, few = ratios.convolutional(), images[:2]
+    with torch.no_grad():
+        targets = network(few).argmax(dim=1)
+    seen = []
+    network.register_forward_hook(lambda _module, given, _logits: seen.append(len(given[0])))
+    calls = peers.captum_without_groups(
+        network, few, targets, groups.blocks(784), {"kernel_shap": 60, "lime": 50}, 64
+    )
+    for method, samples in (("kernel_shap", 60), ("lime", 50)):
+        seen.clear()
+        calls[method]()
+        assert abs(sum(seen) - 2 * samples) <= 4  # captum asks once more for the output's type
+    found = calls["occlusion"]()
+    assert isinstance(found, Tensor)
+    ours = attribute(ratios.convolutional(), few, targets, "occlusion").own
+    torch.testing.assert_close(found.flatten(1) * (few != 0), ours, rtol=1e-3, atol=1e-5)
+    told = ratios.take_away(ratios.convolutional(), few, 1, "general_")
+    assert list(told) == [f"general_{name}_vs_captum" for name in ("kernel_shap", "lime", "occlusion")]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -210,6 +210,27 @@ def test_max_sensitivity_is_told_of_each_method() -> None:
         assert one.higher_is_better is False
 
 
+@pytest.mark.parametrize(
+    ("subject", "base", "keys"),
+    [
+        ("stability", "max_sensitivity", ("max_sensitivity",)),
+        ("randomisation", "randomisation", ("cascading", "alone")),
+    ],
+)
+def test_a_probe_of_some_samples_speaks_of_these(subject: str, base: str, keys: tuple[str, ...]) -> None:
+    """Their values, by their classes, are what remains of the probe of all; the title says how many."""
+    evidence, rows = probed(), np.array([0, 2, 3, 5, 9, 11])
+    arrays = {key: evidence.sanity[subject][key][..., rows] for key in keys}
+    part = measured(changed(evidence, subject, rows=rows, **arrays), base)
+    for name, whole in measured(evidence, base).items():
+        assert part[name].values == pytest.approx(whole.values[rows])
+        strata = part[name].strata
+        assert strata is not None
+        assert strata.tolist() == evidence.labels[rows].tolist()
+        assert f"asked of 6 of {len(evidence.labels)} images" in part[name].title
+        assert part[name].title.startswith(whole.title)
+
+
 # beyond the selection
 
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from harness.attributions.decoder import decoder_reconstruction, decoder_sensitivity, decoder_weighted
-from harness.attributions.explaining import Maps, are_same, attribute, explain, groups_of, identity_errors
+from harness.attributions.explaining import (
+    Maps,
+    are_same,
+    attribute,
+    explain,
+    groups_of,
+    identity_errors,
+    passes,
+)
 from harness.attributions.guided import guided_backprop
 from harness.attributions.layer import grad_cam
 from harness.attributions.method import (
@@ -59,6 +67,7 @@ __all__ = [
     "midpoints",
     "noise_images",
     "occlusion",
+    "passes",
     "path_gradients",
     "refuse_twins",
     "refuse_uninstalled",

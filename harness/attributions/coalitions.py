@@ -5,13 +5,15 @@ the logit of the class explained. One design is drawn from the seed and serves e
 nor chunk nor order changes a map.
 
 On a k-sparse network the encoder is linear: W x is the sum of what each group adds, so the groups go
-through the encoder once, and a coalition adds rows.
+through the encoder once, and a coalition adds rows. Coalitions that differ only in groups at the baseline
+are one input, and are asked once.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +22,10 @@ from torch import Tensor, nn
 from harness.attributions.groups import summed
 from harness.environment import state
 from harness.subjects.sparse import gradients as sparse
-from harness.subjects.sparse.structure import Structure, logits_of
+from harness.subjects.sparse.structure import Structure, active, logits_of_active
 
-BLOCK = 32
-"""Inputs whose groups go through the encoder together."""
+BLOCK = 8
+"""Inputs that go through a k-sparse network's layers together."""
 
 SPARSE = 8
 """Coalitions in which less than one group in so many is missing are computed from the whole."""
@@ -43,7 +45,7 @@ def values(
         targets: int64 [n], the classes explained.
         keep: bool [coalitions, groups], which groups stay.
         groups: int64 [features], each feature's group.
-        chunk_size: Images in memory at once.
+        chunk_size: Images in memory at once; a k-sparse network has `ROWS`.
     """
     keep, groups = keep.to(images.device), groups.to(images.device)
     found = images.new_empty(len(images), len(keep))
@@ -51,20 +53,19 @@ def values(
         structure = sparse.believed(model, images, targets)
         with torch.no_grad():
             if structure is None:
-                _by_forward(model, images, targets, keep[:, groups], found, chunk_size)
+                _by_forward(model, images, targets, keep, groups, found, chunk_size)
             else:
                 _by_rows(structure, images, targets, keep, groups, found)
     return found
 
 
 def _by_forward(
-    model: nn.Module, images: Tensor, targets: Tensor, keep: Tensor, found: Tensor, size: int
+    model: nn.Module, images: Tensor, targets: Tensor, keep: Tensor, groups: Tensor, found: Tensor, size: int
 ) -> None:
     """Any model: at most `size` inputs in one batch."""
-    for one, image in enumerate(images):
-        for start in range(0, len(keep), size):
-            part = slice(start, start + size)
-            found[one, part] = model(image * keep[part])[:, targets[one]]
+    for one, (gone, place) in enumerate(_distinct(keep, held(images, groups))):
+        answers = [model(images[one] * ~part[:, groups])[:, targets[one]] for part in gone.split(size)]
+        found[one] = torch.cat(answers)[place]
 
 
 def _by_rows(
@@ -74,48 +75,92 @@ def _by_rows(
 
     Where few groups leave at a time, what they added is taken from the whole.
     """
-    encoder, sizes = structure.encoder, groups.bincount(minlength=keep.shape[1])
-    order, weight = groups.argsort(stable=True), encoder.weight.T
-    rows = ROWS.get(images.device.type, ROWS["cuda"])
-    gone = (~keep).nonzero()
-    few = len(gone) * SPARSE < keep.numel()
-    if few:
-        counts = (~keep).sum(dim=1)
-        starts, out = counts.cumsum(0) - counts, gone[:, 1]
-    chosen = keep.to(images)
+    encoder, k, layers = structure.encoder, structure.k, structure.layers
+    encoding, columns = encoder.weight.T.contiguous(), layers[0].weight.T.contiguous()
+    size, there = ROWS.get(images.device.type, ROWS["cuda"]), held(images, groups)
     for block in range(0, len(images), BLOCK):
         some = images[block : block + BLOCK]
-        added = _added(some, weight, order, sizes)
-        for one in range(len(some)):
-            mine, place = added[:, one], block + one
-            whole = mine.sum(dim=0) + encoder.bias
-            for start in range(0, len(keep), rows):
-                part = slice(start, start + rows)
-                if few:
-                    first = int(starts[start])
-                    last = int(starts[start + rows]) if start + rows < len(keep) else len(out)
-                    h = whole - F.embedding_bag(out[first:last], mine, starts[part] - first, mode="sum")
-                else:
-                    h = torch.addmm(encoder.bias, chosen[part], mine)
-                logits = logits_of(h, structure.k, structure.layers, narrow=True)
-                found[place, part] = logits[:, targets[place]]
+        added, whole = _added(some, encoding, groups), F.linear(some, encoder.weight, encoder.bias)
+        kinds = list(_distinct(keep, there[block : block + BLOCK]))
+        codes = [
+            active(_without(part, added[one], whole[one], encoder.bias), k)
+            for one, (gone, _) in enumerate(kinds)
+            for part in gone.split(size)
+        ]
+        values, units = (torch.cat(one).split(size) for one in zip(*codes, strict=True))
+        parts = zip(values, units, strict=True)
+        logits = torch.cat([logits_of_active(*one, columns, layers) for one in parts])
+        by_image = logits.split([len(gone) for gone, _ in kinds])
+        for number, (answers, (_, place)) in enumerate(zip(by_image, kinds, strict=True), block):
+            found[number] = answers[:, targets[number]][place]
 
 
-def _added(images: Tensor, weight: Tensor, order: Tensor, sizes: Tensor) -> Tensor:
-    """What each group adds to W x: float [groups, n, code width].
+def _without(gone: Tensor, added: Tensor, whole: Tensor, bias: Tensor) -> Tensor:
+    """W x + b of an input without the groups that leave, float [coalitions, code width].
+
+    Args:
+        gone: bool [coalitions, groups].
+        added: What each group adds, float [groups, code width].
+        whole: Of the input itself, float [code width].
+        bias: float [code width].
+    """
+    counts = gone.sum(dim=1)
+    if int(counts.sum()) * SPARSE >= gone.numel():
+        return torch.addmm(bias, (~gone).to(added), added)
+    left = F.embedding_bag(gone.nonzero()[:, 1], added, counts.cumsum(0) - counts, mode="sum")
+    return torch.sub(whole, left, out=left)
+
+
+def held(images: Tensor, groups: Tensor) -> Tensor:
+    """Whether a group holds anything that is not the baseline: bool [n, groups]."""
+    return summed((images != 0).to(images), groups) > 0
+
+
+def _distinct(keep: Tensor, there: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each input, the coalitions that differ in what it holds: the others need no forward pass.
+
+    Args:
+        keep: bool [coalitions, groups].
+        there: bool [n, groups], which groups an input holds anything in.
+
+    Yields:
+        Of each kind which groups leave that hold anything, bool [kinds, groups], and the kind of each
+        coalition, int64 [coalitions].
+    """
+    # equal coalitions have equal sums of these numbers, without rounding, and so stand together once sorted
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randint(2**52 // keep.shape[1], keep.shape[1:], generator=generator).to(keep.device)
+    size = ROWS.get(keep.device.type, ROWS["cuda"])
+    for some in there.split(BLOCK):
+        sums = torch.cat([part.double() @ (numbers.double() * some).T for part in keep.split(size)])
+        for one, order in zip(some, sums.T.argsort(dim=1), strict=True):
+            gone = one & ~keep[order]
+            first = F.pad((gone[1:] != gone[:-1]).any(dim=1), (1, 0), value=True)
+            yield gone[first], (first.cumsum(dim=0) - 1)[order.argsort()]
+
+
+def _added(images: Tensor, encoding: Tensor, groups: Tensor) -> Tensor:
+    """What each group adds to W x, from what is not 0: float [n, groups, code width].
 
     Args:
         images: float [n, features].
-        weight: float [features, code width].
-        order: int64 [features], the features by group.
-        sizes: int64 [groups].
+        encoding: The encoder's weight, float [features, code width].
+        groups: int64 [features].
     """
-    images, weight = images[:, order], weight[order]
-    if bool((sizes == sizes[0]).all()):
-        shape = len(sizes), int(sizes[0])
-        return torch.bmm(images.T.unflatten(0, shape).transpose(1, 2), weight.unflatten(0, shape))
-    parts = zip(images.split(sizes.tolist(), dim=1), weight.split(sizes.tolist()), strict=True)
-    return torch.stack([one @ columns for one, columns in parts])
+    order = groups.argsort(stable=True)
+    values = images[:, order]
+    shown = values != 0
+    counts = summed(shown.long(), groups[order])
+    ends = counts.flatten().cumsum(0)
+    found = F.embedding_bag(
+        order.expand_as(shown)[shown],
+        encoding,
+        ends - counts.flatten(),
+        per_sample_weights=values[shown],
+        mode="sum",
+    )
+    added: Tensor = found.unflatten(0, counts.shape)
+    return added
 
 
 def fit(values: Tensor, maps: Tensor, keep: Tensor, groups: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.attributions import integrity
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, register, with_gradient
 from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.environment.state import clean
@@ -55,6 +55,7 @@ def _along_units(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: 
     identity=of_decoder_weighted,
     needs=["gradient", "reconstruction"],
     family="decoder",
+    cost=with_gradient,
 )
 def decoder_weighted(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -73,6 +74,7 @@ def decoder_weighted(
     needs=["reconstruction"],
     family="decoder",
     control=True,
+    cost=lambda _features: 1,
 )
 def decoder_reconstruction(
     model: PixelClassifier, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from harness import environment
 from harness.attributions import integrity
 from harness.attributions.method import (
+    BACKWARD,
     CHUNK_SIZE,
     MapFunction,
     Method,
@@ -108,6 +109,28 @@ def _attributed(
     if method.space == "contribution":
         return Maps(images * sensitivity, sensitivity, method.space)
     return Maps(maps(method.maps), sensitivity, method.space)
+
+
+def passes(model: nn.Module, images: Tensor, targets: Tensor, name: str, settings: Mapping[str, Any]) -> int:
+    """The forward passes that a method's map of one image takes, a backward pass counted as two.
+
+    As the method declares. Where it does not, the inputs that go through the model are counted while the
+    first image is explained; at least one.
+    """
+    cost, counted = registered[name].cost, 0
+    if cost is not None:
+        return cost(images.shape[1], **known_to(cost, settings))
+
+    def count(_model: nn.Module, given: tuple[Tensor, ...], _logits: Tensor) -> None:
+        nonlocal counted
+        counted += len(given[0]) * (1 + BACKWARD * torch.is_grad_enabled())
+
+    handle = model.register_forward_hook(count)
+    try:
+        attribute(model, images[:1], targets[:1], name, settings)
+    finally:
+        handle.remove()
+    return max(1, counted)
 
 
 def groups_of(name: str, features: int, settings: Mapping[str, Any]) -> Tensor | None:

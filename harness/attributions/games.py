@@ -13,11 +13,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.attributions import coalitions
 from harness.attributions import groups as grouping
 from harness.attributions.groups import Axes
+from harness.attributions.integrity import Logit, Split
 
 BATCH = 512
 """Inputs that are asked at once."""
@@ -178,22 +180,27 @@ def _fitted(
     features: Tensor,
     fit: Callable[[Value, Tensor], Tensor],
 ) -> Tensor:
-    """Each image's map: what `fit` finds for the groups that hold anything, shared among what they hold."""
-    maps = torch.zeros_like(images)
+    """Each image's map: what `fit` finds for the groups that hold anything, shared among what they hold.
+
+    What comes first in the model, if it is linear, takes each group alone; coalitions add up what it gives.
+    """
+    maps, split = torch.zeros_like(images), Split(model, images)
+    members = F.one_hot(features).T.bool().to(images.device)
     for one, image in enumerate(images):
-        target = targets[one : one + 1]
+        shown, logit = image != 0, split.logit(targets[one : one + 1])
+        present, added = (members & shown).any(dim=1), split.of(image * members)
 
-        def value(keep: Tensor, image: Tensor = image, target: Tensor = target) -> Tensor:
-            stay = keep.to(image.device)[:, features]
-            parts = [_logits(model, image * part, target.expand(len(part))) for part in stay.split(BATCH)]
-            return torch.cat(parts)
+        def value(
+            keep: Tensor, present: Tensor = present, added: Tensor = added, logit: Logit = logit
+        ) -> Tensor:
+            stay, place = (keep.to(present.device) & present).unique(dim=0, return_inverse=True)
+            parts = [logit(part.to(added) @ added + split.offset) for part in stay.split(BATCH)]
+            return torch.cat(parts).to(added)[place]
 
-        shown = image != 0
-        present = torch.stack([shown[features == group].any() for group in range(int(features.max()) + 1)])
         if bool(present.any()):
             for group, found in zip(present.nonzero()[:, 0].tolist(), fit(value, present), strict=True):
-                members = shown & (features == group)
-                maps[one, members] = (found / members.sum()).to(maps)
+                inside = shown & members[group]
+                maps[one, inside] = (found / inside.sum()).to(maps)
     return maps
 
 

@@ -239,7 +239,7 @@ def prediction_errors(
     return (stored - given).abs().amax(dim=1) / given.abs().amax(dim=1).clamp_min(STEP[torch.float64])
 
 
-class _Split:
+class Split:
     """A model as a linear map of pixels and what follows it, so that points on a line share one product.
 
     f(x) = rest(L x + offset). Of a k-sparse network as it is written, L is the encoder; of any other model
@@ -356,7 +356,7 @@ def of_expected_gradients(
     generator = torch.Generator().manual_seed(noise_seed)
     which = torch.randint(len(references), (expected_gradients_samples,), generator=generator)
     shares = torch.rand(expected_gradients_samples, generator=generator).tolist()
-    split = _Split(model, images)
+    split = Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(directions[:, None] * images)
     total = images.new_zeros(len(images), len(directions))
     for share, number in zip(shares, which.tolist(), strict=True):
@@ -392,7 +392,7 @@ def slopes_at(
 
     Steps are float64 [directions, n, pixels], or [directions, 1, pixels] where they are all images'.
     """
-    split = _Split(model, images)
+    split = Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
     ahead = ahead.expand(-1, len(images), -1)
     for scale, shift in points:

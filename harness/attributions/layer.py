@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from harness.attributions import groups as grouping
 from harness.attributions.groups import Axes
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, register, with_gradient
 from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.errors import InputError
@@ -107,6 +107,7 @@ def _over_channels(maps: Tensor, sides: Sequence[int], axes: Axes) -> Tensor:
     needs=["gradient", "places"],
     family="layer",
     missingness=False,
+    cost=with_gradient,
 )
 def grad_cam(
     model: nn.Module,

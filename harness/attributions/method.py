@@ -31,6 +31,15 @@ CHUNK_SIZE = 512
 """Images that are explained in one pass; bounds the memory, changes no map."""
 
 
+BACKWARD = 2
+"""Forward passes that a backward pass counts as."""
+
+
+def with_gradient(_features: int) -> int:
+    """The cost of a map that takes one forward pass, and back."""
+    return 1 + BACKWARD
+
+
 @dataclass(frozen=True)
 class Method:
     """An attribution method.
@@ -52,6 +61,8 @@ class Method:
         control: Whether it is no explanation, but what explanations are held against: it is explained and
             probed like others, and compared with none.
         package: A package that it needs beside the harness's own; an extra of that name installs it.
+        cost: `(features, **settings) -> int`, the forward passes that a map takes, a backward pass counted as
+            two; None where they are to be counted (`explaining.passes`).
 
     Raises:
         ConfigurationError: a space that there is not, or something that cannot be called as it will be.
@@ -69,6 +80,7 @@ class Method:
     twin: str = ""
     control: bool = False
     package: str = ""
+    cost: Callable[..., int] | None = None
 
     def __post_init__(self) -> None:
         _refuse_unknown_space(self.name, self.space)
@@ -119,6 +131,7 @@ def register(
     twin: str = "",
     control: bool = False,
     package: str = "",
+    cost: Callable[..., int] | None = None,
 ) -> Callable[[MapFunction], MapFunction]:
     """A decorator: the function below it is the attribution method `name`, its own maps in `space`.
 
@@ -142,6 +155,7 @@ def register(
             twin,
             control,
             package,
+            cost,
         )
         methods.add(name, method, function)
         return function
@@ -183,7 +197,7 @@ def uninstalled(what: str, package: str) -> ConfigurationError:
     )
 
 
-def known_to(function: Callable[..., Tensor], settings: Mapping[str, Any]) -> dict[str, Any]:
+def known_to(function: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a method takes."""
     parameters = inspect.signature(function).parameters
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):

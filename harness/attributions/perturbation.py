@@ -7,7 +7,6 @@ contributions: what a group adds to the logit is spread over its features.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -29,12 +28,24 @@ def _of_windows(
     return grouping.blocks(features, shape, axes, occlusion_window)
 
 
+def _windows_asked(
+    features: int,
+    *,
+    shape: Sequence[int] = (),
+    axes: Axes = (),
+    occlusion_window: int = 4,
+    occlusion_stride: int = 2,
+) -> int:
+    return 1 + len(window_cells(features, shape, axes, occlusion_window, occlusion_stride)[1])
+
+
 @register(
     "occlusion",
     space="contribution",
     identity=games.of_occlusion,
     family="perturbation",
     groups=_of_windows,
+    cost=_windows_asked,
 )
 def occlusion(
     model: nn.Module,
@@ -85,11 +96,10 @@ def window_cells(
     cells = torch.zeros((), dtype=torch.int64)
     for covered, place in parts:
         cells = cells[..., None] * covered.shape[1] + place
-    windows = [
-        torch.stack(torch.meshgrid(*rows, indexing="ij")).all(dim=0).flatten()
-        for rows in itertools.product(*(covered for covered, _ in parts))
-    ]
-    return cells.flatten(), torch.stack(windows)
+    windows = torch.ones(1, 1, dtype=torch.bool)
+    for covered, _ in parts:
+        windows = (windows[:, None, :, None] & covered[None, :, None, :]).flatten(2, 3).flatten(0, 1)
+    return cells.flatten(), windows
 
 
 @register(
@@ -98,6 +108,7 @@ def window_cells(
     identity=games.of_kernel_shap,
     family="perturbation",
     groups=grouping.chosen,
+    cost=lambda _features, *, kernel_shap_samples=2048: kernel_shap_samples + 2,
 )
 def kernel_shap(
     model: nn.Module,
@@ -124,7 +135,7 @@ def kernel_shap(
     found = coalitions.values(
         model, images, targets, torch.cat([ends, keep]), features, chunk_size=chunk_size
     ).double()
-    there = _there(images, features)
+    there = coalitions.held(images, features)
     z = keep.to(found)
     weighted = z * weights.to(found)[:, None]
     products, answers = weighted.T @ z, (found[:, 2:] - found[:, 1:2]) @ weighted
@@ -138,12 +149,26 @@ def kernel_shap(
     return grouping.spread(phi.to(images), images, features)
 
 
+def _steps_asked(
+    features: int,
+    *,
+    shape: Sequence[int] = (),
+    axes: Axes = (),
+    grain: int | None = None,
+    groups: Sequence[int] | None = None,
+    shapley_permutations: int = 24,
+) -> int:
+    chosen = grouping.chosen(features, shape=shape, axes=axes, grain=grain, groups=groups)
+    return shapley_permutations * (int(chosen.max()) + 2)
+
+
 @register(
     "shapley_sampling",
     space="contribution",
     identity=games.of_shapley_sampling,
     family="perturbation",
     groups=grouping.chosen,
+    cost=_steps_asked,
 )
 def shapley_sampling(
     model: nn.Module,
@@ -181,6 +206,7 @@ def shapley_sampling(
     identity=games.of_lime,
     family="perturbation",
     groups=grouping.chosen,
+    cost=lambda _features, *, lime_samples=1000: lime_samples,
 )
 def lime(
     model: nn.Module,
@@ -211,7 +237,7 @@ def lime(
     answers = (found - (found @ weights)[:, None]) @ (z * weights[:, None])
     products = (z * weights[:, None]).T @ z
     phi = torch.zeros_like(answers)
-    for one, present in enumerate(_there(images, features)):
+    for one, present in enumerate(coalitions.held(images, features)):
         part = products[present][:, present]
         part = part + ridge * torch.eye(len(part), dtype=part.dtype, device=part.device)
         phi[one, present] = torch.linalg.solve(part, answers[one, present])
@@ -222,8 +248,3 @@ def closeness(keep: Tensor) -> Tensor:
     """LIME's weights of coalitions [samples, groups], by the cosine distance from all: float64 [samples]."""
     distances = 1 - keep.double().mean(dim=1).sqrt()
     return (-(distances**2) / (2 * KERNEL_WIDTH**2)).exp()
-
-
-def _there(images: Tensor, groups: Tensor) -> Tensor:
-    """Whether a group holds anything that is not the baseline: bool [n, groups]."""
-    return grouping.summed((images != 0).to(images), groups) > 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.attributions import integrity
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, register, with_gradient
 from harness.environment import state
 from harness.environment.state import clean
 from harness.errors import InputError
@@ -28,7 +28,13 @@ def noise_images(samples: int, sigma: float, pixels: int, seed: int) -> Tensor:
     return sigma * torch.randn(samples, pixels, generator=generator)
 
 
-@register("gradients", space="sensitivity", identity=integrity.of_gradients, needs=["gradient"])
+@register(
+    "gradients",
+    space="sensitivity",
+    identity=integrity.of_gradients,
+    needs=["gradient"],
+    cost=with_gradient,
+)
 def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Simple gradients: df_y/dx (Simonyan, Vedaldi and Zisserman 2014), float32 [n, pixels]."""
     return _mean_gradient(model, images, targets, torch.ones(1), None, torch.ones(1), chunk_size)
@@ -41,6 +47,7 @@ def gradients(model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: 
     identity=integrity.of_input_x_gradient,
     needs=["gradient"],
     twin="gradients",
+    cost=with_gradient,
 )
 def input_x_gradient(
     model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE
@@ -74,6 +81,7 @@ def path_gradients(
     sensitivity=path_gradients,
     identity=integrity.of_integrated_gradients,
     needs=["gradient"],
+    cost=lambda _features, *, attribution_steps=50: 3 * attribution_steps,
 )
 def integrated_gradients(
     model: nn.Module,
@@ -93,7 +101,13 @@ def integrated_gradients(
     )
 
 
-@register("smoothgrad", space="sensitivity", identity=integrity.of_smoothgrad, needs=["gradient"])
+@register(
+    "smoothgrad",
+    space="sensitivity",
+    identity=integrity.of_smoothgrad,
+    needs=["gradient"],
+    cost=lambda _features, *, smoothgrad_samples=25: 3 * smoothgrad_samples,
+)
 def smoothgrad(
     model: nn.Module,
     images: Tensor,
@@ -120,6 +134,7 @@ def smoothgrad(
     identity=integrity.of_expected_gradients,
     needs=["gradient"],
     missingness=False,
+    cost=lambda _features, *, expected_gradients_samples=100: 3 * expected_gradients_samples,
 )
 def expected_gradients(
     model: nn.Module,

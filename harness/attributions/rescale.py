@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, register, with_gradient
 from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.errors import InputError
@@ -62,6 +62,7 @@ def _parts(model: nn.Module) -> tuple[nn.Linear, list[nn.Linear]]:
     space="contribution",
     identity=of_deeplift_code,
     needs=["gradient", "code", "k"],
+    cost=with_gradient,
 )
 def deeplift_code(
     model: nn.Module, images: Tensor, targets: Tensor, *, chunk_size: int = CHUNK_SIZE

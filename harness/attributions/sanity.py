@@ -29,6 +29,9 @@ from harness.subjects.sparse.structure import Structure, logits_of
 STEPS = 40
 """A curve's steps: 2.5 % of all pixels each, rounded to whole pixels."""
 
+DRAWS = 10
+"""Perturbations of an image that its stability is asked at."""
+
 ROWS = {"cpu": 2048, "cuda": 65536}
 """Occluded images in memory at once; bounds the memory, changes no number."""
 
@@ -132,7 +135,7 @@ def max_sensitivity(
     targets: Tensor,
     *,
     radius: float = 0.02,
-    draws: int = 10,
+    draws: int = DRAWS,
     generator: torch.Generator,
 ) -> Tensor:
     """Max-sensitivity (Yeh et al. 2019, definition 2): the largest max over e of |m(x + e) - m(x)| / |m(x)|.
@@ -182,6 +185,11 @@ def randomised(model: nn.Module, seed: int) -> Iterator[tuple[str, nn.Module, nn
         cascading, alone = _with_new(cascading, name, draw), _with_new(model, name, draw)
         if _differ(model.get_submodule(name), alone.get_submodule(name)):
             yield _shown(name), cascading, alone
+
+
+def count_renewed(model: nn.Module) -> int:
+    """How many layers `randomised` names."""
+    return len(_read_layers(model)) - len(unchanged(model))
 
 
 def unchanged(model: nn.Module) -> list[str]:

@@ -111,6 +111,7 @@ STANDS_FOR: dict[str, Any] = {
     "attribution.shapley_permutations": 24,
     "attribution.lime_samples": 1000,
     "attribution.grad_cam_layer": "",
+    "attribution.probe_budget": None,
     "without": {},
 }
 """Keys that came after the first runs and nights, with what these meant without them: a run that lacks one is
@@ -159,6 +160,11 @@ class Attribution(Table):
     shapley_permutations: int = Field(24, ge=2, description="orders of Shapley sampling")
     grad_cam_layer: str = Field("", description="layer that Grad-CAM asks; the last convolution by default")
     lime_samples: int = Field(1000, ge=8, description="coalitions of LIME")
+    probe_budget: MaybeNatural = Field(
+        None,
+        description="forward passes of a seed that the randomisation, stability and coalitions probes may "
+        "take; where all samples take more, they ask fewer of each class",
+    )
 
 
 class Selection(Table):

@@ -250,13 +250,18 @@ def sampled(
     higher_is_better: bool | None = True,
     reduction: str = "mean",
     reason: str | None = None,
+    rows: Ints | None = None,
 ) -> Measurement:
-    """A measurement on the explained images, by class; or the reason why they cannot carry it."""
+    """A measurement on the explained images, by class; or the reason why they cannot carry it.
+
+    `rows` are their positions where only some were asked.
+    """
     reason = evidence.shortage() or reason
     known: dict[str, Any] = dict(
         name=name, title=title, unit=unit, higher_is_better=higher_is_better, reduction=reduction
     )
     if reason is None:
+        labels = evidence.labels if rows is None else evidence.labels[rows]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return Measurement(**known, values=values(), strata=evidence.labels)
+            return Measurement(**known, values=values(), strata=labels)
     return Measurement(**known, values=np.empty(0), reason=reason)

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.measurements.agreement import by_pair, correlations, incomparable
 from harness.measurements.evidence import NO_METHOD, Evidence, measurements, not_finite, sampled
-from harness.records import Floats, Measurement
+from harness.records import Floats, Ints, Measurement
 from harness.samples import bins, in_bin
 
 AT_LEAST = 10
@@ -47,6 +47,20 @@ def _unasked(evidence: Evidence, subject: str) -> str | None:
     if missing := sorted(set(evidence.methods) - names):
         return f"the {subject} probe did not ask {', '.join(missing)}; compute it again"
     return not_finite(evidence.contributions())
+
+
+def _rows(evidence: Evidence, subject: str) -> Ints | None:
+    """The positions of the samples that a probe asked; None where it asked all."""
+    rows: Ints | None = evidence.sanity.get(subject, {}).get("rows")
+    return rows
+
+
+def _in_part(evidence: Evidence, subject: str) -> str:
+    """What is to be said of a probe that asked fewer, to stay within its budget."""
+    rows = _rows(evidence, subject)
+    if rows is None:
+        return ""
+    return f" (asked of {len(rows)} of {len(evidence.labels)} {evidence.words.noun}: probe_budget)"
 
 
 def _answers(evidence: Evidence, subject: str, what: str, name: str) -> Floats:
@@ -178,6 +192,7 @@ def randomisation(evidence: Evidence) -> Iterator[Measurement]:
     """
     reason = _unasked(evidence, "randomisation")
     asked: Mapping[str, Any] = evidence.sanity.get("randomisation", {"layers": [], "methods": []})
+    part, rows = _in_part(evidence, "randomisation"), _rows(evidence, "randomisation")
     for name in evidence.methods:
         row = [str(one) for one in asked["methods"]].index(name) if reason is None else 0
         for number, layer in enumerate(asked["layers"] if len(asked["layers"]) else ["any"]):
@@ -190,10 +205,11 @@ def randomisation(evidence: Evidence) -> Iterator[Measurement]:
                 yield sampled(
                     evidence,
                     f"randomisation.{name}.{'alone.' if alone else ''}{layer}",
-                    f"{name} with new weights in {layer} {'alone' if alone else 'and all after it'}",
+                    f"{name} with new weights in {layer} {'alone' if alone else 'and all after it'}{part}",
                     values,
                     higher_is_better=False,
                     reason=reason,
+                    rows=rows,
                 )
 
 
@@ -205,11 +221,12 @@ def max_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
         yield sampled(
             evidence,
             f"max_sensitivity.{name}",
-            f"Max-sensitivity of {name}",
+            f"Max-sensitivity of {name}{_in_part(evidence, 'stability')}",
             partial(_answers, evidence, "stability", "max_sensitivity", name),
             unit="share of the map's norm",
             higher_is_better=False,
             reason=reason,
+            rows=_rows(evidence, "stability"),
         )
 
 
@@ -234,11 +251,12 @@ def surrogate_fit(evidence: Evidence) -> Iterator[Measurement]:
             yield sampled(
                 evidence,
                 name,
-                title,
+                title + _in_part(evidence, "coalitions"),
                 partial(fits, asked),
                 unit="R-squared",
                 reduction="smallest mean",
                 reason=next(filter(None, (_no_fit(evidence, one) for one in asked)), None),
+                rows=_rows(evidence, "coalitions"),
             )
 
 
@@ -249,10 +267,11 @@ def design_spread(evidence: Evidence) -> Iterator[Measurement]:
         yield sampled(
             evidence,
             f"design_spread.{name}",
-            f"Monte-Carlo spread of {name}",
+            f"Monte-Carlo spread of {name}{_in_part(evidence, 'coalitions')}",
             partial(_answers, evidence, "coalitions", "spread", name),
             unit="share of the map's norm",
             higher_is_better=False,
+            rows=_rows(evidence, "coalitions"),
         )
 
 

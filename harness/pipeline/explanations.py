@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -215,7 +216,9 @@ def _maps(
         return attributions.attribute(network, images, targets, name, used)
 
     def fill(made: Folder) -> None:
+        start = time.perf_counter()
         maps = within_memory(work, name, settings, asked)
+        work.paces[name] = (time.perf_counter() - start) / max(1, len(images))
         if not environment.ships(method.maps) and not attributions.are_same(
             maps, within_memory(work, name, settings, asked)
         ):

@@ -22,27 +22,39 @@ from harness.attributions import coalitions, integrity, sanity
 from harness.attributions.method import known_to
 from harness.environment import stream
 from harness.measurements import correlations
+from harness.pipeline import budget
+from harness.pipeline.budget import FRESH
+from harness.pipeline.started import Patience
 from harness.pipeline.work import Work, attribution_settings, filled, keyed, to_numpy, touched, within_memory
+from harness.records import Ints
 
 Arrays = dict[str, Any]
+
+BOUNDED = ("randomisation", "stability", "coalitions")
+"""Probes that explain again and again, and ask fewer samples under a budget; no gate rests on them."""
 
 
 def probe(work: Work) -> None:
     """Each seed's probes: `sanity/<subject>.npz`."""
+    patience = Patience(work.progress)
     for seed in work.config.seeds:
-        asked = Asked(work, seed)
+        asked = Asked(work, seed, patience)
+        if seed == work.config.seeds[0]:  # the same samples of each seed, so that these can be joined
+            rows = budget.rows(asked)
+            budget.foretell(asked, rows)
         for subject, (ask, modules) in PROBES.items():
             if subject == "coalitions" and not asked.drawing:
                 continue
-            share(_found_or_asked(asked, subject, ask, modules), asked.folder / "sanity")
+            some = rows if subject in BOUNDED else None
+            share(_found_or_asked(asked, subject, ask, modules, some), asked.folder / "sanity")
 
 
 class Asked:
     """One seed as it stands in the run directory, and what is asked of it."""
 
-    def __init__(self, work: Work, seed: int) -> None:
+    def __init__(self, work: Work, seed: int, patience: Patience) -> None:
         """Read the seed's weights and the explained images."""
-        self.work, self.seed = work, seed
+        self.work, self.seed, self.patience = work, seed, patience
         self.folder = work.run.seed(seed)
         chosen = work.run.read_arrays("samples.npz")
         self.indices = chosen["indices"]
@@ -67,6 +79,13 @@ class Asked:
         other.settings = dict(settings)
         return other
 
+    def of(self, rows: Ints) -> Asked:
+        """The same, asked of some of the samples, by their positions."""
+        other, some = copy.copy(self), torch.from_numpy(rows).to(self.images.device)
+        other.indices, other.images, other.targets = self.indices[rows], self.images[some], self.targets[some]
+        other.maps = {name: maps[some] for name, maps in self.maps.items()}
+        return other
+
     @cached_property
     def drawing(self) -> dict[str, Tensor | None]:
         """Methods that draw from a seed: with each feature's group, or None of those that draw references."""
@@ -83,6 +102,11 @@ class Asked:
         """The packages that the methods need beside the harness's own."""
         return {attributions.methods[name].package for name in self.methods} - {""}
 
+    def now(self, subject: str, of: str) -> None:
+        """Tell somebody who waits which probe is asked, of which method or layer."""
+        seed = f"seed {self.seed}: " if len(self.work.config.seeds) > 1 else ""
+        self.patience.now(f"{seed}probing {subject} of {of}")
+
     def contributions(self, name: str) -> Tensor:
         """A method's maps in contribution space."""
         maps = self.maps[name]
@@ -90,9 +114,13 @@ class Asked:
 
 
 def _found_or_asked(
-    asked: Asked, subject: str, ask: Callable[[Asked], Arrays], modules: tuple[str, ...]
+    asked: Asked,
+    subject: str,
+    ask: Callable[[Asked], Arrays],
+    modules: tuple[str, ...],
+    rows: Ints | None,
 ) -> Folder:
-    """The cache entry of one seed's probe."""
+    """The cache entry of one seed's probe, of all samples or of those at some positions."""
     work = asked.work
     key = key_of(
         {
@@ -104,6 +132,7 @@ def _found_or_asked(
             "methods": asked.methods,
             "selection": work.config.selection.model_dump(),
             "capabilities": sorted(work.capabilities),
+            "rows": None if rows is None else rows.tolist(),
             "model": work.config.model.model_dump(mode="json"),
             "data": work.dataset.digest,
             "code": environment.code_digest(
@@ -125,7 +154,9 @@ def _found_or_asked(
 
     def answer(used: Mapping[str, Any]) -> Arrays:
         with environment.seeded(stream(asked.seed, f"probe {subject}")):
-            return ask(asked.under(used))
+            if rows is None:
+                return ask(asked.under(used))
+            return ask(asked.under(used).of(rows)) | {"rows": rows}
 
     def fill(made: Folder) -> None:
         arrays = within_memory(work, f"the probe {subject}", asked.settings, answer)
@@ -142,6 +173,7 @@ def _integrity(asked: Asked) -> Arrays:
     whole = integrity.prediction_errors(asked.network, asked.images, chosen, precision)
     found = {"predictions": integrity.Answers(whole, torch.ones_like(whole))}
     for name in asked.methods:
+        asked.now("integrity", name)
         answers = attributions.identity_errors(
             asked.network,
             asked.images,
@@ -191,10 +223,12 @@ def _randomisation(asked: Asked) -> Arrays:
     for layer, *models in sanity.randomised(asked.network, stream(asked.seed, "new weights")):
         layers.append(layer)
         for kind, model in zip(found, models, strict=True):
-            maps = attributions.explain(model, asked.images, asked.targets, asked.methods, **asked.settings)
-            found[kind].append(
-                [correlations(to_numpy(asked.contributions(name)), to_numpy(maps[name])) for name in maps]
-            )
+            rows = []
+            for name in asked.methods:
+                asked.now("randomisation", f"{name}, {layer}")
+                maps = attributions.explain(model, asked.images, asked.targets, name, **asked.settings)[name]
+                rows.append(correlations(to_numpy(asked.contributions(name)), to_numpy(maps)))
+            found[kind].append(rows)
     by_method = {kind: np.array(rows, dtype=np.float32).swapaxes(0, 1) for kind, rows in found.items()}
     kept = np.array(sanity.unchanged(asked.network), dtype=str)
     return {"methods": np.array(asked.methods), "layers": np.array(layers), "kept": kept} | by_method
@@ -204,6 +238,7 @@ def _stability(asked: Asked) -> Arrays:
     """Each method's max-sensitivity, in its own space."""
     found = []
     for name in asked.methods:
+        asked.now("stability", name)
 
         def explain(images: Tensor, targets: Tensor, name: str = name) -> Tensor:
             return attributions.attribute(asked.network, images, targets, name, asked.settings).own
@@ -240,10 +275,6 @@ def _others(asked: Asked) -> Arrays:
     }
 
 
-FRESH = 256
-"""Coalitions at which a method's groups are held against the model."""
-
-
 def _coalitions(asked: Asked) -> Arrays:
     """Of methods that draw: how far a second design's maps are; of coalitions, R-squared at fresh ones."""
     fits, spreads = [], []
@@ -251,6 +282,7 @@ def _coalitions(asked: Asked) -> Arrays:
     other = {**settings, "noise_seed": stream(asked.seed, "second design")}
     drawn = stream(asked.seed, "fresh coalitions")
     for name, groups in asked.drawing.items():
+        asked.now("coalitions", name)
         fit = torch.full((len(asked.images),), torch.nan, dtype=torch.float64)
         if groups is not None:
             keep = coalitions.masks(int(groups.max()) + 1, FRESH, drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -40,6 +41,24 @@ class Silence:
     def epochs(self, title: str, epochs: Iterator[Epochs], total: int) -> Iterator[Epochs]:  # noqa: ARG002
         """The epochs."""
         return epochs
+
+
+PATIENCE = 10.0
+"""Seconds after which somebody who heard nothing is told what is being done."""
+
+
+class Patience:
+    """Says what is being done, at most once in `PATIENCE` seconds: what is quick is not told."""
+
+    def __init__(self, progress: Progress) -> None:
+        """`progress` is whom to tell."""
+        self.progress, self.since = progress, time.monotonic()
+
+    def now(self, what: str) -> None:
+        """What begins now."""
+        if time.monotonic() - self.since >= PATIENCE:
+            self.progress.say(what)
+            self.since = time.monotonic()
 
 
 @dataclass(kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from captum.attr import IntegratedGradients, NoiseTunnel, Saliency
+from captum.attr import IntegratedGradients, KernelShap, Lime, NoiseTunnel, Occlusion, Saliency
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.datasets import FashionMNIST
@@ -160,6 +160,48 @@ def captum_at_equal_memory(
         "gradients": lambda: saliency.attribute(images, target=targets, abs=False),
         "integrated_gradients": lambda: gradients.attribute(images, **path),
         "smoothgrad": lambda: tunnel.attribute(images, nt_samples_batch_size=min(25, samples), **noise),
+    }
+
+
+def captum_without_groups(
+    model: nn.Module, images: Tensor, targets: Tensor, groups: Tensor, evaluations: dict[str, int], rows: int
+) -> dict[str, Callable[[], object]]:
+    """Captum's calls of methods that take groups away, with as many model evaluations, by method.
+
+    Its best setting: many perturbations in one pass. KernelShap and Lime fit one image after another, as
+    captum's manual asks for; Occlusion takes all images at once.
+
+    Args:
+        model: Images to logits.
+        images: float [n, 784].
+        targets: int64 [n].
+        groups: int64 [784], each pixel's group for the first two.
+        evaluations: Their samples, by method.
+        rows: Inputs in one pass.
+    """
+    pictures, windows = images.view(-1, 28, 28), Occlusion(nn.Sequential(nn.Flatten(), model))
+
+    def fitted(captum: KernelShap | Lime, samples: int) -> Callable[[], object]:
+        def call() -> object:
+            return [
+                captum.attribute(
+                    image[None],
+                    target=int(target),
+                    feature_mask=groups[None],
+                    n_samples=samples,
+                    perturbations_per_eval=rows,
+                )
+                for image, target in zip(images, targets, strict=True)
+            ]
+
+        return call
+
+    return {
+        "kernel_shap": fitted(KernelShap(model), evaluations["kernel_shap"]),
+        "lime": fitted(Lime(model), evaluations["lime"]),
+        "occlusion": lambda: windows.attribute(
+            pictures, (4, 4), (2, 2), target=targets, perturbations_per_eval=max(1, rows // len(images))
+        ),
     }
 
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness import attributions, datasets, environment
-from harness.attributions import sanity
+from harness.attributions import groups, sanity
 from harness.measurements import correlations
 from harness.measurements.location import gini
 from harness.subjects import training
@@ -172,9 +172,7 @@ def explain_generally(images: Tensor, rounds: int) -> dict[str, Any]:
 
     Of all images, and of one, where what a call costs by itself counts most.
     """
-    with environment.seeded(0):
-        network = Flat(Convolutional((1, 28, 28), 10), (1, 28, 28)).eval()
-    ratios = {}
+    network, ratios = convolutional(), {}
     for some, called in ((images, ""), (images[:1], "_one_image")):
         with torch.no_grad():
             targets = network(some).argmax(dim=1)
@@ -187,6 +185,42 @@ def explain_generally(images: Tensor, rounds: int) -> dict[str, Any]:
             name = f"general_{method}_vs_captum{called}"
             ratios[name] = alternating(name, ours, theirs, rounds) | {"images": len(some)}
     return ratios
+
+
+# methods that take groups away
+
+
+EVALUATIONS = {"kernel_shap": 2050, "lime": 1000}
+"""Of the model by image, at the harness's settings: 2048 coalitions and both ends, 1000 masks."""
+
+FITTED = 4
+"""Images of methods that captum fits one image after another, for most of a second each."""
+
+
+def take_away(network: torch.nn.Module, images: Tensor, rounds: int, called: str = "") -> dict[str, Any]:
+    """KernelSHAP, LIME and occlusion against captum's at equal designs, alternating."""
+    with torch.no_grad():
+        targets = network(images).argmax(dim=1)
+    ratios = {}
+    for method in ("kernel_shap", "lime", "occlusion"):
+        n = FITTED if method in EVALUATIONS else len(images)
+        some, classes = images[:n], targets[:n]
+        theirs = peers.captum_without_groups(
+            network, some, classes, groups.blocks(images.shape[1]), EVALUATIONS, attributions.CHUNK_SIZE
+        )
+
+        def ours(method: str = method, some: Tensor = some, classes: Tensor = classes) -> object:
+            return attributions.attribute(network, some, classes, method)
+
+        name = f"{called}{method}_vs_captum"
+        ratios[name] = alternating(name, ours, theirs[method], rounds) | {"images": n}
+    return ratios
+
+
+def convolutional() -> torch.nn.Module:
+    """The small convolutional network, as it is before training."""
+    with environment.seeded(0):
+        return Flat(Convolutional((1, 28, 28), 10), (1, 28, 28)).eval()
 
 
 # metrics of explanations
@@ -395,31 +429,35 @@ def main() -> None:
     parser.add_argument(
         "--general", action="store_true", help="the path of any model alone, into the same file"
     )
+    parser.add_argument(
+        "--groups", action="store_true", help="the methods that take groups away alone, into the same file"
+    )
     parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", module="captum")
     if asked.point:
         print(json.dumps(grow(asked.point[0], int(asked.point[1]))))
         return
+    known = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
     if asked.growth:
-        known = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
         write(asked.output, known | {"growth": growth()})
         return
     data = datasets.load(asked.dataset, None)
     images = torch.from_numpy(data.train_images.copy()).float().div_(255)
     labels = torch.from_numpy(data.train_labels.copy()).long()
-    if asked.metrics:
-        known = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
-        network = trained(images, labels, epochs=(2, 2) if asked.quick else (30, 50))
+    some, rounds = images[:200], 3 if asked.quick else 15
+    if asked.metrics or asked.general or asked.groups:
+        ratios: dict[str, Any] = {}
+        if asked.metrics or asked.groups:
+            network = trained(images, labels, epochs=(2, 2) if asked.quick else (30, 50))
         with environment.deterministic():
-            ratios = judge_explanations(network, images[:200], 3 if asked.quick else 10)
-        write(asked.output, known | {"ratios": known.get("ratios", {}) | ratios})
-        table(ratios)
-        return
-    if asked.general:
-        known = json.loads(asked.output.read_text()) if asked.output.is_file() else {}
-        with environment.deterministic():
-            ratios = explain_generally(images[:200], 3 if asked.quick else 15)
+            if asked.metrics:
+                ratios |= judge_explanations(network, some, 3 if asked.quick else 10)
+            if asked.general:
+                ratios |= explain_generally(some, rounds)
+            if asked.groups:
+                ratios |= take_away(network, some, rounds)
+                ratios |= take_away(convolutional(), some, rounds, "general_")
         write(asked.output, known | {"ratios": known.get("ratios", {}) | ratios})
         table(ratios)
         return
@@ -427,11 +465,13 @@ def main() -> None:
     print(json.dumps(rates), flush=True)
     with tempfile.TemporaryDirectory() as folder, environment.deterministic():
         peers.write_as_torchvision_wants(data.train_images, data.train_labels, Path(folder))
-        rounds, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
-        ratios, network = train(images, labels, Path(folder), rounds, each)
-    ratios |= explain(network, images[:200], 3 if asked.quick else 15)
-    ratios |= explain_generally(images[:200], 3 if asked.quick else 15)
-    ratios |= judge_explanations(network, images[:200], 3 if asked.quick else 10)
+        epochs, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
+        ratios, network = train(images, labels, Path(folder), epochs, each)
+    ratios |= explain(network, some, rounds)
+    ratios |= explain_generally(some, rounds)
+    ratios |= take_away(network, some, rounds)
+    ratios |= take_away(convolutional(), some, rounds, "general_")
+    ratios |= judge_explanations(network, some, 3 if asked.quick else 10)
     # a shared machine's rates come and go: the limit is the best that was seen
     after = machine()
     best = {name: max(rates[name], after[name]) for name in rates if isinstance(rates[name], float)}

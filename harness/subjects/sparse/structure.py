@@ -271,22 +271,50 @@ def holds(same: Tensor, undecided: Callable[[], Tensor]) -> bool:
     return False
 
 
-def logits_of(h: Tensor, k: int, layers: list[nn.Linear], *, narrow: bool = False) -> Tensor:
+def logits_of(h: Tensor, k: int, layers: list[nn.Linear]) -> Tensor:
     """The logits (float32 [rows, classes]) of pre-activations [rows, code width], over units in use alone.
 
     Args:
         h: W x + b; units that are above 0 in no row are left out.
         k: Active units.
         layers: The classifier's.
-        narrow: Leave out what no row has among its k largest, too: faster, and sums fall in another order.
     """
     used = (~(h.amax(dim=0) <= 0)).nonzero()[:, 0]  # NaN is in use, so that it shows
     h = h.index_select(1, used).relu_()
     result = largest(h, min(k, len(used))).mul_(h)
-    if narrow:
-        active = result.any(dim=0).nonzero()[:, 0]
-        result, used = result.index_select(1, active), used[active]
     for number, layer in enumerate(layers):
         weight = layer.weight.index_select(1, used) if number == 0 else layer.weight
         result = F.linear(result if number == 0 else result.relu_(), weight, layer.bias)
+    return result
+
+
+def active(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row's pre-activations (float [rows, code width]) as a code: values, and units.
+
+    Where rows are alike, most units are below what k others have in every row, and are not looked at.
+
+    Returns:
+        float [rows, k], 0 where nothing is above it, and int64 [rows, k].
+    """
+    least = h.amin(dim=0).topk(k).values.amin()
+    alike = (~(h.amax(dim=0) < least)).nonzero()[:, 0]  # NaN is among them, so that it shows
+    if 2 * len(alike) < h.shape[1]:
+        values, places = h.index_select(1, alike).topk(k, dim=1, sorted=False)
+        return values.relu_(), alike[places]
+    values, units = h.topk(k, dim=1, sorted=False)
+    return values.relu_(), units
+
+
+def logits_of_active(values: Tensor, units: Tensor, columns: Tensor, layers: list[nn.Linear]) -> Tensor:
+    """The logits (float [rows, classes]) of codes, each row over its own units.
+
+    Args:
+        values: float [rows, k].
+        units: int64 [rows, k].
+        columns: The first layer's weight, its inputs first: float [code width, hidden].
+        layers: The classifier's.
+    """
+    result = F.embedding_bag(units, columns, per_sample_weights=values, mode="sum").add_(layers[0].bias)
+    for layer in layers[1:]:
+        result = F.linear(result.relu_(), layer.weight, layer.bias)
     return result
