@@ -155,12 +155,15 @@ HALVES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "shapley_sampling": ("half the orders", {"shapley_permutations": 12}),
     "lime": ("half the coalitions", {"lime_samples": 500}),
     "expected_gradients": ("half the draws", {"expected_gradients_samples": 50}),
+    "smoothgrad_squared": ("half the copies", {"smoothgrad_samples": 12}),
+    "vargrad": ("half the copies", {"smoothgrad_samples": 12}),
 }
 OWN: Mapping[str, Mapping[str, tuple[str, Plant]]] = {
     "occlusion": {"shifted": ("windows that lie a pixel further", _asked("occlusion", _by_shifted_windows))},
     "kernel_shap": {"kernel": ("coalitions that weigh 2 % too much and too little", _kernel_wrong)},
     "lime": {"kernel": ("coalitions that weigh 2 % too much and too little", _closeness_wrong)},
     "deeplift_code": {"slopes": ("derivatives for multipliers", _asked("deeplift_code", _by_derivatives))},
+    "deep_lift": {"slopes": ("derivatives for multipliers", _asked("deep_lift", _by_derivatives))},
     "grad_cam": {
         "layer": ("of another layer", other_settings(grad_cam_layer="0")),
         "nearest": ("drawn by the nearest cell", _drawn_by_nearest),
@@ -169,7 +172,10 @@ OWN: Mapping[str, Mapping[str, tuple[str, Plant]]] = {
 }
 """What can be wrong with one method alone, by method: in words, and how it is planted."""
 
-DRAWING = ("kernel_shap", "shapley_sampling", "lime", "expected_gradients")
+DRAWING = ("kernel_shap", "shapley_sampling", "lime", "expected_gradients", "smoothgrad_squared", "vargrad")
+OF_MODULES = ("grad_cam", "deep_lift", "smoothgrad_squared", "vargrad")
+"""Those that are asked of the convolutional network."""
+
 METHODS = (
     "occlusion",
     "kernel_shap",
@@ -177,14 +183,14 @@ METHODS = (
     "lime",
     "expected_gradients",
     "deeplift_code",
-    "grad_cam",
+    *OF_MODULES,
 )
 
 
 def flags_of(name: str) -> dict[str, Any]:
     """Of a run of the method beside integrated gradients."""
     flags = {"methods": f"{BESIDE},{name}", **FLAGS}
-    return flags | {"model": "convolutional"} if name == "grad_cam" else flags
+    return flags | {"model": "convolutional"} if name in OF_MODULES else flags
 
 
 def _faults(name: str) -> Iterator[Fault]:
@@ -195,7 +201,7 @@ def _faults(name: str) -> Iterator[Fault]:
 
     if name == "expected_gradients":
         yield fault("baseline", "from a black image", other_settings(references=torch.zeros(1, 784)))
-    elif name != "grad_cam":
+    elif name not in OF_MODULES:
         yield fault("baseline", "from a grey baseline", _asked(name, _from_grey))
     if name in HALVES:
         what, changed = HALVES[name]
