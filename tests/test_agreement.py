@@ -13,7 +13,7 @@ from scipy import stats
 from harness import statistics
 from harness.measurements import Evidence, MethodMaps, measurements
 from harness.records import Estimate, Floats, Measurement
-from tests.evidence import METHODS, an_evidence, with_code, with_maps
+from tests.evidence import ASKING_A_LAYER, METHODS, an_evidence, with_code, with_maps
 
 PAIRS = tuple(itertools.combinations(METHODS, 2))
 
@@ -198,6 +198,27 @@ def test_an_untrained_network_has_nothing_above_itself() -> None:
     estimate = estimated(found).estimate
     assert estimate is not None
     assert estimate <= 0
+
+
+def test_constant_maps_of_one_family_are_no_matter_of_another() -> None:
+    """As Grad-CAM's are of an untrained network whose evidence is all negative."""
+    evidence = an_evidence(methods=(*METHODS, *ASKING_A_LAYER))
+    empty = dataclasses.replace(evidence.maps["grad_cam"], own=np.zeros_like(evidence.images))
+    maps = {**evidence.maps, "grad_cam": empty}
+    evidence = dataclasses.replace(evidence, maps=maps, untrained={**evidence.untrained, "grad_cam": empty})
+    found = {
+        one.name: one.reason
+        for base in ("agreement_gradient_family", "agreement_mixed_family", "control_untrained")
+        for one in measurements[base](evidence)
+    }
+    empty_ones = {name for name, reason in found.items() if reason is not None}
+    assert empty_ones == {
+        "agreement_mixed_family",
+        "control_untrained",
+        "control_untrained.decoder_family",  # it has each method's pair with the decoder's
+        "control_untrained.layer_family",
+        "control_untrained.mixed_family",
+    }
 
 
 def test_maps_of_an_untrained_network_that_are_constant_leave_no_difference() -> None:

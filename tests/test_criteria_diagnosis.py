@@ -248,7 +248,7 @@ def test_maps_that_are_not_their_definitions_are_named_with_method_image_and_err
     ("measurement", "text"),
     [
         ("attribution_copies", "so none is a copy: on this model two methods are one"),
-        ("attribution_faithfulness", "so this is a finding about the model: .*'Where faithfulness is red'"),
+        ("attribution_faithfulness", "so this is a finding about the model, .*'Where faithfulness is red'"),
         ("agreement", ""),
     ],
 )

@@ -190,8 +190,8 @@ def _worst_part(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
 _OF_THE_MODEL: Mapping[str, str] = {
     "attribution_copies": "none is a copy: on this model two methods are one, counted twice; leave one out "
     "by --methods",
-    "attribution_faithfulness": "this is a finding about the model: gradients through max pooling are often "
-    "no better than |x|; see docs/models.md, 'Where faithfulness is red'",
+    "attribution_faithfulness": "this is a finding about the model, and about what the method asks; see "
+    "docs/models.md, 'Where faithfulness is red'",
 }
 """What follows where a measurement is red and no map is wrong."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -210,16 +210,23 @@ def _standardised(rows: Floats) -> Floats:
     return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
 
 
+def of_pairs(maps: Mapping[str, Floats], inside: Sequence[bool]) -> dict[str, Floats]:
+    """The maps of the methods that have a part in some of the pairs."""
+    named = {name for pair, one in zip(pairs(tuple(maps)), inside, strict=True) if one for name in pair}
+    return {name: rows for name, rows in maps.items() if name in named}
+
+
 def _of_family(evidence: Evidence, family: str) -> Iterator[Measurement]:
     inside = [one == family for one in families_of(evidence, evidence.methods)]
-    reason = incomparable(evidence.contributions())
+    maps = evidence.contributions()
+    reason = incomparable(of_pairs(maps, inside) if any(inside) else maps)
     if reason is None and not any(inside):
         reason = f"no pair of the chosen methods belongs to the {family} family"
     yield sampled(
         evidence,
         f"agreement_{family}_family",
         f"Agreement within the {family} family",
-        lambda: by_pair(evidence.contributions(), evidence.grains(), correlations)[:, inside].mean(axis=1),
+        lambda: by_pair(maps, evidence.grains(), correlations)[:, inside].mean(axis=1),
         reason=reason,
     )
 

@@ -13,6 +13,7 @@ from harness.measurements.agreement import (
     correlations,
     families_of,
     incomparable,
+    of_pairs,
 )
 from harness.measurements.evidence import CONTROL_METHOD, Evidence, measurements, sampled
 from harness.records import Floats, Measurement
@@ -44,7 +45,7 @@ def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
             f"Untrained network{f', {family} family' if family else ''}",
             values,
             higher_is_better=None,
-            reason=incomparable(maps),
+            reason=incomparable(of_pairs(maps, inside)),
         )
 
 
