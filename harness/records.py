@@ -53,6 +53,7 @@ class Measurement:
             several seeds are joined by their numbers alone.
         definition: The version of what the name means; raised when the same evidence gives other numbers,
             so that a history does not take them for a regression.
+        rows: int [n], the positions among the explained samples where only some were asked; None where all.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Measurement:
     reason: str | None = None
     crossed: bool = True
     definition: int = 1
+    rows: Ints | None = None
 
 
 @dataclass(frozen=True)

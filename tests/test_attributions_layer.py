@@ -52,7 +52,7 @@ def test_it_is_captums_with_the_papers_relu_and_interpolation(kind: str) -> None
 
     model, inputs = network(kind), images(kind)
     ours = attributions.attribute(model, inputs, TARGETS, "grad_cam", settings(kind)).own
-    coarse = LayerGradCam(model, convolution_of(model)).attribute(
+    coarse = LayerGradCam(model, convolution_of(model, inputs)).attribute(
         inputs, target=TARGETS, relu_attributions=True
     )
     sides = KINDS[kind][0][-1:] if kind == "series" else KINDS[kind][0][-2:]
@@ -90,29 +90,61 @@ def test_a_layer_is_named_as_the_users_model_names_it() -> None:
     inner.add_module("late", nn.Conv2d(2, 2, 3))
     around = nn.Sequential()
     around.add_module("model", inner)
-    assert convolution_of(around) is inner.late
-    assert convolution_of(around, "early") is inner.early
+    inputs = torch.rand(1, 1, 8, 8)
+    assert convolution_of(around, inputs) is inner.late
+    assert convolution_of(around, inputs, "early") is inner.early
     with pytest.raises(InputError, match=r"no layer 'erly'.*early"):
-        convolution_of(around, "erly")
+        convolution_of(around, inputs, "erly")
     with pytest.raises(InputError, match="no convolution"):
-        convolution_of(nn.Linear(3, 3))
+        convolution_of(nn.Linear(3, 3), torch.rand(1, 3))
 
 
-def test_a_layer_without_the_inputs_places_is_refused() -> None:
-    """A linear layer has none."""
-    model = network("grey")
-    with pytest.raises(InputError, match="2 axes of places"):
-        attributions.attribute(
-            model, images("grey"), TARGETS, "grad_cam", settings("grey", grad_cam_layer="8")
+class Odd(nn.Module):
+    """Calls its convolutions in the order that it is told, whatever the order it has them in."""
+
+    def __init__(self, *order: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.order = order
+        self.late, self.early = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(1, 4, 3, padding=1)
+        self.unused, self.head = nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """The logits of flat rows."""
+        planes = rows.view(-1, 1, 12, 10)
+        for name in self.order:
+            planes = getattr(self, name)(planes).tanh()
+        logits: Tensor = self.head(planes.mean(dim=(2, 3)))
+        return logits
+
+
+def test_the_last_convolution_is_the_last_that_is_called() -> None:
+    """Not the last that is declared; one that is called twice, or never, is refused with the way out."""
+    model, inputs = Odd("early", "late").eval(), images("grey")
+    assert convolution_of(model, inputs) is model.late
+    assert convolution_of(Odd("early", "late", "late").eval(), inputs, "early")
+    for asked, name, said in (
+        (Odd("early", "late", "late"), "", r"used once for an input \(got 2 uses\)"),
+        (Odd("early", "late"), "unused", "must call its layer 'unused'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            attributions.attribute(
+                asked.eval(), inputs, TARGETS, "grad_cam", settings("grey", grad_cam_layer=name)
+            )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_follows_in_place_changes_no_map(kind: str) -> None:
+    """A rectifier that overwrites what the convolution gave, as torchvision's models have it."""
+    maps = []
+    for in_place in (False, True):
+        model = network(kind)
+        model.register_module("5", nn.ReLU(inplace=in_place))
+        maps.append(attributions.attribute(model, images(kind), TARGETS, "grad_cam", settings(kind)).own)
+        found = attributions.identity_errors(
+            model, images(kind), TARGETS, maps[-1], "grad_cam", settings(kind), seed=0
         )
-
-
-def test_no_hook_is_left() -> None:
-    """Neither after a map nor after a refusal."""
-    model = network("grey")
-    attributions.attribute(model, images("grey"), TARGETS, "grad_cam", settings("grey"))
-    with pytest.raises(InputError):
-        attributions.attribute(
-            model, images("grey"), TARGETS, "grad_cam", settings("grey", grad_cam_layer="8")
-        )
-    assert not any(part._forward_hooks for part in model.modules())
+        assert found is not None
+        assert float(found.errors.max()) < 1e-4
+    assert maps[0].any()
+    assert torch.equal(*maps)

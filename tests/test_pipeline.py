@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -309,7 +310,7 @@ def test_constant_maps_are_an_error_not_a_skipped_value(small_config: MakeConfig
         del attributions.methods._entries["blank"]
     estimate = Run(work.run).estimate("agreement")
     assert estimate is not None
-    assert estimate.reason == "40 of 40 maps of blank are constant and have no correlation"
+    assert str(estimate.reason).startswith("40 of 40 maps of blank are constant and have no correlation")
 
 
 def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> None:
@@ -893,6 +894,31 @@ def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: Ma
     assert "data.baseline" not in told[0]
 
 
+# a budget of probes
+
+
+def test_what_was_asked_of_some_samples_is_judged_of_them(
+    small_config: Callable[..., Config],
+) -> None:
+    """The values of the others are none; a red watched criterion of theirs names its worst, and has no say."""
+    criteria = [{"id": "surrogate_fit", "threshold": 1.0}]
+    asked = dict(methods="gradients,lime", lime_samples=60, minimum_per_class=2, probe_budget=1)
+    work, notes = compute(small_config(criteria=criteria, **asked))
+    assert any("ask 20 of 40 images" in text for text in notes.warned)
+    values = work.run.read_arrays("measurements/surrogate_fit.npz")["surrogate_fit"]
+    assert values.shape[1] == 40
+    assert int(np.isfinite(values[0, :, 0]).sum()) == 20
+    estimate = Run(work.run).estimate("surrogate_fit")
+    assert estimate is not None
+    assert estimate.n == 20
+    assert estimate.estimate == pytest.approx(float(np.nanmean(values)))
+    verdict = judge(work.run)
+    (row,) = (one for one in verdict["criteria"] if one.id == "surrogate_fit")
+    assert row.verdict == "fail"
+    assert len(re.findall(r"\(.*?\) 0\.", diagnosis.worst(work.run, row)[0])) == 3
+    assert verdict["verdict"] == "pass"
+
+
 # a mask of one's own
 
 
@@ -903,19 +929,26 @@ def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: Ma
         (np.arange(23), "in the shape .4, 6. or flat"),
         (np.ones((4, 6), dtype=int), "two groups or more"),
         (None, "no .npy file"),
+        ({"mask": np.arange(24)}, "archive of several arrays"),
     ],
 )
 def test_a_mask_that_names_no_groups_is_refused(tmp_path: Path, mask: Any, said: str) -> None:
     """By its file, before any work rests on it."""
     path = tmp_path / "mask.npy"
-    path.write_text("no array") if mask is None else np.save(path, mask)
+    with path.open("wb") as stream:
+        if mask is None:
+            stream.write(b"no array")
+        elif isinstance(mask, dict):
+            np.savez(stream, **mask)
+        else:
+            np.save(stream, mask)
     with pytest.raises(ConfigurationError, match=said):
         group_mask(path, (4, 6))
 
 
 def test_a_mask_is_one_number_a_feature(tmp_path: Path) -> None:
-    """Of the inputs' shape, or flat."""
+    """Of the inputs' shape, or flat; which numbers they are plays no part."""
     rows = np.arange(24).reshape(4, 6) // 5
-    for shape in ((4, 6), (24,)):
-        np.save(tmp_path / "mask.npy", rows.reshape(shape))
+    for shape, labels in (((4, 6), rows), ((24,), rows), ((24,), rows.astype(np.uint64) + 2**63)):
+        np.save(tmp_path / "mask.npy", labels.reshape(shape))
         assert group_mask(tmp_path / "mask.npy", (4, 6)) == tuple(rows.flatten().tolist())

@@ -11,6 +11,7 @@ from harness.attributions.explaining import (
     groups_of,
     identity_errors,
     passes,
+    refuse_unfit,
 )
 from harness.attributions.guided import guided_backprop
 from harness.attributions.layer import grad_cam
@@ -70,6 +71,7 @@ __all__ = [
     "passes",
     "path_gradients",
     "refuse_twins",
+    "refuse_unfit",
     "refuse_uninstalled",
     "register",
     "shapley_sampling",

@@ -24,6 +24,7 @@ from harness.attributions.method import methods as registered
 from harness.config.parameters import ATTRIBUTION_METHODS
 from harness.environment import state
 from harness.environment.state import clean
+from harness.errors import ConfigurationError
 from harness.subjects import inputs
 
 
@@ -131,6 +132,23 @@ def passes(model: nn.Module, images: Tensor, targets: Tensor, name: str, setting
     finally:
         handle.remove()
     return max(1, counted)
+
+
+def refuse_unfit(names: Sequence[str], features: int, settings: Mapping[str, Any]) -> None:
+    """Refuse settings by which a method cannot have maps of inputs of so many features, before any work.
+
+    Raises:
+        ConfigurationError: with what would do.
+    """
+    for name in names:
+        groups, cost = groups_of(name, features, settings), registered[name].cost
+        if groups is not None and int(groups.max()) == 0:
+            raise ConfigurationError(
+                f"{name}: groups and windows must be smaller than the whole input (got one of all "
+                f"{features} features): nothing else is asked of it; make grain or occlusion_window smaller"
+            )
+        if cost is not None:
+            cost(features, **known_to(cost, settings))
 
 
 def groups_of(name: str, features: int, settings: Mapping[str, Any]) -> Tensor | None:

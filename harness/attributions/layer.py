@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 import torch.nn.functional as F
@@ -22,23 +23,41 @@ from harness.subjects.precision import STEP
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def convolution_of(model: nn.Module, name: str = "") -> nn.Module:
-    """The layer that Grad-CAM asks: the one of that name, or the model's last convolution.
+def convolution_of(model: nn.Module, images: Tensor, name: str = "") -> nn.Module:
+    """The layer that Grad-CAM asks: the one of that name, or the last convolution that the model calls.
+
+    Args:
+        model: Images to logits, evaluating.
+        images: float [n, features]; one of them is asked which layers are called.
+        name: Of a layer, as the user's own model names it.
 
     Raises:
-        InputError: there is no such layer, or no convolution.
+        InputError: there is no such layer, or no convolution; it is not called, or more than once.
     """
-    layers: dict[str, nn.Module] = dict(model.named_modules())
-    if not name:
-        found = [one for one in layers.values() if isinstance(one, CONVOLUTIONS)]
-        if not found:
+    layers: dict[str, nn.Module] = {one: layer for one, layer in model.named_modules() if one}
+    if name:
+        # as the user's own model names it, without the parts that the harness put around it
+        fitting = [layer for one, layer in layers.items() if one == name or one.endswith(f".{name}")]
+        if not fitting:
+            raise InputError(f"grad_cam: the model has no layer {name!r}: {suggestion(name, list(layers))}")
+        asked = fitting[:1]
+    else:
+        asked = [layer for layer in layers.values() if isinstance(layer, CONVOLUTIONS)]
+        if not asked:
             raise InputError("grad_cam: the model has no convolution; name a layer with places")
-        return found[-1]
-    # as the user's own model names it, without the parts that the harness put around it
-    fitting = [layer for one, layer in layers.items() if one == name or one.endswith(f".{name}")]
-    if not fitting:
-        raise InputError(f"grad_cam: the model has no layer {name!r}: {suggestion(name, list(layers))}")
-    return fitting[0]
+    called: list[nn.Module] = []
+    with ExitStack() as stack, torch.no_grad():
+        for layer in asked:
+            stack.enter_context(hooked(layer, lambda _, layer=layer: called.append(layer)))  # type: ignore[misc]
+        model(images[:1])
+    if not called:
+        raise InputError(f"grad_cam: the model must call its layer {name!r} (got none); name another one")
+    if called.count(called[-1]) > 1:
+        raise InputError(
+            f"grad_cam: the layer must be used once for an input (got {called.count(called[-1])} uses); "
+            "name another one by grad_cam_layer"
+        )
+    return called[-1]
 
 
 def of_grad_cam(
@@ -52,9 +71,9 @@ def of_grad_cam(
     grad_cam_layer: str = "",
 ) -> Tensor:
     """Of the map made anew: each channel's weight is a slope in activation space, drawn by own weights."""
-    layer, size = convolution_of(model, grad_cam_layer), STEP[images.dtype]
+    layer, size = convolution_of(model, images, grad_cam_layer), STEP[images.dtype]
     kept: list[Tensor] = []
-    with hooked(layer, kept.append):
+    with hooked(layer, lambda out: kept.append(out.clone())):
         model(images)
     activations = kept[0]
 
@@ -128,11 +147,17 @@ def grad_cam(
     Raises:
         InputError: the model has no such layer, or it has not the places of the input.
     """
-    layer, maps = convolution_of(model, grad_cam_layer), torch.empty_like(images)
+    maps = torch.empty_like(images)
     sides, names = grouping.places(images.shape[1], shape, axes)
     into = _sides(sides, names)
     kept: list[Tensor] = []
-    with state.evaluation(model), hooked(layer, kept.append):
+
+    def keep(out: Tensor) -> Tensor:
+        """What the model goes on with is another tensor, which it may change in place."""
+        kept.append(out)
+        return out.clone()
+
+    with state.evaluation(model), hooked(convolution_of(model, images, grad_cam_layer), keep):
         for chunk in chunks_of(images, targets, chunk_size):
             kept.clear()
             with torch.enable_grad():

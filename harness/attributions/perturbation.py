@@ -17,6 +17,10 @@ from harness.attributions import coalitions, games
 from harness.attributions import groups as grouping
 from harness.attributions.groups import Axes
 from harness.attributions.method import CHUNK_SIZE, register
+from harness.errors import ConfigurationError
+
+WELL_POSED = 1e-7
+"""The least share of a fit's largest eigenvalue that its smallest must have to be told from rounding."""
 
 KERNEL_WIDTH, RIDGE = 0.25, 1.0
 """LIME's kernel width, of cosine distances, and the ridge penalty: those of the package `lime`."""
@@ -79,8 +83,16 @@ def window_cells(
 
     A window moves along the axes of places, from the start on and, where the stride does not fit, up to the
     end; over all channels of an image, over each of a series. A cell is what the same windows cover.
+
+    Raises:
+        ConfigurationError: a stride that leaves features out.
     """
     sides, names = grouping.places(features, shape, axes)
+    if stride > window:
+        raise ConfigurationError(
+            f"occlusion_stride must be in 1..{window}, the window's side, or some features lie in no window "
+            f"(got {stride})"
+        )
     along = []
     for side, axis in zip(sides, names, strict=True):
         if axis in grouping.PLACES:
@@ -102,13 +114,47 @@ def window_cells(
     return cells.flatten(), windows
 
 
+def _design(players: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """KernelSHAP's coalitions and their weights.
+
+    Raises:
+        ConfigurationError: they determine no fit, whatever the model says of them.
+    """
+    if players < 2:
+        raise ConfigurationError("kernel_shap: groups must be two or more (got one); choose a smaller grain")
+    keep, weights = coalitions.shapley_kernel(players, samples, seed)
+    z = keep.double()
+    free = (z[:, :-1] - z[:, -1:]) * weights.sqrt()[:, None]  # the last one's share follows from the sum
+    sizes = torch.linalg.eigvalsh(free.T @ free)
+    if bool(sizes[0] <= WELL_POSED * sizes[-1]):
+        raise ConfigurationError(
+            f"kernel_shap_samples must be enough to fit {players} groups, about {3 * players} at the least "
+            f"(got {samples}); ask more, or take fewer groups by grain or group_mask"
+        )
+    return keep, weights
+
+
+def _coalitions_asked(
+    features: int,
+    *,
+    shape: Sequence[int] = (),
+    axes: Axes = (),
+    grain: int | None = None,
+    groups: Sequence[int] | None = None,
+    kernel_shap_samples: int = 2048,
+    noise_seed: int = 0,
+) -> int:
+    chosen = grouping.chosen(features, shape=shape, axes=axes, grain=grain, groups=groups)
+    return 2 + len(_design(int(chosen.max()) + 1, kernel_shap_samples, noise_seed)[0])
+
+
 @register(
     "kernel_shap",
     space="contribution",
     identity=games.of_kernel_shap,
     family="perturbation",
     groups=grouping.chosen,
-    cost=lambda _features, *, kernel_shap_samples=2048: kernel_shap_samples + 2,
+    cost=_coalitions_asked,
 )
 def kernel_shap(
     model: nn.Module,
@@ -127,10 +173,13 @@ def kernel_shap(
 
     float32 [n, features]. The fit meets f_y(x) and f_y(baseline) exactly (Covert and Lee 2021, equation 7);
     groups that are the baseline have no part in it.
+
+    Raises:
+        ConfigurationError: so few coalitions determine no fit.
     """
     features = grouping.chosen(images.shape[1], shape=shape, axes=axes, grain=grain, groups=groups)
     players = int(features.max()) + 1
-    keep, weights = coalitions.shapley_kernel(players, kernel_shap_samples, noise_seed)
+    keep, weights = _design(players, kernel_shap_samples, noise_seed)
     ends = torch.tensor([[True], [False]]).expand(2, players)
     found = coalitions.values(
         model, images, targets, torch.cat([ends, keep]), features, chunk_size=chunk_size

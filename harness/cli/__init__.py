@@ -84,11 +84,13 @@ def validate(config: ConfigFile = None, **flags: Any) -> None:
     configuration.refuse_absent(settings.checks)
     shown = Shown(quiet=settings.quiet)
     gated = [criterion.measurement for criterion in settings.criteria if criterion.gate]
-    compared = [name for name in settings.attribution.methods if name not in CONTROL_METHODS]
+    asked = [*settings.attribution.methods]
+    compared = [name for name in asked if name not in CONTROL_METHODS]
     if len(compared) < 2 and any(name.startswith("agreement") for name in gated):
         raise ConfigurationError(
             "attribution.methods: the gate 'agreement' needs at least two methods to compare "
-            f"(got {', '.join(settings.attribution.methods)}); name two, or use 'harness run'"
+            f"(got {', '.join(compared) or 'none'}{', beside a control' if compared != asked else ''}); "
+            "name two, or use 'harness run'"
         )
     for text in announcements(settings):
         shown.warn(text)

@@ -146,12 +146,12 @@ class Attribution(Table):
     expected_gradients_samples: Natural = Field(
         100, description="draws of a training image and a position, of expected gradients"
     )
-    grain: MaybeNatural = Field(
+    grain: Annotated[MaybeNatural, Shown("N")] = Field(
         None,
         description="side of the groups that perturbation methods take away, in pixels or steps; "
         "by default a seventh of each side",
     )
-    group_mask: MaybePlace = Field(
+    group_mask: Annotated[MaybePlace, Shown("FILE")] = Field(
         None, description="groups of one's own in their place: a .npy file with a whole number a feature"
     )
     occlusion_window: Natural = Field(4, description="side of occlusion's window, in pixels or steps")
@@ -160,7 +160,7 @@ class Attribution(Table):
     shapley_permutations: int = Field(24, ge=2, description="orders of Shapley sampling")
     grad_cam_layer: str = Field("", description="layer that Grad-CAM asks; the last convolution by default")
     lime_samples: int = Field(1000, ge=8, description="coalitions of LIME")
-    probe_budget: MaybeNatural = Field(
+    probe_budget: Annotated[MaybeNatural, Shown("N")] = Field(
         None,
         description="forward passes of a seed that the randomisation, stability and coalitions probes may "
         "take; where all samples take more, they ask fewer of each class",

@@ -250,8 +250,8 @@ def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:
     over the second (a ratio).
     """
     if values.ndim == 2:
-        return values, np.ones_like(values)
-    choices = [(column, np.ones_like(column)) for column in np.moveaxis(values, 2, 0)]
+        return values, _ones(values)
+    choices = [(column, _ones(column)) for column in np.moveaxis(values, 2, 0)]
     if len(choices) == 2:
         choices.append((values[..., 0], values[..., 1]))
     number = np.nan if verdict.estimate is None else verdict.estimate
@@ -261,6 +261,11 @@ def _parts(values: Floats, verdict: Verdict, labels: Ints) -> Parts:
         return abs(float(np.mean(means)) - number)
 
     return min(choices, key=away)
+
+
+def _ones(values: Floats) -> Floats:
+    """1 for each value, NaN where there is none."""
+    return np.where(np.isnan(values), np.nan, 1.0)
 
 
 def _mean(parts: Parts, members: Any) -> float:

@@ -94,7 +94,10 @@ def incomparable(maps: Mapping[str, Floats]) -> str | None:
     for name, rows in maps.items():
         constant = int((np.ptp(rows, axis=1) == 0).sum()) if rows.size else 0
         if constant > MISSING_SHARE * len(rows):
-            return f"{constant} of {len(rows)} maps of {name} are constant and have no correlation"
+            return (
+                f"{constant} of {len(rows)} maps of {name} are constant and have no correlation; "
+                "leave it out by --methods"
+            )
     return None
 
 

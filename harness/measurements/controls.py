@@ -26,6 +26,10 @@ def _untrained(evidence: Evidence) -> dict[str, Floats]:
     return {name: one.contribution(evidence.images) for name, one in untrained if not one.control}
 
 
+def _of_untrained(reason: str | None) -> str | None:
+    return reason and f"of the untrained network {reason}"
+
+
 @measurements.register("control_untrained")
 def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
     """The agreement of the same methods on an untrained network: of all pairs, and of each family."""
@@ -45,7 +49,7 @@ def control_untrained(evidence: Evidence) -> Iterator[Measurement]:
             f"Untrained network{f', {family} family' if family else ''}",
             values,
             higher_is_better=None,
-            reason=incomparable(of_pairs(maps, inside)),
+            reason=_of_untrained(incomparable(of_pairs(maps, inside))),
         )
 
 
@@ -187,5 +191,5 @@ def agreement_above_controls(evidence: Evidence) -> Iterator[Measurement]:
         "Agreement over the largest control without a trained model",
         values,
         reduction="smallest mean",
-        reason=incomparable(contributions) or incomparable(untrained),
+        reason=incomparable(contributions) or _of_untrained(incomparable(untrained)),
     )

@@ -263,5 +263,5 @@ def sampled(
     if reason is None:
         labels = evidence.labels if rows is None else evidence.labels[rows]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return Measurement(**known, values=values(), strata=labels)
+            return Measurement(**known, values=values(), strata=labels, rows=rows)
     return Measurement(**known, values=np.empty(0), reason=reason)

@@ -8,6 +8,7 @@ all of it from an earlier one, and imports no torch: a stage imports what it nee
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,7 +162,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
 
     from harness import attributions
     from harness.pipeline.networks import engine
-    from harness.pipeline.work import Work, group_mask
+    from harness.pipeline.work import Work, declared_settings
     from harness.subjects.recipes import recipe_of
 
     start = time.perf_counter()
@@ -176,8 +177,8 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
     if dataset is None:
         dataset = loaded(config)
         moving = not computed.is_read(config.data.dataset) and loaded(config).digest != dataset.digest
-    if config.attribution.group_mask is not None:
-        group_mask(config.attribution.group_mask, dataset.form.shape)
+    features, declared = math.prod(dataset.form.shape), declared_settings(config, dataset.form)
+    attributions.refuse_unfit(config.attribution.methods, features, declared)
     config, record = admitted(config, dataset, device, progress)
     looked = repository.look()
     work = Work(

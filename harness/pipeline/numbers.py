@@ -17,7 +17,7 @@ from harness.errors import RunError
 from harness.kinds import WORDS
 from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work
-from harness.records import Estimate, Measurement
+from harness.records import Estimate, Floats, Measurement
 from harness.runs import Run
 
 
@@ -75,7 +75,12 @@ def _measure(work: Work, made: RunDirectory) -> None:
         for same in zip(*measured, strict=True):
             estimates += _estimates(work, same)
         arrays = {
-            one.name: np.stack([row[number].values for row in measured])
+            one.name: np.stack(
+                [
+                    _by_sample(row[number], len(seed.labels))
+                    for row, seed in zip(measured, by_seed, strict=True)
+                ]
+            )
             for number, one in enumerate(measured[0])
             if one.crossed and all(row[number].reason is None for row in measured)
         }
@@ -83,6 +88,15 @@ def _measure(work: Work, made: RunDirectory) -> None:
         strata = {"strata": by_seed[0].labels} if by_class else {}
         made.write_arrays(f"measurements/{base}.npz", arrays | strata | {"seeds": np.array(config.seeds)})
     made.write_estimates(estimates)
+
+
+def _by_sample(one: Measurement, samples: int) -> Floats:
+    """Its values; of one that was asked of some samples a row for each, NaN of the others."""
+    if one.rows is None:
+        return one.values
+    found = np.full((samples, *one.values.shape[1:]), np.nan)
+    found[one.rows] = one.values
+    return found
 
 
 def _measured(work: Work, base: str, function: Measure, evidence: Evidence) -> list[Measurement]:

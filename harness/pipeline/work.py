@@ -21,6 +21,7 @@ from harness.config import Config
 from harness.datasets import Dataset
 from harness.environment import stream
 from harness.errors import ConfigurationError, MemoryExhausted
+from harness.forms import Form
 from harness.pipeline.started import Epochs as Epochs
 from harness.pipeline.started import Progress as Progress
 from harness.pipeline.started import Silence as Silence
@@ -83,11 +84,18 @@ class Work(Started):
             )
 
 
+def declared_settings(config: Config, form: Form) -> dict[str, Any]:
+    """The declared settings of all methods, and how the inputs lie."""
+    settings = config.attribution.model_dump(exclude={"methods", "group_mask", "probe_budget"})
+    settings |= {"shape": form.shape, "axes": form.axes}
+    mask = config.attribution.group_mask
+    return settings if mask is None else settings | {"groups": group_mask(mask, form.shape)}
+
+
 def attribution_settings(work: Work, seed: int) -> dict[str, Any]:
-    """The declared settings of all methods, for one seed, and how the inputs lie."""
-    form, mask = work.dataset.form, work.config.attribution.group_mask
-    settings = work.config.attribution.model_dump(exclude={"methods", "group_mask", "probe_budget"})
-    settings |= {"noise_seed": stream(seed, "smoothgrad noise"), "shape": form.shape, "axes": form.axes}
+    """The settings of all methods for one seed: the declared ones, and what the seed draws."""
+    settings = declared_settings(work.config, work.dataset.form)
+    settings["noise_seed"] = stream(seed, "smoothgrad noise")
     if any(
         "references" in known_to(methods[name].maps, {"references": None})
         for name in work.config.attribution.methods
@@ -95,7 +103,7 @@ def attribution_settings(work: Work, seed: int) -> dict[str, Any]:
         generator = torch.Generator().manual_seed(stream(seed, "references"))
         drawn = torch.randperm(len(work.train_images), generator=generator)[:REFERENCES]
         settings["references"] = work.train_images[drawn.to(work.device)]
-    return settings if mask is None else settings | {"groups": group_mask(mask, form.shape)}
+    return settings
 
 
 def keyed(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,12 +124,15 @@ def group_mask(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
         mask = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigurationError(f"group_mask: {path} is no .npy file of whole numbers ({error})") from error
+    if not isinstance(mask, np.ndarray):
+        raise ConfigurationError(f"group_mask: {path} must be a .npy file (got an archive of several arrays)")
     if not np.issubdtype(mask.dtype, np.integer) or mask.shape not in (shape, (math.prod(shape),)):
         raise ConfigurationError(
             f"group_mask: {path} must hold one whole number for each feature, in the shape {shape} or flat "
             f"(got {mask.dtype} of shape {mask.shape})"
         )
-    if len(np.unique(mask)) < 2:
+    _, mask = np.unique(mask, return_inverse=True)  # which numbers they are plays no part
+    if not mask.any():
         raise ConfigurationError(f"group_mask: {path} must name two groups or more (got one)")
     return tuple(mask.flatten().tolist())
 

@@ -14,7 +14,7 @@ from harness.records import Estimate, Floats, Verdict
 from harness.report import classes
 from harness.report.page import Chart, Context, interval, no_samples, section, show_finite
 from harness.runs import Run
-from harness.text import words
+from harness.text import listed, words
 
 Pair = tuple[str, str]
 
@@ -42,8 +42,15 @@ def _agreement(run: Run) -> Context | str:
         "beside": [one for name in _BESIDE if (one := run.estimate(name)) is not None],
         "population": agreement.population,
         "families": _families(run),
+        "grains": _grains(run),
         "twice": "decoder_weighted" in names,
     }
+
+
+def _grains(run: Run) -> str:
+    """The methods that ask of groups, and of how many; empty where none does."""
+    asked = {name: one for name, one in run.evidence().grains().items() if one is not None}
+    return listed(f"{words(name)} ({int(one.max()) + 1})" for name, one in asked.items())
 
 
 def _families(run: Run) -> str:

@@ -297,6 +297,7 @@ def _fault_tasks(
 def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Every task's result: stored ones, and the others from processes side by side, stored as they come."""
     found: dict[str, Any] = {}
+    failed: list[Exception] = []
     todo = []
     for name, task in tasks:
         result = None if name.startswith(KEEP_THEIR_OWN) else runs.stored(folder, name, key)
@@ -307,7 +308,13 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(task): name for name, task in todo}
         for number, future in enumerate(as_completed(futures), start=1):
-            name, result = futures[future], future.result()
+            name = futures[future]
+            try:
+                result = future.result()
+            except Exception as error:  # noqa: BLE001 - what the others find is kept all the same
+                say(f"{number}/{len(todo)} {name}: {error}")
+                failed.append(error)
+                continue
             if not name.startswith(KEEP_THEIR_OWN):
                 runs.store(folder, name, key, result)
             found[name] = result
@@ -315,6 +322,8 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
                 f"{result['verdict']}, red: {', '.join(result['by']) or '-'}" if "by" in result else "done"
             )
             say(f"{number}/{len(todo)} {name}: {words}")
+    if failed:
+        raise failed[0]
     return found
 
 
