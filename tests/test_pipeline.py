@@ -900,7 +900,7 @@ def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: Ma
 def test_what_was_asked_of_some_samples_is_judged_of_them(
     small_config: Callable[..., Config],
 ) -> None:
-    """The values of the others are none; a red watched criterion of theirs names its worst, and has no say."""
+    """Values of the others are none; a red watched criterion of theirs names its worst, and has no say."""
     criteria = [{"id": "surrogate_fit", "threshold": 1.0}]
     asked = dict(methods="gradients,lime", lime_samples=60, minimum_per_class=2, probe_budget=1)
     work, notes = compute(small_config(criteria=criteria, **asked))

@@ -311,7 +311,7 @@ def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], Non
             name = futures[future]
             try:
                 result = future.result()
-            except Exception as error:  # noqa: BLE001 - what the others find is kept all the same
+            except Exception as error:  # what the others find is kept all the same
                 say(f"{number}/{len(todo)} {name}: {error}")
                 failed.append(error)
                 continue
