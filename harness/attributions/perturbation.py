@@ -8,7 +8,8 @@ contributions: what a group adds to the logit is spread over its features.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from harness.attributions import coalitions, games
 from harness.attributions import groups as grouping
 from harness.attributions.groups import Axes
-from harness.attributions.method import CHUNK_SIZE, register
+from harness.attributions.method import CHUNK_SIZE, known_to, register
 from harness.errors import ConfigurationError
 
 WELL_POSED = 1e-7
@@ -134,18 +135,15 @@ def _design(players: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:
     return keep, weights
 
 
+def _players(features: int, settings: Mapping[str, Any]) -> int:
+    """How many groups the settings declare."""
+    return int(grouping.chosen(features, **known_to(grouping.chosen, settings)).max()) + 1
+
+
 def _coalitions_asked(
-    features: int,
-    *,
-    shape: Sequence[int] = (),
-    axes: Axes = (),
-    grain: int | None = None,
-    groups: Sequence[int] | None = None,
-    kernel_shap_samples: int = 2048,
-    noise_seed: int = 0,
+    features: int, *, kernel_shap_samples: int = 2048, noise_seed: int = 0, **settings: Any
 ) -> int:
-    chosen = grouping.chosen(features, shape=shape, axes=axes, grain=grain, groups=groups)
-    return 2 + len(_design(int(chosen.max()) + 1, kernel_shap_samples, noise_seed)[0])
+    return 2 + len(_design(_players(features, settings), kernel_shap_samples, noise_seed)[0])
 
 
 @register(
@@ -198,17 +196,8 @@ def kernel_shap(
     return grouping.spread(phi.to(images), images, features)
 
 
-def _steps_asked(
-    features: int,
-    *,
-    shape: Sequence[int] = (),
-    axes: Axes = (),
-    grain: int | None = None,
-    groups: Sequence[int] | None = None,
-    shapley_permutations: int = 24,
-) -> int:
-    chosen = grouping.chosen(features, shape=shape, axes=axes, grain=grain, groups=groups)
-    return shapley_permutations * (int(chosen.max()) + 2)
+def _steps_asked(features: int, *, shapley_permutations: int = 24, **settings: Any) -> int:
+    return shapley_permutations * (_players(features, settings) + 1)
 
 
 @register(

@@ -106,10 +106,16 @@ def _coded(model: nn.Module, encoder: nn.Linear, images: Tensor) -> tuple[Tensor
     return codes, F.linear(images, encoder.weight, encoder.bias)
 
 
-def _refuse_incomplete(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> None:
+def gaps_of(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How far each map's sum is from f_y(x) - f_y(x0), [n]; the logits of images [n, classes], and of x0."""
     logits, blank = model(images), model(torch.zeros_like(images[:1]))
     total = (logits - blank).gather(1, targets[:, None])[:, 0]
-    gap = float((maps.sum(dim=1) - total).abs().max())
+    return (maps.sum(dim=1) - total).abs(), logits, blank
+
+
+def _refuse_incomplete(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> None:
+    gaps, logits, _ = gaps_of(model, images, targets, maps)
+    gap = float(gaps.max())
     if gap > COMPLETE * float(logits.abs().max()):
         raise InputError(
             f"deeplift_code: maps must sum to the logit less that of the baseline (off by {gap:.3g}); the "

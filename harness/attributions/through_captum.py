@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harness import environment
 from harness.attributions import integrity
 from harness.attributions.method import register, uninstalled
+from harness.attributions.rescale import gaps_of
 from harness.environment import state
 from harness.environment.state import clean
 from harness.errors import ConfigurationError, InputError
@@ -85,7 +86,7 @@ class ThroughCaptum:
         for part in filter(is_frozen, inner.modules()):
             # with its input a tensor of its own, captum's hooks on two that follow one another do not meet
             part.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(), *inputs[1:]))
-        asked = _Shaped(inner).eval()
+        asked = nn.Sequential(nn.Flatten(), inner).eval()  # takes inputs in their own shape
         found = getattr(attr, self.kind)(asked) if isinstance(self.kind, str) else self.kind(asked)
         based = self._takes_baselines(found)
         for one in range(len(images)):
@@ -135,9 +136,7 @@ class ThroughCaptum:
     def _refuse_incomplete(self, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> None:
         """Hold maps to f_y(x) - f_y(x0), and tell what captum did not see where they are not that."""
         with state.evaluation(model), torch.no_grad():
-            logits, blank = model(images), model(torch.zeros_like(images[:1]))
-            total = (logits - blank).gather(1, targets[:, None])[:, 0]
-            gaps = (maps.sum(dim=1) - total).abs()
+            gaps, logits, blank = gaps_of(model, images, targets, maps)
             size = torch.maximum(logits.abs().amax(dim=1), blank.abs().max())
             if bool((gaps <= COMPLETE * size).all()):
                 return
@@ -155,18 +154,6 @@ def _refused(name: str, reason: str, proof: str = "") -> InputError:
         f"model (got {reason}){proof}; make it such a module, or name other methods"
         f"{', such as deeplift_code' if 'topk' in reason else ''}"
     )
-
-
-class _Shaped(nn.Module):
-    """A model of flat rows, as a function of inputs in their own shape."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.model(inputs.flatten(1))
-        return logits
 
 
 def from_captum(

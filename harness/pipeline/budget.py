@@ -52,12 +52,12 @@ def rows(asked: Asked) -> Ints | None:
     if budget is None or not len(labels):
         return None
     each, classes = passes(asked), np.unique(labels)
+    if len(labels) * each <= budget:
+        return None
     per_class = max(work.config.selection.minimum_per_class, budget // each // len(classes))
     generator = np.random.default_rng(stream(work.config.seeds[0], "probed samples"))
     drawn = [generator.permutation(np.flatnonzero(labels == one))[:per_class] for one in classes]
     chosen: Ints = np.sort(np.concatenate(drawn))
-    if len(labels) * each <= budget:
-        return None
     more = "" if len(chosen) * each <= budget else ", which the least that can be judged goes past"
     work.progress.warn(
         f"randomisation, stability and coalitions ask {len(chosen)} of {len(labels)} "
