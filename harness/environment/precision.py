@@ -13,7 +13,8 @@ def full_precision() -> Iterator[None]:
 
     Torch has two interfaces for it. The newer is a tree - everything, a backend, its kinds of operations - in
     which 'none' inherits; the older refuses to be read where the newer says otherwise. By default a GPU's
-    convolutions and recurrent layers are rounded to TF32, of 10 bits.
+    convolutions and recurrent layers are rounded to TF32, of 10 bits, unless a level above says otherwise.
+    That default cannot be set by name, so it is given back as TF32.
     """
     import torch
 
