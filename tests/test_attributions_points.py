@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import attributions
-from harness.attributions import attribute, explain
+from harness import attributions, environment
+from harness.attributions import attribute, explain, points
 from harness.attributions.points import reference_draws
 from harness.errors import InputError
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
+from harness.subjects.sparse import gradients
 
 N, PIXELS = 24, 64
 NAME = "expected_gradients"
@@ -52,12 +54,37 @@ def test_it_is_the_mean_over_the_draws(network: nn.Module) -> None:
         which, positions = reference_draws(len(REFERENCES), 20, 4)
         for number, position in zip(which.tolist(), positions.double().tolist(), strict=True):
             reference = REFERENCES[number].double()
-            points = torch.lerp(reference.expand(N, -1), IMAGES.double(), position).requires_grad_()
-            chosen = exact(points).gather(1, TARGETS[:, None]).sum()
-            expected += (IMAGES - reference) * torch.autograd.grad(chosen, points)[0] / 20
+            ways = torch.lerp(reference.expand(N, -1), IMAGES.double(), position).requires_grad_()
+            chosen = exact(ways).gather(1, TARGETS[:, None]).sum()
+            expected += (IMAGES - reference) * torch.autograd.grad(chosen, ways)[0] / 20
     finally:
         network.float()
     torch.testing.assert_close(maps_of(network).double(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("draws", [1, 20])
+@pytest.mark.parametrize("right", [True, False])
+def test_the_fast_path_is_held_against_autograd_once_for_all_draws(
+    monkeypatch: pytest.MonkeyPatch, *, draws: int, right: bool
+) -> None:
+    """However many are drawn; where it does not hold, every draw goes by autograd."""
+    with environment.seeded(0):
+        network = PixelClassifier(KSparseAutoencoder(10, PIXELS, 40), Classifier(40, classes=5)).eval()
+    asked: list[str] = []
+    expected = maps_of(network, expected_gradients_samples=draws)
+    monkeypatch.setattr(gradients, "proven", _telling("held", lambda *_: right, asked))
+    monkeypatch.setattr(points, "_by_autograd", _telling("by autograd", points._by_autograd, asked))
+    found = maps_of(network, expected_gradients_samples=draws)
+    assert asked == ["held", *([] if right else ["by autograd"] * draws)]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def _telling(name: str, function: Callable[..., Any], told: list[str]) -> Callable[..., Any]:
+    def asked(*given: Any, **named: Any) -> Any:
+        told.append(name)
+        return function(*given, **named)
+
+    return asked
 
 
 def test_many_draws_come_to_captums_integrated_gradients_from_each_reference() -> None:

@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 import torch
 
+from harness import environment
 from harness.environment.precision import full_precision
 
 BACKENDS: Any = torch.backends
+KINDS: dict[str, Any] = {
+    "products on a GPU": BACKENDS.cuda.matmul,
+    "convolutions on a GPU": BACKENDS.cudnn.conv,
+    "recurrent layers on a GPU": BACKENDS.cudnn.rnn,
+    "products on the CPU": BACKENDS.mkldnn.matmul,
+    "convolutions on the CPU": BACKENDS.mkldnn.conv,
+    "recurrent layers on the CPU": BACKENDS.mkldnn.rnn,
+}
 
 
 def _older(precision: str) -> Callable[[], None]:
@@ -19,6 +28,10 @@ def _older(precision: str) -> Callable[[], None]:
 
 def _newer(node: Any, precision: str) -> Callable[[], None]:
     return lambda: setattr(node, "fp32_precision", precision)
+
+
+def _older_of_cudnn(*, allowed: bool) -> Callable[[], None]:
+    return lambda: setattr(BACKENDS.cudnn, "allow_tf32", allowed)
 
 
 SETTINGS: dict[str, tuple[Callable[[], object], ...]] = {
@@ -33,6 +46,14 @@ SETTINGS: dict[str, tuple[Callable[[], object], ...]] = {
     "all of CUDA": (_newer(BACKENDS.cudnn, "tf32"),),
     "all of the CPU": (lambda: BACKENDS.mkldnn.set_flags(_fp32_precision="bf16"),),
     "everything, but not products": (_newer(BACKENDS, "tf32"), _newer(BACKENDS.cuda.matmul, "ieee")),
+    "convolutions on a GPU, exact": (_newer(BACKENDS.cudnn.conv, "ieee"),),
+    "convolutions on a GPU, rounded": (_newer(BACKENDS.cudnn.conv, "tf32"),),
+    "recurrent layers on a GPU, rounded": (_newer(BACKENDS.cudnn.rnn, "tf32"),),
+    "convolutions on the CPU": (_newer(BACKENDS.mkldnn.conv, "bf16"),),
+    "recurrent layers on the CPU": (_newer(BACKENDS.mkldnn.rnn, "bf16"),),
+    "older, convolutions exact": (_older_of_cudnn(allowed=False),),
+    "older, convolutions rounded": (_older_of_cudnn(allowed=True),),
+    "both of convolutions": (_older_of_cudnn(allowed=True), _newer(BACKENDS.cudnn.conv, "ieee")),
     "both interfaces": (_older("medium"), _newer(BACKENDS.cuda.matmul, "ieee")),
     "both the other way": (_newer(BACKENDS, "tf32"), _older("high")),
 }
@@ -55,6 +76,10 @@ def state() -> dict[str, object]:
         found["older"] = torch.get_float32_matmul_precision()
     except RuntimeError:
         found["older"] = "refused"
+    try:
+        found["older, of cuDNN"] = BACKENDS.cudnn.allow_tf32
+    except RuntimeError:
+        found["older, of cuDNN"] = "refused"
     return found
 
 
@@ -65,8 +90,9 @@ def _as_before() -> Iterator[None]:
     def reset() -> None:
         torch.set_float32_matmul_precision("highest")
         BACKENDS.mkldnn.set_flags(_fp32_precision="none")
-        for node in (BACKENDS.cuda.matmul, BACKENDS.mkldnn.matmul, BACKENDS.cudnn, BACKENDS):
+        for node in (*KINDS.values(), BACKENDS.cudnn, BACKENDS):
             node.fp32_precision = "none"
+        BACKENDS.cudnn.allow_tf32 = True  # torch's own setting
 
     reset()
     yield
@@ -81,9 +107,9 @@ def test_products_are_exact_inside_and_all_comes_back(name: str) -> None:
     before = state()
     with full_precision():
         assert torch.get_float32_matmul_precision() == "highest"
-        assert BACKENDS.cuda.matmul.fp32_precision == "ieee"
-        assert BACKENDS.mkldnn.matmul.fp32_precision == "ieee"
+        assert {name: one.fp32_precision for name, one in KINDS.items()} == dict.fromkeys(KINDS, "ieee")
         assert not BACKENDS.cuda.matmul.allow_tf32
+        assert not BACKENDS.cudnn.allow_tf32
     assert state() == before
     with pytest.raises(KeyError), full_precision():
         raise KeyError("any")
@@ -107,8 +133,22 @@ def test_what_was_inherited_still_is(name: str) -> None:
         pass
     after = changed()
     torch.set_float32_matmul_precision("highest")
-    for node in (BACKENDS.cuda.matmul, BACKENDS.mkldnn.matmul):
+    for node in KINDS.values():
         node.fp32_precision = "none"
+    BACKENDS.cudnn.allow_tf32 = True
     for setting in SETTINGS[name]:
         setting()
     assert after == changed()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", [torch.nn.Conv1d, torch.nn.Conv2d])
+def test_a_gpus_convolutions_are_exact(kind: Callable[..., torch.nn.Module]) -> None:
+    """A convolution on a GPU is not rounded to TF32, whose 10 bits would err by over 2^-13 of the largest."""
+    with environment.seeded(0):
+        layer, sides = kind(32, 64, 3), (16,) * (2 if kind is torch.nn.Conv2d else 1)
+        inputs = torch.randn(64, 32, *sides)
+    with torch.no_grad(), environment.deterministic():
+        exact = layer.double()(inputs.double())
+        found = layer.float().cuda()(inputs.cuda()).cpu()
+    assert float((found - exact).abs().max()) < 2**-15 * float(exact.abs().max())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -168,11 +169,11 @@ def expected_gradients(
     references = _checked(references, images)
     which, positions = reference_draws(len(references), expected_gradients_samples, noise_seed)
     total = torch.zeros_like(images)
-    for position, number in zip(positions.split(1), which.tolist(), strict=True):
-        reference = references[number]
-        shift = (1 - position).to(images) * reference
-        slopes = _mean_gradient(model, images, targets, position, shift[None], torch.ones(1), chunk_size)
-        total += (images - reference) * slopes
+    with _mean_gradients(model, images, targets, chunk_size) as slopes:
+        for position, number in zip(positions.split(1), which.tolist(), strict=True):
+            reference = references[number]
+            shift = (1 - position).to(images) * reference
+            total += (images - reference) * slopes(position, shift[None], torch.ones(1))
     return total / expected_gradients_samples
 
 
@@ -193,7 +194,6 @@ def reference_draws(references: int, samples: int, seed: int) -> tuple[Tensor, T
     return which, torch.rand(samples, generator=generator)
 
 
-@clean()
 def _mean_gradient(
     model: nn.Module,
     images: Tensor,
@@ -203,26 +203,41 @@ def _mean_gradient(
     weights: Tensor,
     chunk_size: int,
 ) -> Tensor:
-    """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float32 [n, pixels].
-
-    Through `sparse.gradients` where the model has that structure, and is held against it; otherwise by
-    autograd.
-    """
+    """The weighted sum over points s of df_y/dx at scales[s] x + shifts[s], float32 [n, pixels]."""
     at_images = shifts is None and scales.tolist() == weights.tolist() == [1.0]
-    points = scales.to(images), None if shifts is None else shifts.to(images), weights.to(images)
-    chunks, maps = list(chunks_of(images, targets, chunk_size)), torch.zeros_like(images)
-    with state.evaluation(model):
+    with _mean_gradients(model, images, targets, chunk_size, at_images=at_images) as asked:
+        return asked(scales, shifts, weights)
+
+
+@contextmanager
+def _mean_gradients(
+    model: nn.Module, images: Tensor, targets: Tensor, chunk_size: int, *, at_images: bool = False
+) -> Iterator[Callable[[Tensor, Tensor | None, Tensor], Tensor]]:
+    """Inside, what gives that sum for scales, shifts and weights, as often as it is asked.
+
+    Through `sparse.gradients` where the model has that structure, and is held against it, once; otherwise by
+    autograd. Where only the images themselves are asked for, what was computed is held against autograd.
+    """
+    chunks = list(chunks_of(images, targets, chunk_size))
+    with clean(), state.evaluation(model):
         structure = sparse.structure_of(model)
-        # what was computed at the images is held against autograd as it is
-        if structure is not None and (at_images or sparse.proven(model, structure, images, targets)):
+        if structure is not None and not at_images and not sparse.proven(model, structure, images, targets):
+            structure = None
+
+        def asked(scales: Tensor, shifts: Tensor | None, weights: Tensor) -> Tensor:
+            points = scales.to(images), None if shifts is None else shifts.to(images), weights.to(images)
+            maps = torch.zeros_like(images)
+            if structure is not None:
+                for chunk in chunks:
+                    maps[chunk] = sparse.mean_gradient(structure, images[chunk], targets[chunk], *points)
+                if not at_images or sparse.proven(model, structure, images, targets, maps):
+                    return maps
+            model.requires_grad_(requires_grad=False)  # a gradient by weights is nobody's; given back after
             for chunk in chunks:
-                maps[chunk] = sparse.mean_gradient(structure, images[chunk], targets[chunk], *points)
-            if not at_images or sparse.proven(model, structure, images, targets, maps):
-                return maps
-        model.requires_grad_(requires_grad=False)  # a gradient by weights is nobody's; given back after
-        for chunk in chunks:
-            maps[chunk] = _by_autograd(model, images[chunk], targets[chunk], *points, size=chunk_size)
-    return maps
+                maps[chunk] = _by_autograd(model, images[chunk], targets[chunk], *points, size=chunk_size)
+            return maps
+
+        yield asked
 
 
 def _by_autograd(

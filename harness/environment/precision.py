@@ -1,4 +1,4 @@
-"""How exactly torch multiplies float32: read, set and given back through both of its interfaces."""
+"""How exactly torch computes with float32: read, set and given back through both of its interfaces."""
 
 from __future__ import annotations
 
@@ -9,31 +9,60 @@ from typing import Any
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Products of float32 are computed in float32 inside; what was set is given back after.
+    """Products and convolutions of float32 are computed in float32 inside; what was set is given back after.
 
-    Torch has two interfaces for it. The newer is a tree - everything, a backend, its products - in which
-    'none' inherits; the older refuses to be read where the newer says otherwise.
+    Torch has two interfaces for it. The newer is a tree - everything, a backend, its kinds of operations - in
+    which 'none' inherits; the older refuses to be read where the newer says otherwise. By default a GPU's
+    convolutions and recurrent layers are rounded to TF32, of 10 bits, unless a level above says otherwise.
+    That default cannot be set by name, so it is given back as TF32.
     """
     import torch
 
     backends: Any = torch.backends
     with _nothing_inherited():
-        products = [(one, one.fp32_precision) for one in (backends.cuda.matmul, backends.mkldnn.matmul)]
-    for product, _ in products:
-        product.fp32_precision = "ieee"
+        kinds = [(one, one.fp32_precision) for one in _kinds()]
+    of_cudnn = _older_of_cudnn()
+    backends.cudnn.allow_tf32 = False
+    for kind, _ in kinds:
+        kind.fp32_precision = "ieee"
     older = torch.get_float32_matmul_precision()  # can be read now
     torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(older)
-        for product, own in products:
-            product.fp32_precision = own
+        backends.cudnn.allow_tf32 = of_cudnn
+        for kind, own in kinds:
+            kind.fp32_precision = own
+
+
+def _kinds() -> list[Any]:
+    """The leaves of the newer interface, of a GPU and of the CPU."""
+    import torch
+
+    backends: Any = torch.backends
+    cuda, cudnn, cpu = backends.cuda, backends.cudnn, backends.mkldnn
+    return [cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv, cpu.rnn]
+
+
+def _older_of_cudnn() -> bool:
+    """Whether the older interface lets convolutions be rounded; it raises where the newer differs.
+
+    Leaves the newer at TF32.
+    """
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
+    cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "tf32"
+    try:
+        return bool(cudnn.allow_tf32)
+    except RuntimeError:  # they differ
+        return False
 
 
 @contextmanager
 def _nothing_inherited() -> Iterator[None]:
-    """Inside, each product's precision is its own setting."""
+    """Inside, the precision of each kind of operation is its own setting."""
     import torch
 
     backends: Any = torch.backends

@@ -1,8 +1,9 @@
 """A second device, played by the CPU: its numbers are true, and it refuses what a GPU refuses.
 
 A tensor of it is a shell around one on the CPU. It refuses operations on tensors of both devices, a generator
-of the CPU's, and what CUDA refuses in deterministic mode, and it counts where the host waits. What it cannot
-see: streams and kernels that race, memory, cuBLAS and its rounding, drivers.
+of the CPU's, and what CUDA refuses in deterministic mode, and then also convolutions that CUDA would round to
+TF32; and it counts where the host waits. What it cannot see: streams and kernels that race, memory, cuBLAS
+and its rounding, drivers.
 
 It is begun once in a process, which it changes for good; so whatever uses it is a process of its own.
 """
@@ -72,6 +73,9 @@ INDEXED = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, a
 """What takes indices that are still on the CPU."""
 
 DRAWS = {aten.bernoulli_.float, aten.uniform_.default, aten.normal_.default, aten.random_.default}
+
+CONVOLUTIONS = {aten.convolution.default, aten.convolution_backward.default}
+"""What CUDA rounds to TF32 unless it is told not to."""
 
 
 class Recording(Protocol):
@@ -145,8 +149,15 @@ def begin() -> str:
     except ImportError:
         return f"torch {torch.__version__} cannot register a device from Python"
     _setup_privateuseone_for_python_backend("played")  # unnamed, autograd takes CUDA for what accelerates
+    torch.tensor = _made  # type: ignore[assignment]  # torch's own makes it without asking a mode
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # a parameter's shell is another object
     return ""
+
+
+def _made(data: Any, *, device: Any = None, _own: Callable[..., Tensor] = torch.tensor, **how: Any) -> Tensor:
+    """`torch.tensor`: on the CPU, then moved."""
+    made = _own(data, **how)
+    return made if device is None else made.to(device)
 
 
 def dispatch(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -188,6 +199,11 @@ def refuse(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         and REFUSED[operation](args, kwargs)
     ):
         raise RuntimeError(f"{operation} does not have a deterministic implementation on the played device")
+    if there and operation in CONVOLUTIONS and torch.are_deterministic_algorithms_enabled():
+        cudnn: Any = torch.backends.cudnn
+        precision = cudnn.conv.fp32_precision
+        if precision in ("tf32", "bf16"):
+            raise RuntimeError(f"{operation} rounds float32 to {precision}")
     if there and operation in DRAWS and kwargs.get("generator") is not None:
         raise RuntimeError(f"{operation}: expected a generator of {DEVICE}, found one of the cpu")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.config.parameters import ATTRIBUTION_METHODS, CONTROL_METHODS, LATER_METHODS
 from harness.pipeline import STAGES
 from tests.played.recorder import FAULTS, SIZES
 
@@ -36,6 +37,27 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Found:
 def steps() -> Found:
     """Recorded steps against plain ones."""
     return found_by("recorder")
+
+
+@pytest.fixture(scope="module")
+def explained() -> Found:
+    """Every method, on the device and on the CPU."""
+    return found_by("methods")
+
+
+def test_every_method_explains_alike_on_another_device(explained: Found) -> None:
+    """No method asks for what a GPU refuses; its maps are the CPU's, and as near to its definition."""
+    assert {name.split(": ")[1] for name in explained["wrong"]} == {
+        *ATTRIBUTION_METHODS,
+        *CONTROL_METHODS,
+        *LATER_METHODS,
+    }
+    assert {name: wrong for name, wrong in explained["wrong"].items() if wrong} == {}
+
+
+def test_a_rounded_convolution_is_found(explained: Found) -> None:
+    """Where precision is left as torch has it, the first convolution is refused."""
+    assert "rounds float32 to tf32" in explained["rounded"]
 
 
 def test_every_stage_runs_on_another_device(runs: Found) -> None:
