@@ -37,6 +37,7 @@ from harness.attributions.points import (
     smoothgrad,
 )
 from harness.attributions.rescale import deeplift_code
+from harness.attributions.switched import switch_aware_integrated_gradients
 from harness.attributions.through_captum import deep_lift, from_captum, smoothgrad_squared, vargrad
 
 __all__ = [
@@ -77,5 +78,6 @@ __all__ = [
     "shapley_sampling",
     "smoothgrad",
     "smoothgrad_squared",
+    "switch_aware_integrated_gradients",
     "vargrad",
 ]

@@ -47,6 +47,7 @@ LATER_METHODS = (
     "lime",
     "occlusion",
     "shapley_sampling",
+    "switch_aware_integrated_gradients",
 )
 """Methods that ship since others may have had one of that name."""
 
@@ -111,6 +112,8 @@ STANDS_FOR: dict[str, Any] = {
     "attribution.shapley_permutations": 24,
     "attribution.lime_samples": 1000,
     "attribution.grad_cam_layer": "",
+    "attribution.switch_points": 2,
+    "attribution.switch_allocation": "evidence",
     "attribution.probe_budget": None,
     "without": {},
 }
@@ -160,6 +163,12 @@ class Attribution(Table):
     shapley_permutations: int = Field(24, ge=2, description="orders of Shapley sampling")
     grad_cam_layer: str = Field("", description="layer that Grad-CAM asks; the last convolution by default")
     lime_samples: int = Field(1000, ge=8, description="coalitions of LIME")
+    switch_points: Natural = Field(
+        2, description="midpoints across a switch, of switch-aware integrated gradients"
+    )
+    switch_allocation: Literal["evidence", "magnitude", "common", "normal"] = Field(
+        "evidence", description="how what a switch adds becomes shares of pixels"
+    )
     probe_budget: Annotated[MaybeNatural, Shown("N")] = Field(
         None,
         description="forward passes of a seed that the randomisation, stability and coalitions probes may "

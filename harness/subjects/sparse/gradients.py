@@ -119,6 +119,22 @@ def mean_gradient(
     return maps
 
 
+def slopes_of_codes(structure: Structure, codes: Tensor, units: Tensor, targets: Tensor) -> Tensor:
+    """dg_y/dz of some units at codes that are 0 beyond them: float [rows, some].
+
+    Args:
+        structure: The network's.
+        codes: float [rows, some].
+        units: int64 [some].
+        targets: int64 [rows], the classes y.
+    """
+    layers = structure.layers
+    weights = [layers[0].weight.index_select(1, units).T.contiguous()]
+    weights += [layer.weight.T.contiguous() for layer in layers[1:-1]]
+    last = layers[-1].weight.index_select(0, targets).T.contiguous()
+    return _slope(codes.T.contiguous(), weights, [layer.bias[:, None] for layer in layers], last).T
+
+
 def _candidates(along: Tensor, scales: Tensor, offsets: Tensor, k: int) -> Tensor:
     """The units that may be active at some point of each image: bool [n, width]."""
     ends = along * scales.min(), along * scales.max()

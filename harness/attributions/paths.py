@@ -1,0 +1,292 @@
+"""The straight paths of images through a top-k code: what happens between its switches, and at them.
+
+Along the path from x0 to x the code goes on continuously but where a unit takes another's place among the k.
+There the logit jumps, and no gradient sees it. The path in code space is closed here by straight lines from
+each code before a switch to the one after it: a line without gaps, along which
+
+    f_y(x) - f_y(x0) = sum over pieces of  int dg_y/dz (z) dz
+
+holds exactly, g being the classifier on codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.attributions.method import CHUNK_SIZE
+from harness.attributions.points import chunks_of
+from harness.environment import state
+from harness.environment.state import clean
+from harness.errors import InputError
+from harness.subjects.models import PixelClassifier, hooked
+from harness.subjects.sparse import gradients as sparse
+from harness.subjects.sparse.structure import rectifier_layers, slope, some_of
+from harness.subjects.sparse.switches import NOBODY, Switches, switches
+
+SAME = {torch.float32: 1e-5, torch.float64: 1e-9}
+"""By how much, in parts of the largest, a code may differ from the k largest of its lines."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The paths of n images as lines of pre-activations, and where the choice of the k changes.
+
+    Attributes:
+        offsets: float [n, units], h at the baseline.
+        rates: float [n, units], by how much h changes up to the image.
+        switches: The changes.
+    """
+
+    offsets: Tensor
+    rates: Tensor
+    switches: Switches
+
+
+@dataclass(frozen=True, eq=False)
+class Jumps:
+    """What switches add to the logit, by the two units that change places.
+
+    Attributes:
+        image: int64 [jumps], the image's number.
+        event: int64 [jumps], which of the image's changes it is.
+        units: int64 [jumps, 2], who leaves, and who enters.
+        parts: float [jumps, 2], what each of them adds; the sum of both is the jump.
+    """
+
+    image: Tensor
+    event: Tensor
+    units: Tensor
+    parts: Tensor
+
+
+class Code:
+    """A code of the k largest of a linear encoder's units, and the classifier on it.
+
+    Args:
+        model: A `PixelClassifier`, evaluating.
+        images: float [n, pixels]; the model is held against its structure at a few of them.
+        targets: int64 [n].
+
+    Raises:
+        InputError: the model has no such code.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor, targets: Tensor) -> None:
+        autoencoder = getattr(model, "autoencoder", None)
+        encoder, k = getattr(autoencoder, "encoder", None), getattr(autoencoder, "k", None)
+        if not isinstance(model, PixelClassifier) or not isinstance(encoder, nn.Linear) or k is None:
+            raise InputError(
+                "switch_aware_integrated_gradients: the model must be a linear encoder, a code of its k "
+                f"largest units, and a classifier on it (got {type(model).__name__})"
+            )
+        self.k, self.weight, self.classifier = int(k), encoder.weight.detach(), model.classifier
+        self.structure = sparse.believed(model, images, targets)
+        self._autoencoder: Any = autoencoder
+
+    def lines(self, images: Tensor) -> Lines:
+        """The lines of images [n, pixels].
+
+        Raises:
+            InputError: the model's codes are not the k largest of lines.
+        """
+        (start, first), (end, last) = self._coded(torch.zeros_like(images[:1])), self._coded(images)
+        rates = end - start
+        few = some_of(images)
+        between, halfway = self._coded(few / 2)
+        slack = SAME[images.dtype] * float(torch.maximum(end.abs(), start.abs()).amax())
+        if not (
+            torch.allclose(some_of(rates) / 2 + start, between, rtol=0, atol=slack)
+            and torch.allclose(F.linear(few, self.weight), some_of(rates), rtol=0, atol=slack)
+            and all(map(self._is_choice, (start, end, between), (first, last, halfway)))
+        ):
+            raise InputError(
+                "switch_aware_integrated_gradients: codes must be the k largest of what the encoder gives, "
+                "rectified, and that linear in the image; the model computes something else"
+            )
+        offsets = start.expand_as(rates)
+        chosen = (first > 0).expand_as(rates), last > 0
+        return Lines(offsets, rates, switches(offsets, rates, self.k, *chosen))
+
+    def _coded(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What the encoder gives of images, and their codes."""
+        seen: list[Tensor] = []
+        with hooked(self._autoencoder.encoder, lambda found: seen.append(found.clone())):
+            codes = self._autoencoder.encode(images)
+        return seen[0], codes
+
+    def _is_choice(self, h: Tensor, codes: Tensor) -> bool:
+        """Whether codes are the k largest of relu(h), whoever is chosen among equals."""
+        active, slack = codes > 0, SAME[h.dtype] * h.abs().amax(dim=1)
+        least = h.masked_fill(~active, torch.inf).amin(dim=1)
+        most = h.masked_fill(active, -torch.inf).amax(dim=1)
+        full = active.sum(dim=1) >= self.k
+        return bool(
+            ((codes - active * h).abs().amax(dim=1) <= slack).all()
+            and (active.sum(dim=1) <= self.k).all()
+            and (most <= torch.where(full, least, 0.0) + slack).all()
+        )
+
+    def slopes(self, codes: Tensor, units: Tensor, targets: Tensor) -> Tensor:
+        """dg_y/dz of some units at codes that are 0 beyond them: float [rows, some].
+
+        Args:
+            codes: float [rows, some].
+            units: int64 [some].
+            targets: int64 [rows], the classes y.
+        """
+        if not len(codes):
+            return codes
+        if self.structure is not None:
+            return sparse.slopes_of_codes(self.structure, codes, units, targets)
+        whole = codes.new_zeros(len(codes), len(self.weight)).index_copy_(1, units, codes)
+        return slope(self.classifier, whole, targets)[:, units]
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """What the paths of a chunk of images add to their logits.
+
+    Attributes:
+        chunk: Which images.
+        weight: float [units, pixels], the encoder's.
+        lines: The paths.
+        slopes: float [n, units], the mean of dg_y/dz between switches, 0 of a unit while it is not active.
+        jumps: What each switch adds.
+    """
+
+    chunk: slice
+    weight: Tensor
+    lines: Lines
+    slopes: Tensor
+    jumps: Jumps
+
+
+@clean()
+def explained(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    cuts: int,
+    across: int,
+    split_kinks: bool = False,
+    chunk_size: int = CHUNK_SIZE,
+) -> list[Explained]:
+    """What the path of each image adds to its logit, chunk by chunk.
+
+    Args:
+        model: As in `switch_aware_integrated_gradients`; images, targets, and `split_kinks` too.
+        images: float [n, pixels].
+        targets: int64 [n].
+        cuts: Equal parts into which a path is cut beside its switches.
+        across: Midpoints on the line across a switch.
+        split_kinks: Whether both are split at the classifier's kinks.
+        chunk_size: Images in memory at once.
+    """
+    with state.evaluation(model), torch.no_grad():
+        model.requires_grad_(requires_grad=False)  # given back after
+        code, found = Code(model, images, targets), []
+        for chunk in chunks_of(images, targets, chunk_size):
+            lines = code.lines(images[chunk])
+            slopes, jumps = images.new_zeros(lines.offsets.shape), []
+            for block in _blocks(lines, targets[chunk], cuts):
+                path = _Paths(code, lines, block, targets[chunk][block], split_kinks)
+                slopes[block[:, None], path.units] = path.slopes(cuts)
+                jumps.append(path.jumps(across))
+            all_jumps = [torch.cat(one) for one in zip(*jumps, strict=True)]
+            found.append(Explained(chunk, code.weight, lines, slopes, Jumps(*all_jumps)))
+    return found
+
+
+def _blocks(lines: Lines, targets: Tensor, cuts: int) -> Iterator[Tensor]:
+    """The images' numbers, int64, as many as fit the caches; of one class together, as they share units."""
+    pieces = lines.switches.positions.shape[1] + cuts
+    points = sparse.POINTS.get(targets.device.type, sparse.POINTS["cuda"])
+    yield from targets.argsort(stable=True).split(max(1, points // max(1, pieces)))
+
+
+class _Paths:
+    """The paths of some images of a chunk, over the units that are ever active on them."""
+
+    def __init__(self, code: Code, lines: Lines, block: Tensor, targets: Tensor, split_kinks: bool) -> None:
+        self.code, self.block, self.targets, self.split_kinks = code, block, targets, split_kinks
+        found = Switches(*(one[block] for one in lines.switches))
+        used = found.first.any(dim=0)
+        used[found.entering[found.entering != NOBODY]] = True
+        self.units = used.nonzero()[:, 0]
+        self.switches, self.active = found, found.active(self.units)
+        self.offsets, self.rates = (one[block][:, self.units] for one in (lines.offsets, lines.rates))
+
+    def slopes(self, cuts: int) -> Tensor:
+        """The mean of dg_y/dz between switches, 0 of a unit while it is not active: float [images, units]."""
+        positions = self.switches.positions
+        grid = torch.linspace(0, 1, cuts + 1, dtype=positions.dtype, device=positions.device)
+        marks = torch.cat([positions, grid.expand(len(positions), -1)], dim=1).sort(dim=1).values
+        lengths = marks.diff(dim=1)
+        event = torch.searchsorted(positions, marks[:, :-1] + lengths / 2)
+        image, piece = (lengths > 0).nonzero(as_tuple=True)
+        active = self.active[image, event[image, piece]]
+        start, end = (self._codes(image, marks[image, piece + step]) * active for step in (0, 1))
+        each = self._means(start, end, self.targets[image], 1).mul_(active).mul_(lengths[image, piece, None])
+        return each.new_zeros(len(positions), len(self.units)).index_add_(0, image, each)
+
+    def jumps(self, across: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What each switch adds, as `Jumps` has it."""
+        found = self.switches
+        image, event = (found.levels > 0).nonzero(as_tuple=True)
+        units = torch.stack([found.leaving[image, event], found.entering[image, event]], dim=1)
+        level, own = found.levels[image, event, None], torch.searchsorted(self.units, units)
+        leaving, entering = own.unbind(dim=1)
+        rows = torch.arange(len(image), device=image.device)
+        start = self._codes(image, found.positions[image, event]) * self.active[image, event]
+        start[rows, leaving] = level[:, 0]
+        end = start.clone()
+        end[rows, leaving], end[rows, entering] = 0.0, level[:, 0]
+        slopes = self._means(start, end, self.targets[image], across)
+        parts = slopes.gather(1, own) * level * level.new_tensor([-1.0, 1.0])
+        return self.block[image], event, units, parts
+
+    def _codes(self, image: Tensor, places: Tensor) -> Tensor:
+        """relu(h) of images, by number, each at its place: float [rows, units]."""
+        return torch.addcmul(self.offsets[image], places[:, None], self.rates[image]).clamp_min_(0)
+
+    def _means(self, start: Tensor, end: Tensor, targets: Tensor, points: int) -> Tensor:
+        """The mean of dg_y/dz on the line from each code to another: float [rows, units].
+
+        By the midpoint rule, or exactly where it is split at all kinks.
+        """
+        if self.split_kinks:
+            marks = self._kinks(start, end)
+            at, weights = (marks[:, 1:] + marks[:, :-1]) / 2, marks.diff(dim=1)
+        else:
+            at = ((torch.arange(points, device=start.device) + 0.5) / points).to(start).expand(len(start), -1)
+            weights = torch.full_like(at, 1 / points)
+        codes = torch.lerp(start[:, None], end[:, None], at[:, :, None]).flatten(0, 1)
+        slopes = self.code.slopes(codes, self.units, targets.repeat_interleave(at.shape[1]))
+        return torch.einsum("rp,rpu->ru", weights, slopes.unflatten(0, at.shape))
+
+    def _kinks(self, start: Tensor, end: Tensor) -> Tensor:
+        """Where hidden units pass 0 on the line from each code to another: 0, ..., 1, float [rows, marks]."""
+        layers = rectifier_layers(self.code.classifier)
+        if layers is None:
+            raise InputError("split_kinks: the classifier must be linear layers with relu between them")
+        marks = start.new_tensor([0.0, 1.0]).expand(len(start), -1)
+        for depth in range(len(layers) - 1):
+            values = torch.lerp(start[:, None], end[:, None], marks[:, :, None])
+            for number, layer in enumerate(layers[: depth + 1]):
+                weight = layer.weight[:, self.units] if number == 0 else layer.weight
+                values = F.linear(values if number == 0 else values.relu(), weight, layer.bias)
+            left, right = values[:, :-1], values[:, 1:]
+            passes = left * right < 0
+            share = left / torch.where(passes, left - right, 1.0)
+            place = marks[:, :-1, None] + marks.diff(dim=1)[:, :, None] * share
+            place = torch.where(passes, place, 1.0).flatten(1)
+            most = int(passes.sum(dim=(1, 2)).max()) if len(place) else 0
+            marks = torch.cat([marks, place.sort(dim=1).values[:, :most]], dim=1).sort(dim=1).values
+        return marks
