@@ -202,12 +202,19 @@ class _Rebuilt:
             codes: What is active of them, likewise.
             left: What they leave unexplained, [models, size, pixels], held.
         """
+        units = None
         with torch.no_grad():
             self.unused.add_(1).mul_((codes > 0).any(dim=1).logical_not())
             dead = (self.unused >= self.parts.patience)[:, None]
+            if dead.device.type == "cpu":  # where asking which they are waits for nothing
+                units = dead.any(dim=0)[0].nonzero()[:, 0]
+        if units is not None:
+            h, dead = h.index_select(2, units), dead[..., units]
+        with torch.no_grad():
             ranked = h.masked_fill(dead.logical_not(), -torch.inf)
             chosen = largest(ranked, min(self.parts.auxiliary, h.shape[2])) * dead
-        return ((h * chosen) @ self.stack.weight("decoder.weight") - left).square().mean(dim=(1, 2))
+        rebuilt = self.stack.linear("decoder", h * chosen, biased=False, units=units)
+        return (rebuilt - left).square().mean(dim=(1, 2))
 
 
 @torch.no_grad()

@@ -152,9 +152,26 @@ class Stack:
         """A weight by its name: a matrix is [models, inputs, outputs]."""
         return self.weights[self.tied[name]].mT if name in self.tied else self.weights[name]
 
-    def linear(self, layer: str, inputs: Tensor) -> Tensor:
-        """Each model's linear layer of that name on its own inputs [models, size, width]."""
-        weight, bias = self.weight(f"{layer}.weight"), self.weights.get(f"{layer}.bias")
+    def linear(
+        self, layer: str, inputs: Tensor, *, biased: bool = True, units: Tensor | None = None
+    ) -> Tensor:
+        """Each model's linear layer of that name on its own inputs.
+
+        Args:
+            layer: Its name.
+            inputs: [models, size, width].
+            biased: Whether the bias is added.
+            units: int64 [width], where the inputs are those of some units and all others are 0.
+        """
+        bias = self.weights.get(f"{layer}.bias") if biased else None
+        if (name := f"{layer}.weight") in self.tied:
+            # the product's transpose: the matrix has two gradients then that both lie in memory as it does
+            weight = self.weights[self.tied[name]]
+            weight = weight if units is None else weight.index_select(2, units)
+            if bias is None:
+                return (weight @ inputs.mT).mT
+            return torch.baddbmm(bias[..., None], weight, inputs.mT).mT
+        weight = self.weights[name] if units is None else self.weights[name].index_select(1, units)
         return inputs @ weight if bias is None else torch.baddbmm(bias[:, None], inputs, weight)
 
     def load(self) -> None:
