@@ -50,7 +50,7 @@ ROWS: dict[str, Parts] = {
     "reference": REFERENCE,
     "interpretable": PARTS,
     "untied": replace(PARTS, tied=False),
-    "torch's start": replace(PARTS, unit_start=False),
+    "default start": replace(PARTS, unit_start=False),
     "no auxiliary loss": replace(PARTS, auxiliary=0),
     "no annealing": replace(PARTS, annealing=1.0),
     "no noise for the autoencoder": replace(PARTS, autoencoder_noise=0.0),

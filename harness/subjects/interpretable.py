@@ -51,8 +51,8 @@ class Parts:
             that is negative for every image has a gradient too.
         patience: Steps without use after which a unit is dead.
         auxiliary_weight: Of that squared error (theirs).
-        annealing: How many times k units are active at the start, over the first half of the steps (Makhzani
-            and Frey 2013, section 4.2.1); 1 for k throughout.
+        annealing: How many times k units are active at the start; k are from half of the steps on (Makhzani
+            and Frey 2013, who lower it over the first half of the epochs). 1 for k throughout.
         autoencoder_noise: Standard deviation of the noise on the images that are encoded, in the unit of
             pixels in [0, 1]; the clean image is rebuilt (Vincent et al. 2008, "Extracting and Composing
             Robust Features with Denoising Autoencoders"). 0 for none.
