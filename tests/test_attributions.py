@@ -15,7 +15,7 @@ from captum.attr import IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from harness import attributions, datasets, environment
-from harness.attributions import MapFunction, attribute, explain, midpoints, noise_images
+from harness.attributions import MapFunction, attribute, explain, identity_errors, midpoints, noise_images
 from harness.errors import ConfigurationError, InputError
 from harness.subjects import training
 from harness.subjects.models import Classifier, Convolutional, KSparseAutoencoder, PixelClassifier
@@ -474,13 +474,23 @@ def test_maps_are_the_same_in_any_company_and_order(real: Explainable, name: str
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_are_the_same_on_the_gpu(real: Explainable, name: str) -> None:
-    """A GPU gives the maps of the CPU, but for ties: noise is drawn on the CPU for both."""
+    """A GPU gives the maps of the CPU, but for ties: what is drawn is drawn on the CPU for both.
+
+    A method asks at many points, and of few it can be told here where they are: a map that is another than
+    the CPU's must be what the method says, as forward passes tell.
+    """
     model, images, targets = real
     here = attribute(model, images, targets, name, FEW).own
     moved = copy.deepcopy(model).cuda()
     with environment.deterministic():
-        there = attribute(moved, images.cuda(), targets.cuda(), name, FEW).own.cpu()
-    assert_same_but_for_ties(there, here, model, points_of(name, images, FEW), tolerance=1e-4)
+        there = attribute(moved, images.cuda(), targets.cuda(), name, FEW).own
+        answers = identity_errors(moved, images.cuda(), targets.cuda(), there, name, FEW, seed=1)
+    if answers is None:
+        assert_same_but_for_ties(there.cpu(), here, model, points_of(name, images, FEW), tolerance=1e-4)
+        return
+    deviation = (there.cpu() - here).abs().amax(dim=1) / here.abs().amax(dim=1)
+    assert (deviation <= 1e-4).double().mean() >= 0.9, deviation
+    assert ((deviation <= 1e-4) | (answers.errors.cpu() <= 1e-3)).all(), deviation
 
 
 # the noise

@@ -196,7 +196,7 @@ def explained(
             lines = code.lines(images[chunk])
             slopes, jumps = images.new_zeros(lines.offsets.shape), []
             for block in _blocks(lines, targets[chunk], cuts):
-                path = _Paths(code, lines, block, targets[chunk][block], split_kinks)
+                path = Paths(code, lines, block, targets[chunk][block], split_kinks)
                 slopes[block[:, None], path.units] = path.slopes(cuts)
                 jumps.append(path.jumps(across))
             all_jumps = [torch.cat(one) for one in zip(*jumps, strict=True)]
@@ -211,7 +211,7 @@ def _blocks(lines: Lines, targets: Tensor, cuts: int) -> Iterator[Tensor]:
     yield from targets.argsort(stable=True).split(max(1, points // max(1, pieces)))
 
 
-class _Paths:
+class Paths:
     """The paths of some images of a chunk, over the units that are ever active on them."""
 
     def __init__(self, code: Code, lines: Lines, block: Tensor, targets: Tensor, split_kinks: bool) -> None:
