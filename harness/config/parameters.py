@@ -215,6 +215,7 @@ MIN_CHANGE = {
     "attribution_copies": 0.01,
     "attribution_faithfulness": 0.02,
     "test_overlap": 0.001,
+    "completeness.switch_aware_integrated_gradients": 0.002,
 }
 """The smallest change from the past that is worth a night's sleep, by measurement, in its own unit."""
 
@@ -265,6 +266,9 @@ class Criterion(Table):
         return self
 
 
+SWITCH_AWARE = "switch_aware_integrated_gradients"
+"""The shipped method whose maps have to add up on a code that jumps."""
+
 SURROGATES = ("kernel_shap", "lime", "shapley_sampling")
 """Shipped methods whose maps are a model of the model: how well it fits is watched."""
 
@@ -277,7 +281,8 @@ def shipped_criteria(k: int, words: Words = IMAGES, methods: Collection[str] = (
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
     agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
     taken otherwise. Their titles have the words of the data. With methods that are a model of the model, its
-    fit is watched too: that it explains half, where it says anything.
+    fit is watched too: that it explains half, where it says anything. Integrated gradients that see the
+    code's jumps have to add up: where they are asked, that is a gate.
     """
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -311,4 +316,11 @@ def shipped_criteria(k: int, words: Words = IMAGES, methods: Collection[str] = (
         criterion("agreement_spearman", "Rank agreement (Spearman)", ">=", 0.6, gate=False),
     )
     fit = criterion("surrogate_fit", "Fit of group sums at fresh coalitions", ">=", 0.5, gate=False)
-    return (*always, fit) if set(methods) & set(SURROGATES) else always
+    adds_up = criterion(
+        f"completeness.{SWITCH_AWARE}", "Completeness gap of integrated gradients that see jumps", "<=", 0.01
+    )
+    return (
+        *always,
+        *([fit] if set(methods) & set(SURROGATES) else ()),
+        *([adds_up] if SWITCH_AWARE in methods else ()),
+    )
