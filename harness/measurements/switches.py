@@ -91,7 +91,7 @@ def switch_share(evidence: Evidence) -> Iterator[Measurement]:
 @needs("code", "k")
 def switch_count(evidence: Evidence) -> Iterator[Measurement]:
     """How often, on the straight path from the baseline, a unit takes another's place among the k."""
-    title = f"Switches on the way to one {evidence.words.one}"
+    title = "Switches on the path from the baseline"
     yield _measured(evidence, "switch_count", title, count, "mean", unit="switches")
 
 
