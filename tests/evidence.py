@@ -165,6 +165,11 @@ def probed(evidence: Evidence | None = None, seed: int = 0, others: int = 90) ->
             "methods": np.array(METHODS),
             "max_sensitivity": generator.random((len(METHODS), n)).astype(np.float32),
         },
+        "switches": {
+            "levels": np.where(generator.random((n, 7)) < 0.8, 1.0, 0.0).astype(np.float32),
+            "jumps": generator.normal(size=(n, 7)).astype(np.float32),
+            "along": np.linspace(0, generator.uniform(5, 9, n), 200, axis=1).astype(np.float32),
+        },
         "others": {
             "kind": np.repeat(["wrong", "below"], [others // 3, others - others // 3]),
             "labels": generator.integers(0, 3, others),

@@ -13,7 +13,7 @@ from harness import blaming, pipeline
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder
 from harness.config import Config
-from harness.config.parameters import MIN_CHANGE
+from harness.config.parameters import MIN_CHANGE, shipped_criteria
 from harness.errors import RunError
 from harness.history import documents, pins
 from harness.history.documents import CANARY, Written
@@ -23,6 +23,9 @@ from harness.pipeline import canary as canaries
 from harness.pipeline.canary import canary
 from harness.pipeline.started import Silence
 from harness.records import Ints
+
+MARGINS = {one.measurement: MIN_CHANGE[one.measurement] for one in shipped_criteria(50) if one.gate}
+"""Of the methods that are asked by default."""
 
 NIGHT = Written(id="000001-abcdef", kind="night")
 
@@ -93,15 +96,15 @@ def test_a_nights_document_tells_what_the_run_is(night: RunDirectory, known: Nig
 def test_a_canary_that_is_the_pinned_one_is_not_worse(night: RunDirectory, known: Night) -> None:
     """And no image flips."""
     assert known.canary is not None
-    found = pins.compared(night, known.canary, pin_of(night, known), MIN_CHANGE)
-    assert {one.measurement for one in found.differences} == set(MIN_CHANGE) - {"selection"}
+    found = pins.compared(night, known.canary, pin_of(night, known), MARGINS)
+    assert {one.measurement for one in found.differences} == set(MARGINS) - {"selection"}
     assert {one.word for one in found.differences} == {"not worse"}
     assert {one.change for one in found.differences} == {0.0}
     assert found.flips == {"lost": 0, "won": 0, "p": 1.0}
 
 
 def pin_of(night: RunDirectory, known: Night) -> Human:
-    pinned = pins.pinned_of(night, known, MIN_CHANGE)
+    pinned = pins.pinned_of(night, known, MARGINS)
     return Human("pin-12345678", "pin", "now", known.id, "", night=known.id, pinned=pinned)
 
 
@@ -115,7 +118,7 @@ def test_another_network_is_told_from_the_pinned_one(
     assert known.canary is not None
     assert told.canary.frozen == known.canary.frozen
     assert told.canary.right < 40
-    found = pins.compared(worse, told.canary, pin_of(night, known), MIN_CHANGE)
+    found = pins.compared(worse, told.canary, pin_of(night, known), MARGINS)
     words = {one.measurement: one.word for one in found.differences}
     assert words["accuracy"] == "worse"
     assert words["sparsity"] == "not worse"

@@ -470,6 +470,16 @@ def test_the_fit_of_methods_that_are_a_model_of_the_model_is_watched(
     assert {one.id: one.gate for one in changed.criteria}["surrogate_fit"]
 
 
+def test_maps_that_see_jumps_have_to_add_up_where_they_are_asked(load: Load) -> None:
+    """A gate with the method, and nothing without; the plain method's gap is judged by nobody."""
+    name = "completeness.switch_aware_integrated_gradients"
+    asked = load(methods="gradients,switch_aware_integrated_gradients")
+    (gate,) = (one for one in asked.criteria if one.measurement.startswith("completeness"))
+    assert (gate.id, gate.relation, gate.threshold, gate.gate) == (name, "<=", 0.01, True)
+    plain = load(methods="gradients,integrated_gradients")
+    assert not [one for one in plain.criteria if one.measurement.startswith("completeness")]
+
+
 def test_a_criterion_of_a_shipped_id_changes_only_the_keys_it_names(load: Load) -> None:
     """The rest of that criterion, all others, and their order stay as shipped."""
     settings = load("[[criteria]]\nid = 'agreement'\nthreshold = 0.7\n")

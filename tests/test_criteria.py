@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness import statistics
 from harness.config import Config
-from harness.config.parameters import Criterion, Selection, shipped_criteria
+from harness.config.parameters import SWITCH_AWARE, Criterion, Selection, shipped_criteria
 from harness.criteria import (
     acceptable,
     announcements,
@@ -437,8 +437,8 @@ def test_the_recipe_interpretable_is_judged_by_every_pair_in_both_spaces() -> No
     assert all(
         (mine[one].relation, mine[one].threshold, mine[one].gate) == (">=", 0.6, True) for one in worst
     )
-    assert loosened(mine.values(), 50, "interpretable") == []
-    assert [one.split(":")[0] for one in loosened(plain.values(), 50, "interpretable")] == worst
+    assert loosened(mine.values(), 50, recipe="interpretable") == []
+    assert [one.split(":")[0] for one in loosened(plain.values(), 50, recipe="interpretable")] == worst
     watched = {"recipe": "interpretable", "criteria": [{"id": worst[0], "gate": False}]}
     told = f"{worst[0]}: looser than shipped: it is watched, not a gate"
     assert told in announcements(Config.model_validate(watched))
@@ -558,6 +558,14 @@ def changed(name: str, **change: Any) -> list[Criterion]:
         Criterion.model_validate(one.model_dump() | change) if one.id == name else one
         for one in shipped_criteria(50)
     ]
+
+
+def test_a_gate_that_comes_with_a_method_is_not_loosened_in_silence() -> None:
+    """Where the method is asked; where it is not, nothing is missing."""
+    loose = shipped_criteria(50)
+    (sentence,) = loosened(loose, 50, ("gradients", SWITCH_AWARE))
+    assert sentence == f"completeness.{SWITCH_AWARE}: looser than shipped: it is not judged at all"
+    assert loosened(shipped_criteria(50, methods=[SWITCH_AWARE]), 50, [SWITCH_AWARE]) == []
 
 
 @pytest.mark.parametrize("k", [1, 7, 23, 50, 1000])

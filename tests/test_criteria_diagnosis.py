@@ -14,6 +14,7 @@ import pytest
 from harness.artifacts.directories import RunDirectory
 from harness.ci.summaries import worst_sample
 from harness.config import load
+from harness.config.parameters import SWITCH_AWARE
 from harness.criteria import diagnosis
 from harness.criteria.diagnosis import by_how_much, details, sentence, worst
 from harness.criteria.rows import PAST, own_verdict
@@ -261,6 +262,25 @@ def test_what_is_red_by_the_model_says_so(
     found = "; ".join(worst(run, a_verdict(measurement=measurement, verdict=outcome)))
     assert ("every map satisfies its own definition" in found) == (told and bool(text))
     assert bool(text and re.search(text, found)) == (told and bool(text))
+
+
+@pytest.mark.parametrize("outcome", ["fail", "pass"])
+def test_maps_that_do_not_add_up_name_their_images_and_the_mend(run: RunDirectory, outcome: str) -> None:
+    """The settings that mend them, with what they are."""
+    name = f"completeness.{SWITCH_AWARE}"
+    gaps = np.where(np.arange(12) == 3, 0.3, 0.02)
+    run.write_arrays(
+        "measurements/completeness.npz",
+        {name: gaps[None], "strata": np.repeat([0, 1, 2], 4), "seeds": np.array([0])},
+    )
+    verdict = a_verdict(measurement=name, relation="<=", threshold=0.01, estimate=0.02, verdict=outcome)
+    images, *mend = worst(run, verdict)
+    assert images.startswith("test image 13 (shirt) 0.3, ")
+    told = (
+        "what is missing lies between the points that the method asks; raise attribution.switch_points (2), "
+        "then attribution.attribution_steps (50)"
+    )
+    assert mend == ([told] if outcome == "fail" else [])
 
 
 def test_the_section_that_is_named_is_there() -> None:

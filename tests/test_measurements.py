@@ -822,6 +822,22 @@ def test_completeness_has_a_median_and_a_95th_percentile() -> None:
     assert rules == {"completeness": "median", "completeness.percentile_95": "95th percentile"}
 
 
+def test_maps_that_see_jumps_have_a_gap_of_their_own() -> None:
+    """Beside that of the plain method, or alone."""
+    plain = linear(0.5)
+    both = dict(plain.maps) | {
+        "switch_aware_integrated_gradients": linear().maps["integrated_gradients"],
+    }
+    found = measured(dataclasses.replace(plain, maps=both), "completeness")
+    name = "completeness.switch_aware_integrated_gradients"
+    assert list(found) == ["completeness", "completeness.percentile_95", name, f"{name}.percentile_95"]
+    assert found["completeness"].values == pytest.approx(np.full(12, 0.5), abs=1e-5)
+    assert found[name].values == pytest.approx(np.zeros(12), abs=1e-5)
+    both.pop("integrated_gradients")
+    alone = measured(dataclasses.replace(plain, maps=both), "completeness")
+    assert list(alone) == [name, f"{name}.percentile_95"]
+
+
 def test_completeness_is_not_measured_without_integrated_gradients() -> None:
     """No other method promises to be complete."""
     assert measured(an_evidence(methods=("gradients", "smoothgrad")), "completeness") == {}

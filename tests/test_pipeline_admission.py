@@ -52,3 +52,15 @@ def test_what_cannot_be_judged_is_told_once_with_its_reason(series: datasets.Dat
     assert dict(kept.without) == {"float64": CAPABILITIES["float64"], "sparsity": CAPABILITIES["k"]}
     assert "sparsity" not in {one.id for one in kept.criteria}
     assert heard.warned == [f"judged without {name}: {why}" for name, why in kept.without.items()]
+
+
+def test_what_judges_a_method_goes_with_it(series: datasets.Dataset) -> None:
+    """Of a model that the method cannot explain, for the same reason."""
+    method, why = "switch_aware_integrated_gradients", CAPABILITIES["k"]
+    config = Config.model_validate({"attribution": {"methods": ["gradients", method]}})
+    name = f"completeness.{method}"
+    assert name in {one.id for one in config.criteria}
+    kept = settled(config, series, set(FIRST), {f"methods.{method}": why}, Heard())
+    assert kept.without[name] == why
+    assert name not in {one.id for one in kept.criteria}
+    assert settled(config, series, set(FIRST), {}, Heard()).criteria[-1].id == name

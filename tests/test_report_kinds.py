@@ -49,7 +49,7 @@ def other(request: pytest.FixtureRequest, finished: RunDirectory) -> RunDirector
 def test_every_section_is_made(other: RunDirectory) -> None:
     """Each is well-formed, and calls inputs and features by their names."""
     one = Run(other).form.one
-    for name in ("gallery", "explanations", "class-means", "sparse-code"):
+    for name in ("gallery", "explanations", "class-means", "sparse-code", "switches"):
         body = re.sub(r"<style>.*?</style>", "", section_of(other, name), flags=re.DOTALL)
         for drawing in re.findall(r"<svg.*?</svg>", body, re.DOTALL):
             ElementTree.fromstring(drawing)

@@ -478,7 +478,7 @@ def test_many_seeds_and_odd_names_are_drawn(finished: RunDirectory) -> None:
     values["dataset"]["classes"][0] = "</svg><script>alert(1)</script>"
     (finished / "environment.json").write_text(json.dumps(values), encoding="utf-8")
     assert Run(finished).config.seeds == (0, 1)
-    for name in ("forest", "agreement", "model", "sparse-code", "validity"):
+    for name in ("forest", "agreement", "model", "sparse-code", "validity", "switches"):
         context(finished, name)
     assert "of 2 seeds 2 are" in context(finished, "model")["calibration"].finding
     assert context(finished, "measurements")["seeds"] == ["seed 0", "seed 1"]
@@ -490,5 +490,5 @@ def test_sections_of_a_run_that_broke_off_are_a_line(tmp_path: Path) -> None:
     run = a_run(tmp_path)
     (run / "estimates.json").unlink()
     verdicts.judge(sealed_anew(run))
-    for name in ("forest", "agreement", "model", "sparse-code", "validity"):
+    for name in ("forest", "agreement", "model", "sparse-code", "validity", "switches"):
         assert isinstance(report.sections[name].fill(Run(run)), str), name

@@ -29,6 +29,9 @@ from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import rectifier_layers, slope, some_of
 from harness.subjects.sparse.switches import NOBODY, Switches, switches
 
+PLACES = 200
+"""Evenly spaced places of a path at which the logit is asked for a picture."""
+
 SAME = {torch.float32: 1e-5, torch.float64: 1e-9}
 """By how much, in parts of the largest, a code may differ from the k largest of its lines."""
 
@@ -82,8 +85,8 @@ class Code:
         encoder, k = getattr(autoencoder, "encoder", None), getattr(autoencoder, "k", None)
         if not isinstance(model, PixelClassifier) or not isinstance(encoder, nn.Linear) or k is None:
             raise InputError(
-                "switch_aware_integrated_gradients: the model must be a linear encoder, a code of its k "
-                f"largest units, and a classifier on it (got {type(model).__name__})"
+                "switches of a code: the model must be a linear encoder, a code of its k largest units, and "
+                f"a classifier on it (got {type(model).__name__})"
             )
         self.k, self.weight, self.classifier = int(k), encoder.weight.detach(), model.classifier
         self.structure = sparse.believed(model, images, targets)
@@ -106,8 +109,8 @@ class Code:
             and all(map(self._is_choice, (start, end, between), (first, last, halfway)))
         ):
             raise InputError(
-                "switch_aware_integrated_gradients: codes must be the k largest of what the encoder gives, "
-                "rectified, and that linear in the image; the model computes something else"
+                "switches of a code: codes must be the k largest of what the encoder gives, rectified, and "
+                "that linear in the image; the model computes something else"
             )
         offsets = start.expand_as(rates)
         chosen = (first > 0).expand_as(rates), last > 0
@@ -144,8 +147,16 @@ class Code:
             return codes
         if self.structure is not None:
             return sparse.slopes_of_codes(self.structure, codes, units, targets)
-        whole = codes.new_zeros(len(codes), len(self.weight)).index_copy_(1, units, codes)
-        return slope(self.classifier, whole, targets)[:, units]
+        return slope(self.classifier, self._whole(codes, units), targets)[:, units]
+
+    def logits(self, codes: Tensor, units: Tensor, targets: Tensor) -> Tensor:
+        """g_y at the same codes: float [rows]."""
+        found: Tensor = self.classifier(self._whole(codes, units))
+        return found.gather(1, targets[:, None])[:, 0]
+
+    def _whole(self, codes: Tensor, units: Tensor) -> Tensor:
+        """Codes of some units with the others at 0: float [rows, units]."""
+        return codes.new_zeros(len(codes), len(self.weight)).index_copy_(1, units, codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +176,73 @@ class Explained:
     lines: Lines
     slopes: Tensor
     jumps: Jumps
+
+
+@dataclass(frozen=True, eq=False)
+class PathLogits:
+    """The logit along the paths of n images, and by how much it jumps where the code changes.
+
+    Attributes:
+        positions: float [n, events], a in [0, 1]; 1 after a path's last change.
+        leaving: int64 [n, events], the unit that leaves, or `NOBODY`.
+        entering: int64 [n, events], the unit that enters, or `NOBODY`.
+        levels: float [n, events], the value at which the two change places; 0 where the code does not jump.
+        before: float [n, events], f_y just before each jump; 0 where there is none.
+        jumps: float [n, events], f_y just after it less f_y just before; 0 where there is none.
+        along: float [n, places], f_y at evenly spaced places, the first at x0 and the last at x.
+    """
+
+    positions: Tensor
+    leaving: Tensor
+    entering: Tensor
+    levels: Tensor
+    before: Tensor
+    jumps: Tensor
+    along: Tensor
+
+
+@clean()
+def jumps_of(
+    model: nn.Module, images: Tensor, targets: Tensor, *, places: int = PLACES, chunk_size: int = CHUNK_SIZE
+) -> PathLogits:
+    """Every jump of f_y on the path of each image, from two passes of the classifier, and f_y on the way.
+
+    Args:
+        model: As in `switch_aware_integrated_gradients`.
+        images: float [n, pixels].
+        targets: int64 [n], the classes y.
+        places: Where the model itself is asked.
+        chunk_size: Images in memory at once.
+
+    Raises:
+        InputError: the model has no such code.
+    """
+    at = torch.linspace(0, 1, places, dtype=images.dtype, device=images.device)
+    along, found = images.new_empty(len(images), places), []
+    with state.evaluation(model), torch.no_grad():
+        model.requires_grad_(requires_grad=False)  # given back after
+        code = Code(model, images, targets)
+        for chunk in chunks_of(images, targets, chunk_size):
+            y = targets[chunk, None]
+            for number, place in enumerate(at):
+                along[chunk, number] = model(place * images[chunk]).gather(1, y)[:, 0]
+            lines = code.lines(images[chunk])
+            before, jumps = (torch.zeros_like(lines.switches.levels) for _ in range(2))
+            for block in _blocks(lines, targets[chunk], 1):
+                path = Paths(code, lines, block, targets[chunk][block], split_kinks=False)
+                event, first, second = path.logits()
+                before[event], jumps[event] = first, second - first
+            found.append([*lines.switches[:4], before, jumps])
+    if not found:
+        none = images.new_empty(0, 0)
+        return PathLogits(none, none.long(), none.long(), none, none, none, along)
+    most = max(one[0].shape[1] for one in found)
+    nothing = (1.0, NOBODY, NOBODY, 0.0, 0.0, 0.0)
+    joined = [
+        torch.cat([F.pad(one, (0, most - one.shape[1]), value=no) for one in parts])
+        for parts, no in zip(zip(*found, strict=True), nothing, strict=True)
+    ]
+    return PathLogits(*[*joined, along])
 
 
 @clean()
@@ -238,19 +316,31 @@ class Paths:
 
     def jumps(self, across: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What each switch adds, as `Jumps` has it."""
+        image, event, own, start, end = self._across()
+        slopes = self._means(start, end, self.targets[image], across)
+        level = self.switches.levels[image, event, None]
+        parts = slopes.gather(1, own) * level * level.new_tensor([-1.0, 1.0])
+        return self.block[image], event, self.units[own], parts
+
+    def logits(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Of each switch that jumps: its image and its event, and f_y just before it and just after."""
+        image, event, _, start, end = self._across()
+        before, after = (self.code.logits(one, self.units, self.targets[image]) for one in (start, end))
+        return (self.block[image], event), before, after
+
+    def _across(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Each switch that jumps: image and event, both units' columns, and the codes on its two sides."""
         found = self.switches
         image, event = (found.levels > 0).nonzero(as_tuple=True)
         units = torch.stack([found.leaving[image, event], found.entering[image, event]], dim=1)
-        level, own = found.levels[image, event, None], torch.searchsorted(self.units, units)
+        level, own = found.levels[image, event], torch.searchsorted(self.units, units)
         leaving, entering = own.unbind(dim=1)
         rows = torch.arange(len(image), device=image.device)
         start = self._codes(image, found.positions[image, event]) * self.active[image, event]
-        start[rows, leaving] = level[:, 0]
+        start[rows, leaving] = level
         end = start.clone()
-        end[rows, leaving], end[rows, entering] = 0.0, level[:, 0]
-        slopes = self._means(start, end, self.targets[image], across)
-        parts = slopes.gather(1, own) * level * level.new_tensor([-1.0, 1.0])
-        return self.block[image], event, units, parts
+        end[rows, leaving], end[rows, entering] = 0.0, level
+        return image, event, own, start, end
 
     def _codes(self, image: Tensor, places: Tensor) -> Tensor:
         """relu(h) of images, by number, each at its place: float [rows, units]."""

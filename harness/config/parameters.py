@@ -221,6 +221,7 @@ MIN_CHANGE = {
     "test_overlap": 0.001,
     "agreement_worst_pair": 0.02,
     "agreement_worst_pair_sensitivity": 0.02,
+    "completeness.switch_aware_integrated_gradients": 0.002,
 }
 """The smallest change from the past that is worth a night's sleep, by measurement, in its own unit."""
 
@@ -271,6 +272,9 @@ class Criterion(Table):
         return self
 
 
+SWITCH_AWARE = "switch_aware_integrated_gradients"
+"""The shipped method whose maps have to add up on a code that jumps."""
+
 SURROGATES = ("kernel_shap", "lime", "shapley_sampling")
 """Shipped methods whose maps are a model of the model: how well it fits is watched."""
 
@@ -285,7 +289,8 @@ def shipped_criteria(
     they claim to be, copies, maps no better than the image, a test set that was trained on), and, watched,
     agreement beside its controls, and the users' 0.6 asked of the worst pair and of the same correlation
     taken otherwise. Their titles have the words of the data. With methods that are a model of the model, its
-    fit is watched too: that it explains half, where it says anything. The recipe `interpretable` promises
+    fit is watched too: that it explains half, where it says anything. Integrated gradients that see the
+    code's jumps have to add up: where they are asked, that is a gate. The recipe `interpretable` promises
     that explanations agree: each pair has to, in both spaces.
     """
     promised = recipe == "interpretable"
@@ -324,4 +329,12 @@ def shipped_criteria(
         "agreement_worst_pair_sensitivity", "Agreement of the worst pair in sensitivity space", ">=", 0.6
     )
     fit = criterion("surrogate_fit", "Fit of group sums at fresh coalitions", ">=", 0.5, gate=False)
-    return (*always, *(worst,) * promised, *(fit,) * bool(set(methods) & set(SURROGATES)))
+    adds_up = criterion(
+        f"completeness.{SWITCH_AWARE}", "Completeness gap of integrated gradients that see jumps", "<=", 0.01
+    )
+    return (
+        *always,
+        *(worst,) * promised,
+        *(fit,) * bool(set(methods) & set(SURROGATES)),
+        *(adds_up,) * (SWITCH_AWARE in methods),
+    )

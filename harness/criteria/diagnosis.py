@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.artifacts.directories import RunDirectory
+from harness.config.parameters import SWITCH_AWARE
 from harness.criteria import WITHOUT, acceptable, show, show_threshold
 from harness.criteria.rows import CANARY, PAST
 from harness.errors import RunError
@@ -104,7 +105,12 @@ def worst(run: RunDirectory, verdict: Verdict) -> list[str]:
     if verdict.threshold is None:
         return [f"none, a test of one's own tells no {_words(run).noun}"]
     try:
-        return [*_worst_part(run, verdict), *_worst_values(run, verdict), *_of_the_model(run, verdict)]
+        return [
+            *_worst_part(run, verdict),
+            *_worst_values(run, verdict),
+            *_of_the_model(run, verdict),
+            *_mended_by(run, verdict),
+        ]
     except RunError as error:
         return [f"unknown ({clean(error)})"]
 
@@ -203,6 +209,20 @@ def _of_the_model(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
         return
     if held.estimate == 1 and not verdict.holds:
         yield f"every map satisfies its own definition, so {_OF_THE_MODEL[verdict.measurement]}"
+
+
+_MENDS: Mapping[str, tuple[str, ...]] = {
+    f"completeness.{SWITCH_AWARE}": ("switch_points", "attribution_steps"),
+}
+"""Settings of attribution that mend a measurement where they are larger."""
+
+
+def _mended_by(run: RunDirectory, verdict: Verdict) -> Iterator[str]:
+    """Which settings mend a red measurement, and what they are."""
+    if verdict.measurement in _MENDS and verdict.estimate is not None and not verdict.holds:
+        settings = run.read_config().attribution
+        named = [f"attribution.{name} ({getattr(settings, name)})" for name in _MENDS[verdict.measurement]]
+        yield f"what is missing lies between the points that the method asks; raise {', then '.join(named)}"
 
 
 def _worst_values(run: RunDirectory, verdict: Verdict) -> list[str]:

@@ -8,6 +8,7 @@ from harness.figures.curves import Line, Panel, counts, firing, lines, reliabili
 from harness.figures.forest import Margin, forest
 from harness.figures.heat import heat_limit, heat_limits
 from harness.figures.layouts import LANE, Layout
+from harness.figures.paths import Steps, path
 from harness.figures.pictures import atoms, class_means, explanation
 from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, heat_sheet, picture_sheet
@@ -34,6 +35,7 @@ __all__ = [
     "Panel",
     "Sheet",
     "Span",
+    "Steps",
     "Tonight",
     "agreement_matrix",
     "atoms",
@@ -51,6 +53,7 @@ __all__ = [
     "heat_sheet",
     "intervals",
     "lines",
+    "path",
     "picture_sheet",
     "ranges",
     "reliability",

@@ -61,7 +61,8 @@ class Heat:
     text: str = ""
 
 
-def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
+def sheet_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of some inches, and axes over all of it that have the same inches from the upper left."""
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -69,7 +70,8 @@ def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _input(sheet: Axes, box: Box, layout: Layout, values: Floats) -> None:
+def draw_input(sheet: Axes, box: Box, layout: Layout, values: Floats) -> None:
+    """An input u, float [features], as pictures, lines or bars."""
     if layout.is_picture:
         _pixels(sheet, box, layout.pictures(values[None])[0])
         _outline(sheet, box, layout)
@@ -78,7 +80,8 @@ def _input(sheet: Axes, box: Box, layout: Layout, values: Floats) -> None:
         _trace(sheet, box, layout, values, SERIES[0])
 
 
-def _heat(sheet: Axes, box: Box, layout: Layout, places: Floats, limit: float) -> None:
+def draw_heat(sheet: Axes, box: Box, layout: Layout, places: Floats, limit: float) -> None:
+    """A map's places, float [places], on a scale that ends at the limit."""
     _pixels(sheet, box, DIVERGING((layout.laid(places[None])[0] / limit + 1) / 2))
     _between(sheet, box, layout)
     _outline(sheet, box, layout)
@@ -94,7 +97,7 @@ def _over(sheet: Axes, box: Box, layout: Layout, values: Floats, places: Floats,
         _pixels(sheet, box, veil(layout.laid(places[None])[0], limit))
         _outline(sheet, box, layout)
     else:
-        _heat(sheet, box, layout, places, limit)
+        draw_heat(sheet, box, layout, places, limit)
         _trace(sheet, box, layout, values, "#111111", halo=True)
 
 
@@ -171,7 +174,7 @@ def _bars(middles: Floats, half: float, foot: float, tops: Floats) -> Path:
     return Path(points.reshape(-1, 2), codes * len(middles))
 
 
-def _along(sheet: Axes, box: Box, layout: Layout) -> None:
+def draw_axis(sheet: Axes, box: Box, layout: Layout) -> None:
     """The axis below a drawing: time, features, or a clip's frames."""
     kind, foot = layout.form.kind, box.top + box.height
     if kind == "clip":
@@ -228,7 +231,7 @@ def _lanes(sheet: Axes, box: Box, layout: Layout, ends: bool = False) -> None:
         sheet.text(box.left - 0.08, middle, name.strip(), ha="right", va="center", fontsize=8)
 
 
-def _height(layout: Layout, width: float, least: float) -> float:
+def height_of(layout: Layout, width: float, least: float) -> float:
     """How high a drawing of some width is."""
     if layout.is_picture:
         rows, columns = layout.shape
@@ -258,13 +261,13 @@ def explanation(
         grains: By method, int64 [features], each one's group; nothing of a method that asks of features.
     """
     names_wide, lanes_wide, wide, between, numbers_wide = 1.35, 0.85, 4.3, 0.35, 1.35
-    first, each = _height(layout, wide, 1.0), _height(layout, wide, 0.62)
+    first, each = height_of(layout, wide, 1.0), height_of(layout, wide, 0.62)
     gap, above = 0.16, 0.6
     tops = above + np.r_[0, first + 0.55 + (each + gap) * np.arange(len(maps))]
     left = names_wide + lanes_wide
     right = left + wide + between
     height = float(tops[-1]) + each + 0.42
-    figure, sheet = _sheet(right + wide + numbers_wide, height)
+    figure, sheet = sheet_of(right + wide + numbers_wide, height)
     bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 10}
     sheet.text(0, 0, title, va="top", fontweight="bold", fontsize=11)
     one = layout.form.one
@@ -274,18 +277,18 @@ def explanation(
 
     box = Box(left, above, wide, first)
     headed(left, above, f"the {one}")
-    _input(sheet, box, layout, sample[0])
+    draw_input(sheet, box, layout, sample[0])
     _lanes(sheet, box, layout, ends=True)
     if reconstruction is not None:
         headed(right, above, "reconstruction")
-        _input(sheet, Box(right, above, wide, first), layout, reconstruction[0])
+        draw_input(sheet, Box(right, above, wide, first), layout, reconstruction[0])
     headed(left, tops[1], "contributions")
     headed(right, tops[1], f"laid over the {one}")
     for (name, flat), top in zip(maps.items(), tops[1:].tolist(), strict=True):
         places = layout.places(flat[None])[0]
         limit = heat_limit(places)
         pair = Box(left, top, wide, each), Box(right, top, wide, each)
-        _heat(sheet, pair[0], layout, places, limit)
+        draw_heat(sheet, pair[0], layout, places, limit)
         _over(sheet, pair[1], layout, sample[0], places, limit)
         _lanes(sheet, pair[0], layout)
         middle = top + each / 2
@@ -293,7 +296,7 @@ def explanation(
         sheet.text(names_wide - 0.05, middle, text, ha="right", va="center", fontsize=9)
         sheet.text(right + wide + 0.15, middle, in_numbers(flat), va="center", family="monospace", fontsize=8)
     for column in (left, right):
-        _along(sheet, Box(column, float(tops[-1]), wide, each), layout)
+        draw_axis(sheet, Box(column, float(tops[-1]), wide, each), layout)
     width, high = figure.get_size_inches()
     corner = sheet.inset_axes(
         (1 - (numbers_wide - 0.35) / width, 1 - (above + first) / high, 1.0 / width, 0.95 / high)
@@ -315,11 +318,11 @@ def table(
     """
     count = len(cells[0])
     wide, between = 10.2 / count - 0.12, 0.12
-    each = _height(layout, wide, 0.4)
+    each = height_of(layout, wide, 0.4)
     below = 0.22 if any(isinstance(cell, Heat) and cell.text for cell in cells[0]) else 0.1
     left, above = (2.0 if layout.lanes > 1 else 1.4), 0.35
     height = above + len(cells) * (each + below) + 0.5
-    figure, sheet = _sheet(left + count * (wide + between), height)
+    figure, sheet = sheet_of(left + count * (wide + between), height)
     for column, title in enumerate(titles):
         sheet.text(left + column * (wide + between), above - 0.08, title, va="bottom", fontsize=9)
     for row, (name, some) in enumerate(zip(names, cells, strict=True)):
@@ -329,12 +332,12 @@ def table(
         for column, cell in enumerate(some):
             box = Box(left + column * (wide + between), top, wide, each)
             if isinstance(cell, Input):
-                _input(sheet, box, layout, cell.values)
+                draw_input(sheet, box, layout, cell.values)
             else:
-                _heat(sheet, box, layout, cell.places, heat_limit(cell.places))
+                draw_heat(sheet, box, layout, cell.places, heat_limit(cell.places))
                 middle = box.left + wide / 2
                 sheet.text(middle, top + each + 0.03, cell.text, ha="center", va="top", fontsize=8)
     for column in range(count):
-        _along(sheet, Box(left + column * (wide + between), top, wide, each + below - 0.1), layout)
+        draw_axis(sheet, Box(left + column * (wide + between), top, wide, each + below - 0.1), layout)
     _lanes(sheet, Box(left, above, wide, each), layout)
     return figure

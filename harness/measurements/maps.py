@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.measurements.evidence import Evidence, measurements, not_finite, sampled
 from harness.records import Floats, Measurement
+from harness.text import words
 
 
 @measurements.register("map_statistics")
@@ -36,28 +37,40 @@ def map_statistics(evidence: Evidence) -> Iterator[Measurement]:
             )
 
 
+COMPLETE = {
+    "integrated_gradients": "completeness",
+    "switch_aware_integrated_gradients": "completeness.switch_aware_integrated_gradients",
+}
+"""Methods whose maps promise to add up, and what their gap is called."""
+
+
 @measurements.register("completeness")
 def completeness(evidence: Evidence) -> Iterator[Measurement]:
     """Gap |sum of contributions - (f_y(x) - f_y(0))| / |f_y(x) - f_y(0)| of integrated gradients.
 
     A top-k network is not continuous: where a unit enters or leaves the k along the path, f jumps, and no
-    gradient sees a jump. A gap is therefore a property of the method, not of its steps.
+    gradient sees a jump. A gap is therefore a property of the method, not of its steps. Those that see jumps
+    (`completeness.switch_aware_integrated_gradients`) have none but what lies between their points.
     """
-    name = "integrated_gradients"
-    if name not in evidence.maps:
-        return
     rows = np.arange(len(evidence.labels))
     reached = evidence.logits[evidence.indices][rows, evidence.labels].astype(np.float64)
     change = reached - evidence.baseline_logits[evidence.labels]
-    total = evidence.maps[name].contribution(evidence.images).sum(axis=1, dtype=np.float64)
-    for rule in ("median", "95th percentile"):
-        yield sampled(
-            evidence,
-            "completeness" if rule == "median" else "completeness.percentile_95",
-            f"Completeness gap of integrated gradients ({rule})",
-            lambda: np.abs(total - change) / np.abs(change),
-            unit="share of the logit's change",
-            higher_is_better=False,
-            reduction=rule,
-            reason=not_finite({name: evidence.maps[name].own}),
-        )
+    for name, base in COMPLETE.items():
+        if name not in evidence.maps:
+            continue
+        total = evidence.maps[name].contribution(evidence.images).sum(axis=1, dtype=np.float64)
+
+        def gaps(total: Floats = total) -> Floats:
+            return np.asarray(np.abs(total - change) / np.abs(change))
+
+        for rule in ("median", "95th percentile"):
+            yield sampled(
+                evidence,
+                base if rule == "median" else f"{base}.percentile_95",
+                f"Completeness gap of {words(name)} ({rule})",
+                gaps,
+                unit="share of the logit's change",
+                higher_is_better=False,
+                reduction=rule,
+                reason=not_finite({name: evidence.maps[name].own}),
+            )

@@ -51,14 +51,17 @@ def settled(
     away: Mapping[str, str],
     progress: Progress,
 ) -> Config:
-    """The configuration as the run keeps it: without the criteria that need more than is there, which is
-    told, the others' titles in the words of the data, and the data's whole path.
+    """The configuration as the run keeps it: without the criteria that need more than is there, or judge a
+    method that does, which is told, the others' titles in the words of the data, and the data's whole path.
     """
-    asked = {
-        one.id: lacking(measurements.measurements[one.measurement.split(".")[0]], there)
-        or lacking_threshold(one, config.model.k, there)
-        for one in config.criteria
-    }
+    asked = {}
+    for one in config.criteria:
+        base, _, member = one.measurement.partition(".")
+        asked[one.id] = (
+            lacking(measurements.measurements[base], there)
+            or lacking_threshold(one, config.model.k, there)
+            or away.get(f"methods.{member.partition('.')[0]}", "")
+        )
     away = dict(away) | {name: why for name, why in asked.items() if why}
     for text in judged_without(away):
         progress.warn(text)

@@ -20,7 +20,9 @@ from harness.artifacts.cache import share
 from harness.artifacts.files import Folder, digest_of, key_of
 from harness.attributions import coalitions, integrity, sanity
 from harness.attributions.method import known_to
+from harness.attributions.paths import jumps_of
 from harness.environment import stream
+from harness.errors import InputError
 from harness.measurements import correlations
 from harness.pipeline import budget
 from harness.pipeline.budget import FRESH
@@ -43,7 +45,7 @@ def probe(work: Work) -> None:
             rows = budget.rows(asked)
             budget.foretell(asked, rows)
         for subject, (ask, modules) in PROBES.items():
-            if subject == "coalitions" and not asked.drawing:
+            if subject in WHERE and not WHERE[subject](asked):
                 continue
             some = rows if subject in BOUNDED else None
             share(_found_or_asked(asked, subject, ask, modules, some), asked.folder / "sanity")
@@ -297,12 +299,30 @@ def _coalitions(asked: Asked) -> Arrays:
     return {"methods": np.array(list(asked.drawing)), "fit": np.stack(fits), "spread": np.stack(spreads)}
 
 
+def _switches(asked: Asked) -> Arrays:
+    """Each change of the top-k on the way to each image, and by how much f_y jumps there; or why not."""
+    asked.now("switches", "the code")
+    try:
+        found = jumps_of(asked.network, asked.images, asked.targets, chunk_size=asked.settings["chunk_size"])
+    except InputError as error:
+        return {"reason": np.array(str(error))}
+    arrays = {name: to_numpy(one) for name, one in vars(found).items()}
+    return {name: one.astype(np.int32) if one.dtype == np.int64 else one for name, one in arrays.items()}
+
+
+WHERE: Mapping[str, Callable[[Asked], bool]] = {
+    "coalitions": lambda asked: bool(asked.drawing),
+    "switches": lambda asked: "k" in asked.work.capabilities,
+}
+"""By subject: whether a probe is asked at all; others always are."""
+
 PROBES: dict[str, tuple[Callable[[Asked], Arrays], tuple[str, ...]]] = {
     "integrity": (_integrity, ()),
     "curves": (_curves, ()),
     "coalitions": (_coalitions, ()),
     "randomisation": (_randomisation, ("measurements/agreement",)),
     "stability": (_stability, ()),
+    "switches": (_switches, ()),
     "others": (_others, ("samples",)),
 }
 """By subject: what is asked, and the modules beside those of attribution that the answer depends on."""

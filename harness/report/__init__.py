@@ -13,6 +13,7 @@ from harness.report import (  # noqa: F401  # noqa: F401
     pictures,
     record,
     sparse_code,
+    switches,
     validity,
 )
 from harness.report.page import ORDER, Chart, Section, draw, render, section, sections

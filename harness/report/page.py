@@ -73,6 +73,7 @@ ORDER = (
     "model",
     "sparse-code",
     "validity",
+    "switches",
     "gate-quality",
     "*",
     "failures",
