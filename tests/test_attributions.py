@@ -318,8 +318,10 @@ def margins(model: PixelClassifier, points: Tensor) -> Tensor:
     return by_point.amin(dim=0)
 
 
-def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor:
-    """Where a method looks at the network: [.., n, pixels]."""
+def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor | None:
+    """Where a method looks at the network: [.., n, pixels]; None where it asks codes that are no image's."""
+    if name == "switch_aware_integrated_gradients":
+        return None
     if name == "integrated_gradients":
         return midpoints(settings.get("attribution_steps", 50))[0][:, None, None] * images
     if name == "smoothgrad":
@@ -329,7 +331,7 @@ def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor:
 
 
 def assert_same_but_for_ties(
-    maps: Tensor, others: Tensor, model: PixelClassifier, points: Tensor, tolerance: float = SAME
+    maps: Tensor, others: Tensor, model: PixelClassifier, points: Tensor | None, tolerance: float = SAME
 ) -> None:
     """Assert that 99 % of maps are the same, and that in those that are not a choice is a tie.
 
@@ -339,7 +341,9 @@ def assert_same_but_for_ties(
     deviation = (maps - others).abs().amax(dim=1) / others.abs().amax(dim=1)
     same = deviation <= tolerance
     assert same.double().mean() >= 0.99, f"{int((~same).sum())} of {len(same)} maps differ"
-    if not same.all():
+    if points is None:  # one of very many points may lie on a kink
+        assert (deviation <= 0.01).all(), deviation[~same]
+    elif not same.all():
         assert (margins(model, points[..., ~same, :]) < TIE).all(), deviation[~same]
 
 

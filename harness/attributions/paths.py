@@ -24,7 +24,7 @@ from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.environment.state import clean
 from harness.errors import InputError
-from harness.subjects.models import PixelClassifier, hooked
+from harness.subjects.models import PixelClassifier, hooked, largest
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import rectifier_layers, slope, some_of
 from harness.subjects.sparse.switches import NOBODY, Switches, switches
@@ -102,22 +102,31 @@ class Code:
         rates = end - start
         few = some_of(images)
         between, halfway = self._coded(few / 2)
+        weighted = F.linear(few.to(rates), self.weight.to(rates))
         slack = SAME[images.dtype] * float(torch.maximum(end.abs(), start.abs()).amax())
         if not (
             torch.allclose(some_of(rates) / 2 + start, between, rtol=0, atol=slack)
-            and torch.allclose(F.linear(few, self.weight), some_of(rates), rtol=0, atol=slack)
+            and torch.allclose(weighted, some_of(rates), rtol=0, atol=slack)
             and all(map(self._is_choice, (start, end, between), (first, last, halfway)))
         ):
             raise InputError(
                 "switches of a code: codes must be the k largest of what the encoder gives, rectified, and "
                 "that linear in the image; the model computes something else"
             )
-        offsets = start.expand_as(rates)
+        offsets, rates = start.expand_as(rates).to(images), rates.to(images)
         chosen = (first > 0).expand_as(rates), last > 0
         return Lines(offsets, rates, switches(offsets, rates, self.k, *chosen))
 
     def _coded(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What the encoder gives of images, and their codes."""
+        """What the encoder gives of images, and their codes.
+
+        Of a network as it is written in float64: what is active is then the same in any company.
+        """
+        if self.structure is not None:
+            encoder = self.structure.encoder
+            h = F.linear(images.double(), encoder.weight.double(), encoder.bias.double())
+            rectified = h.relu()
+            return h, rectified * largest(rectified, self.k)
         seen: list[Tensor] = []
         with hooked(self._autoencoder.encoder, lambda found: seen.append(found.clone())):
             codes = self._autoencoder.encode(images)
