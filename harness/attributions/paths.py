@@ -328,7 +328,8 @@ class Paths:
         image, event, own, start, end = self._across()
         slopes = self._means(start, end, self.targets[image], across)
         level = self.switches.levels[image, event, None]
-        parts = slopes.gather(1, own) * level * level.new_tensor([-1.0, 1.0])
+        parts = slopes.gather(1, own).mul_(level)
+        parts[:, 0].neg_()
         return self.block[image], event, self.units[own], parts
 
     def logits(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
@@ -375,7 +376,7 @@ class Paths:
         layers = rectifier_layers(self.code.classifier)
         if layers is None:
             raise InputError("split_kinks: the classifier must be linear layers with relu between them")
-        marks = start.new_tensor([0.0, 1.0]).expand(len(start), -1)
+        marks = torch.linspace(0, 1, 2, dtype=start.dtype, device=start.device).expand(len(start), -1)
         for depth in range(len(layers) - 1):
             values = torch.lerp(start[:, None], end[:, None], marks[:, :, None])
             for number, layer in enumerate(layers[: depth + 1]):
