@@ -46,7 +46,7 @@ def logits_of(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 def test_jumps_and_the_continuous_part_are_the_whole_change(network: PixelClassifier, images: Tensor) -> None:
     """What slopes add between switches, split at every kink, and what jumps add: f_y(x) - f_y(x0)."""
     found = jumps_of(network, images, TARGETS)
-    (path,) = explained(network, images, TARGETS, cuts=1, across=1, split_kinks=True)
+    (path,) = explained(network, images, TARGETS, steps=5, across=1, split_kinks=True)
     slopes = (path.slopes * path.lines.rates).sum(dim=1)
     change = logits_of(network, images, TARGETS) - logits_of(network, images * 0, TARGETS)
     torch.testing.assert_close(slopes + found.jumps.sum(dim=1), change, rtol=1e-9, atol=1e-12)

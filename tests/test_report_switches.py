@@ -44,10 +44,10 @@ def body_of(run: RunDirectory) -> str:
 def test_the_samples_with_the_largest_share_are_drawn(
     finished: RunDirectory, asked: Mapping[str, Any]
 ) -> None:
-    """With their classes, their shares and their switches, the largest first."""
+    """With their classes, their shares and their switches, the largest first, whichever their sign."""
     found, chosen = context(finished, "switches"), finished.read_arrays("samples.npz")
     shares = share(asked)
-    order = np.argsort(-shares, kind="stable")[:PICTURED]
+    order = np.argsort(-np.abs(shares), kind="stable")[:PICTURED]
     assert [one.name for one in found["charts"]] == [
         f"switches-{chosen['indices'][place]}" for place in order
     ]
@@ -64,7 +64,7 @@ def test_the_samples_with_the_largest_share_are_drawn(
 def test_the_largest_switches_are_listed(finished: RunDirectory, asked: Mapping[str, Any]) -> None:
     """Ten of those of the samples drawn, by the size of their jumps, with both units."""
     table = context(finished, "switches")["listed"]
-    order = np.argsort(-share(asked), kind="stable")[:PICTURED]
+    order = np.argsort(-np.abs(share(asked)), kind="stable")[:PICTURED]
     sizes = np.sort(np.abs(asked["jumps"][order]).ravel())[::-1][:LISTED]
     assert [abs(float(row[6])) for row in table["rows"]] == pytest.approx(sizes.tolist(), rel=1e-3)
     first = table["rows"][0]

@@ -55,11 +55,11 @@ def shown_of(run: Run, position: int | None) -> Shown:
     if position is None:
         with torch.no_grad():
             change = (network(images) - network(images[:1] * 0)).gather(1, targets[:, None])[:, 0]
-        (whole,) = explained(network, images, targets, cuts=10, across=8)
+        (whole,) = explained(network, images, targets, steps=50, across=8)
         at_switches = torch.zeros(len(images)).index_add_(0, whole.jumps.image, whole.jumps.parts.sum(dim=1))
         position = int((at_switches / change).argmax())
     image, target = images[position : position + 1], targets[position : position + 1]
-    (path,) = explained(network, image, target, cuts=10, across=8)
+    (path,) = explained(network, image, target, steps=50, across=8)
     return Shown(network, image, target, path)
 
 

@@ -44,7 +44,7 @@ def of_switch_aware_integrated_gradients(
 
     Where the method splits at kinks, it is compared with many points.
     """
-    parts, points = FINE if split_kinks else (max(1, attribution_steps // 5), switch_points)
+    points = FINE[1] if split_kinks else switch_points
     coded: Any = model
     k, weight = int(coded.autoencoder.k), coded.autoencoder.encoder.weight
     blank = torch.zeros_like(images[:1])
@@ -62,7 +62,8 @@ def of_switch_aware_integrated_gradients(
         some = used.nonzero()[:, 0]  # the others are never active
         offsets, rates = (one[number, some] for one in lines)
         logit = integrity.logit_of(_on(coded.classifier, some, len(used)), targets[number : number + 1])
-        marks = torch.cat([place, torch.linspace(0, 1, parts + 1).to(place)]).sort().values
+        parts = FINE[0] if split_kinks else max(attribution_steps // 5, attribution_steps - len(place), 1)
+        marks = torch.cat([place, (torch.arange(parts + 1) / parts).to(place)]).sort().values
         middle, length = (marks[1:] + marks[:-1]) / 2, marks.diff()
         middle, length = middle[length > 0], length[length > 0]
         h = offsets + middle[:, None] * rates
@@ -103,7 +104,9 @@ def _pre_activations(model: Any, images: Tensor) -> Tensor:
 
 def _active(h: Tensor, k: int) -> Tensor:
     """Who is among the k largest of each row, and above 0."""
-    chosen = torch.zeros_like(h, dtype=torch.bool).scatter_(1, h.topk(k, dim=1).indices, value=True)
+    chosen = torch.zeros_like(h, dtype=torch.bool).scatter_(
+        1, h.topk(min(k, h.shape[1]), dim=1).indices, value=True
+    )
     return chosen & (h > 0)
 
 
@@ -147,6 +150,8 @@ def _changes(
         joined = [torch.cat(one) for one in zip(left_over, one_half, other, strict=True)]
         differ = (joined[3] != joined[4]).any(dim=1)
         image, begin, end, before, after = (one[differ] for one in joined)
+    if not found:
+        return image, begin, image, image
     image, place, leaving, entering = (torch.cat(one) for one in zip(*found, strict=True))
     order = (image + place / 2).argsort(stable=True)
     return image[order], place[order], leaving[order], entering[order]
@@ -201,9 +206,14 @@ def _shares(
     out, into = (weight[one.clamp_min(0)] * image for one in units)  # [changes, pixels]
     if allocation == "normal":
         moved = (rates[units[1].clamp_min(0)] - rates[units[0].clamp_min(0)])[:, None]
-        both = [(into - out) / moved] * 2
+        still = moved == 0  # and nothing decides between the two
+        both = [
+            torch.where(still, _normalised(one.abs()), (into - out) / torch.where(still, 1.0, moved))
+            for one in (out, into)
+        ]
     elif allocation == "common":
         least, most = (rule(out.clamp_min(0), into.clamp_min(0)) for rule in (torch.minimum, torch.maximum))
+        most = torch.where(most.any(dim=1, keepdim=True), most, torch.maximum(out.abs(), into.abs()))
         both = [_normalised(torch.where(least.any(dim=1, keepdim=True), least, most))] * 2
     else:
         both = []

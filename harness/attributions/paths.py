@@ -11,6 +11,7 @@ holds exactly, g being the classifier on codes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,10 @@ class Code:
         between, halfway = self._coded(few / 2)
         weighted = F.linear(few.to(rates), self.weight.to(rates))
         slack = SAME[images.dtype] * float(torch.maximum(end.abs(), start.abs()).amax())
+        if not math.isfinite(slack):
+            raise InputError(
+                "switches of a code: the encoder gives NaN or infinite values; look at its weights"
+            )
         if not (
             torch.allclose(some_of(rates) / 2 + start, between, rtol=0, atol=slack)
             and torch.allclose(weighted, some_of(rates), rtol=0, atol=slack)
@@ -260,7 +265,7 @@ def explained(
     images: Tensor,
     targets: Tensor,
     *,
-    cuts: int,
+    steps: int,
     across: int,
     split_kinks: bool = False,
     chunk_size: int = CHUNK_SIZE,
@@ -271,7 +276,8 @@ def explained(
         model: As in `switch_aware_integrated_gradients`; images, targets, and `split_kinks` too.
         images: float [n, pixels].
         targets: int64 [n].
-        cuts: Equal parts into which a path is cut beside its switches.
+        steps: Pieces of a path, at least: beside its changes it is cut into as many equal parts as lack, and
+            a fifth of these at least.
         across: Midpoints on the line across a switch.
         split_kinks: Whether both are split at the classifier's kinks.
         chunk_size: Images in memory at once.
@@ -282,18 +288,18 @@ def explained(
         for chunk in chunks_of(images, targets, chunk_size):
             lines = code.lines(images[chunk])
             slopes, jumps = images.new_zeros(lines.offsets.shape), []
-            for block in _blocks(lines, targets[chunk], cuts):
+            for block in _blocks(lines, targets[chunk], steps):
                 path = Paths(code, lines, block, targets[chunk][block], split_kinks)
-                slopes[block[:, None], path.units] = path.slopes(cuts)
+                slopes[block[:, None], path.units] = path.slopes(steps)
                 jumps.append(path.jumps(across))
             all_jumps = [torch.cat(one) for one in zip(*jumps, strict=True)]
             found.append(Explained(chunk, code.weight, lines, slopes, Jumps(*all_jumps)))
     return found
 
 
-def _blocks(lines: Lines, targets: Tensor, cuts: int) -> Iterator[Tensor]:
+def _blocks(lines: Lines, targets: Tensor, steps: int) -> Iterator[Tensor]:
     """The images' numbers, int64, as many as fit the caches; of one class together, as they share units."""
-    pieces = lines.switches.positions.shape[1] + cuts
+    pieces = max(lines.switches.positions.shape[1] + steps // 5, steps)
     points = sparse.POINTS.get(targets.device.type, sparse.POINTS["cuda"])
     yield from targets.argsort(stable=True).split(max(1, points // max(1, pieces)))
 
@@ -310,11 +316,13 @@ class Paths:
         self.switches, self.active = found, found.active(self.units)
         self.offsets, self.rates = (one[block][:, self.units] for one in (lines.offsets, lines.rates))
 
-    def slopes(self, cuts: int) -> Tensor:
+    def slopes(self, steps: int) -> Tensor:
         """The mean of dg_y/dz between switches, 0 of a unit while it is not active: float [images, units]."""
         positions = self.switches.positions
-        grid = torch.linspace(0, 1, cuts + 1, dtype=positions.dtype, device=positions.device)
-        marks = torch.cat([positions, grid.expand(len(positions), -1)], dim=1).sort(dim=1).values
+        changes = (self.switches.leaving + self.switches.entering > 2 * NOBODY).sum(dim=1)
+        parts = (steps - changes).clamp_min(max(1, steps // 5))[:, None]
+        grid = (torch.arange(steps + 1, device=positions.device) / parts).to(positions).clamp_max(1)
+        marks = torch.cat([positions, grid], dim=1).sort(dim=1).values
         lengths = marks.diff(dim=1)
         event = torch.searchsorted(positions, marks[:, :-1] + lengths / 2)
         image, piece = (lengths > 0).nonzero(as_tuple=True)

@@ -8,6 +8,7 @@ belongs to the two units that change places, and to pixels by what these show of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -18,9 +19,6 @@ from harness.attributions.method import CHUNK_SIZE, register
 from harness.attributions.paths import Jumps, Lines, explained
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
-
-CUT = 5
-"""Steps of the plain method that go into one of the equal parts of a path."""
 
 Rule = Callable[[Tensor, Tensor, Jumps, Lines], Tensor]
 """`(weight, images, jumps, lines) -> factors`: what (x - x0) is multiplied by, so that a jump's parts become
@@ -64,21 +62,30 @@ def by_normal(weight: Tensor, images: Tensor, jumps: Jumps, lines: Lines) -> Ten
 
     So it is in the limit of integrated gradients of a function that is smoothed ever less.
     """
-    del images
     own = lines.rates[jumps.image[:, None], jumps.units]
-    share = jumps.parts.sum(dim=1) / (own[:, 1] - own[:, 0])
-    return _by_unit(torch.stack([-share, share], dim=1), jumps, lines.rates) @ weight
+    moved = own[:, 1] - own[:, 0]
+    still = moved == 0  # of equals that a model chose between at an end, nothing decides
+    share = torch.where(still, 0.0, jumps.parts.sum(dim=1) / torch.where(still, 1.0, moved))
+    found = _by_unit(torch.stack([-share, share], dim=1), jumps, lines.rates) @ weight
+    if bool(still.any()):
+        found += by_magnitude(weight, images, replace(jumps, parts=jumps.parts * still[:, None]), lines)
+    return found
 
 
 def by_common(weight: Tensor, images: Tensor, jumps: Jumps, lines: Lines) -> Tensor:
-    """The whole jump to the pixels that speak for both units, in parts of the lesser; else for either."""
+    """The whole jump to the pixels that speak for both units, in parts of the lesser; else for either.
+
+    Where none speaks for any of them, in parts of the larger of both |W_up (x - x0)_p|.
+    """
     del lines
     shares = torch.zeros_like(images)
     for some in range(0, len(jumps.image), 4096):
         part = slice(some, some + 4096)
         image, values = jumps.image[part], images[jumps.image[part]]
-        speaks = [(weight[one] * values).clamp_min(0) for one in jumps.units[part].unbind(dim=1)]
-        both, either = torch.minimum(*speaks), torch.maximum(*speaks)
+        own = [weight[one] * values for one in jumps.units[part].unbind(dim=1)]
+        both, either = (rule(*(one.clamp_min(0) for one in own)) for rule in (torch.minimum, torch.maximum))
+        at_all = torch.maximum(*(one.abs() for one in own))
+        either = torch.where(either.any(dim=1, keepdim=True), either, at_all)
         evidence = torch.where(both.any(dim=1, keepdim=True), both, either)
         total = evidence.sum(dim=1, keepdim=True)
         found = evidence / torch.where(total > 0, total, 1.0) * jumps.parts[part].sum(dim=1, keepdim=True)
@@ -113,7 +120,7 @@ def _by_unit(parts: Tensor, jumps: Jumps, like: Tensor) -> Tensor:
 
 def _cost(_features: int, *, attribution_steps: int = 50, switch_points: int = 2) -> int:
     """With the 60 switches that a path of the reference recipe has."""
-    return 3 * (attribution_steps // CUT + 60 * (1 + switch_points))
+    return 3 * (attribution_steps // 5 + 60 * (1 + switch_points))
 
 
 def switch_aware_path_gradients(
@@ -137,7 +144,7 @@ def switch_aware_path_gradients(
         model,
         images,
         targets,
-        cuts=max(1, attribution_steps // CUT),
+        steps=attribution_steps,
         across=switch_points,
         split_kinks=split_kinks,
         chunk_size=chunk_size,
@@ -168,8 +175,9 @@ def switch_aware_integrated_gradients(
 ) -> Tensor:
     """Integrated gradients from the baseline 0, and what happens at the switches of the top-k beside them.
 
-    float32 [n, pixels]. The path is split at each switch, and into `attribution_steps` / 5 equal parts; a
-    piece counts by the gradient at its middle. A switch at value v, of unit i out and j in, counts by the
+    float32 [n, pixels]. The path is split at each switch, and into as many equal parts as make
+    `attribution_steps` with the switches, a fifth of these at least; a piece counts by the gradient at its
+    middle. A switch at value v, of unit i out and j in, counts by the
     gradient at midpoints of the line between the two codes: -v dg_y/dz_i to unit i and v dg_y/dz_j to unit j,
     which add up to the jump. The map sums to f_y(x) - f_y(x0) but for the classifier's own kinks within a
     piece or a line, and exactly where these are split at them.
@@ -183,7 +191,7 @@ def switch_aware_integrated_gradients(
         model: A linear encoder, a code of its k largest units, rectified, and a classifier on it.
         images: float32 [n, pixels].
         targets: int64 [n].
-        attribution_steps: The path's equal parts, times 5.
+        attribution_steps: Pieces of the path, at least.
         switch_points: Midpoints on the line across a switch.
         switch_allocation: How a unit's part becomes shares of pixels, by name in `ALLOCATIONS`.
         split_kinks: Whether pieces and lines are split where a hidden unit of the classifier passes 0.

@@ -330,7 +330,7 @@ def shipped_criteria(
     )
     fit = criterion("surrogate_fit", "Fit of group sums at fresh coalitions", ">=", 0.5, gate=False)
     adds_up = criterion(
-        f"completeness.{SWITCH_AWARE}", "Completeness gap of integrated gradients that see jumps", "<=", 0.01
+        f"completeness.{SWITCH_AWARE}", "Completeness gap of switch-aware integrated gradients", "<=", 0.01
     )
     return (
         *always,

@@ -115,12 +115,14 @@ class _Path:
 
 
 def _paths(run: Run) -> list[_Path]:
-    """The samples whose share is largest, of those whose code jumps at all."""
+    """The samples whose share is largest, whichever its sign, of those whose code jumps at all."""
     asked: Mapping[str, Any] = run.evidence().sanity["switches"]
     with np.errstate(divide="ignore", invalid="ignore"):
         shares, changes = share(asked), change(asked)
     jumps = np.asarray(asked["levels"]) > 0
-    order = np.argsort(-np.where(np.isfinite(shares) & jumps.any(axis=1), shares, -np.inf), kind="stable")
+    order = np.argsort(
+        -np.where(np.isfinite(shares) & jumps.any(axis=1), np.abs(shares), -np.inf), kind="stable"
+    )
     found = []
     for sample in order[:PICTURED].tolist():
         there = jumps[sample]

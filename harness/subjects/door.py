@@ -126,7 +126,7 @@ def _refuse_other(config: Config, model: nn.Module) -> None:
         raise ConfigurationError(
             "recipe 'interpretable': trains a k-sparse autoencoder and a classifier on its codes, as the "
             f"harness writes them, from a baseline of 0 (got model {config.model.model!r} of {parts}); name "
-            "--model k-sparse, or --recipe reference"
+            "--model k-sparse without --baseline, or --recipe reference"
         )
 
 

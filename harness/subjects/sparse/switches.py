@@ -67,8 +67,9 @@ def switches(
 ) -> Switches:
     """The changes of the k largest of relu(h), h(a) = offsets + a rates, for a from 0 to 1.
 
-    Equal lines never change places, and of units that are equal where a window begins the faster are active
-    in it. What a model itself chose at the two ends, among equals, is a change there.
+    Equal lines never change places, and of these the ones stay active that `first` names. Where units are
+    equal for a moment the faster are active after it. What a model itself chose at the two ends, among
+    equals, is a change there.
 
     Args:
         offsets: float [n, units], h at a = 0.
@@ -127,7 +128,9 @@ def _by_column(offsets: Tensor, rates: Tensor, k: int, first: Tensor | None, las
     starts = (offsets[:, None] + ends[:-1, None] * rates[:, None]).flatten(0, 1)
     slopes = (ends.diff()[:, None] * rates[:, None]).flatten(0, 1)
     columns, always, wanted = _contested(starts, slopes, k)
-    begun, over, found = _in_window(starts.gather(1, columns), slopes.gather(1, columns), wanted)
+    chosen = torch.zeros_like(always) if first is None else first.repeat_interleave(WINDOWS, dim=0)
+    begin, change, preferred = (one.gather(1, columns) for one in (starts, slopes, chosen))
+    begun, over, found = _in_window(begin, change, preferred, wanted)
     named = torch.cat([columns, columns.new_full((len(columns), 1), NOBODY)], dim=1)  # the last of NOBODY
     places = torch.addcmul(ends[:-1].repeat(n)[:, None], ends.diff().repeat(n)[:, None], found[0]).clamp_max(
         1
@@ -171,14 +174,16 @@ def _contested(starts: Tensor, slopes: Tensor, k: int) -> tuple[Tensor, Tensor, 
     return columns, always, min(k, low.shape[1]) - always.sum(dim=1)
 
 
-def _in_window(offsets: Tensor, rates: Tensor, k: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+def _in_window(
+    offsets: Tensor, rates: Tensor, chosen: Tensor, k: Tensor
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Who is active at first and at last (bool [rows, columns]), and the changes: positions, columns, levels.
 
     The columns of `NOBODY` are one past the last.
     """
     width = offsets.shape[1]
     least = _slack(torch.maximum(offsets.abs(), (offsets + rates).abs()))[:, 0]
-    first = active = _active_at_first(offsets, rates, k)
+    first = active = _active_at_first(offsets, rates, chosen, k)
     last = first.clone()
     now, found = torch.zeros_like(least), []
     rows = torch.arange(len(offsets), device=offsets.device)  # those that may change yet
@@ -236,10 +241,12 @@ def _chosen(units: Tensor, like: Tensor) -> Tensor:
     return units[:, :, None] == torch.arange(like.shape[2], device=like.device)
 
 
-def _active_at_first(offsets: Tensor, rates: Tensor, k: Tensor) -> Tensor:
-    """Who is active just after a = 0: bool [rows, columns]."""
-    by_rate = rates.argsort(dim=1, descending=True, stable=True)
-    by_both = by_rate.gather(1, offsets.gather(1, by_rate).argsort(dim=1, descending=True, stable=True))
+def _active_at_first(offsets: Tensor, rates: Tensor, chosen: Tensor, k: Tensor) -> Tensor:
+    """Who is active just after a = 0: the largest, of equals the faster, and of equal lines the chosen."""
+    by_both = chosen.byte().argsort(dim=1, descending=True, stable=True)
+    for values in (rates, offsets):
+        order = values.gather(1, by_both).argsort(dim=1, descending=True, stable=True)
+        by_both = by_both.gather(1, order)
     largest = by_both.argsort(dim=1) < k[:, None]
     return largest & ((offsets > 0) | ((offsets == 0) & (rates > 0)))
 
