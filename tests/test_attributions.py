@@ -15,7 +15,7 @@ from captum.attr import IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from harness import attributions, datasets, environment
-from harness.attributions import MapFunction, attribute, explain, midpoints, noise_images
+from harness.attributions import MapFunction, attribute, explain, identity_errors, midpoints, noise_images
 from harness.errors import ConfigurationError, InputError
 from harness.subjects import training
 from harness.subjects.models import Classifier, Convolutional, KSparseAutoencoder, PixelClassifier
@@ -318,8 +318,10 @@ def margins(model: PixelClassifier, points: Tensor) -> Tensor:
     return by_point.amin(dim=0)
 
 
-def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor:
-    """Where a method looks at the network: [.., n, pixels]."""
+def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor | None:
+    """Where a method looks at the network: [.., n, pixels]; None where it asks codes that are no image's."""
+    if name == "switch_aware_integrated_gradients":
+        return None
     if name == "integrated_gradients":
         return midpoints(settings.get("attribution_steps", 50))[0][:, None, None] * images
     if name == "smoothgrad":
@@ -329,7 +331,7 @@ def points_of(name: str, images: Tensor, settings: dict[str, Any]) -> Tensor:
 
 
 def assert_same_but_for_ties(
-    maps: Tensor, others: Tensor, model: PixelClassifier, points: Tensor, tolerance: float = SAME
+    maps: Tensor, others: Tensor, model: PixelClassifier, points: Tensor | None, tolerance: float = SAME
 ) -> None:
     """Assert that 99 % of maps are the same, and that in those that are not a choice is a tie.
 
@@ -339,7 +341,9 @@ def assert_same_but_for_ties(
     deviation = (maps - others).abs().amax(dim=1) / others.abs().amax(dim=1)
     same = deviation <= tolerance
     assert same.double().mean() >= 0.99, f"{int((~same).sum())} of {len(same)} maps differ"
-    if not same.all():
+    if points is None:  # one of very many points may lie on a kink
+        assert (deviation <= 0.01).all(), deviation[~same]
+    elif not same.all():
         assert (margins(model, points[..., ~same, :]) < TIE).all(), deviation[~same]
 
 
@@ -474,13 +478,23 @@ def test_maps_are_the_same_in_any_company_and_order(real: Explainable, name: str
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_are_the_same_on_the_gpu(real: Explainable, name: str) -> None:
-    """A GPU gives the maps of the CPU, but for ties: noise is drawn on the CPU for both."""
+    """A GPU gives the maps of the CPU, but for ties: what is drawn is drawn on the CPU for both.
+
+    A method asks at many points, and of few it can be told here where they are: a map that is another than
+    the CPU's must be what the method says, as forward passes tell.
+    """
     model, images, targets = real
     here = attribute(model, images, targets, name, FEW).own
     moved = copy.deepcopy(model).cuda()
     with environment.deterministic():
-        there = attribute(moved, images.cuda(), targets.cuda(), name, FEW).own.cpu()
-    assert_same_but_for_ties(there, here, model, points_of(name, images, FEW), tolerance=1e-4)
+        there = attribute(moved, images.cuda(), targets.cuda(), name, FEW).own
+        answers = identity_errors(moved, images.cuda(), targets.cuda(), there, name, FEW, seed=1)
+    if answers is None:
+        assert_same_but_for_ties(there.cpu(), here, model, points_of(name, images, FEW), tolerance=1e-4)
+        return
+    deviation = (there.cpu() - here).abs().amax(dim=1) / here.abs().amax(dim=1)
+    assert (deviation <= 1e-4).double().mean() >= 0.9, deviation
+    assert ((deviation <= 1e-4) | (answers.errors.cpu() <= 1e-3)).all(), deviation
 
 
 # the noise

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness import attributions, environment
 from harness.attributions import methods
-from harness.attributions.through_captum import COMPLETE
+from harness.attributions.through_captum import COMPLETE, DrawnOnCpu
 from harness.config.parameters import THROUGH_CAPTUM
 from harness.errors import ConfigurationError, InputError
 from harness.subjects.models import Convolutional, Flat
@@ -226,3 +226,24 @@ def test_those_that_need_captum_are_known_without_it() -> None:
     assert set(THROUGH_CAPTUM) == {
         name for name, one in attributions.methods.items() if one.package == "captum"
     }
+
+
+def test_draws_for_another_device_are_the_cpus() -> None:
+    """By a shape and a device, as much as by a tensor that is there; the CPU's draws are taken for them."""
+    torch.manual_seed(0)
+    torch.randn(4)
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    with DrawnOnCpu():
+        found = torch.randn(4, device="meta")
+    assert found.device.type == "meta"
+    assert torch.equal(torch.get_rng_state(), after)
+    with DrawnOnCpu():
+        torch.manual_seed(0)
+        assert torch.equal(torch.normal(0.0, torch.ones(4)), found_on_cpu(4))
+
+
+def found_on_cpu(count: int) -> Tensor:
+    """The first normal draws of seed 0."""
+    torch.manual_seed(0)
+    return torch.normal(0.0, torch.ones(count))

@@ -146,6 +146,8 @@ def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) ->
     assert set(told) == {"training_vs_in_memory_loop", "training_vs_tutorial_loop"}
     assert all(one["rounds"] == 2 and 0 < one["low"] <= one["median"] <= one["high"] for one in told.values())
     assert not network.training
+    told |= ratios.train_interpretable(images, labels, rounds=2, each=(1, 1))
+    assert told["interpretable_vs_plain_loop"]["rounds"] == 2
     told |= ratios.explain(network, images[:3], rounds=1)
     wanted = {f"{method}_vs_captum" for method in ("gradients", "integrated_gradients", "smoothgrad")}
     assert wanted <= set(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from harness import cli, config
 from harness.artifacts.directories import RunDirectory
@@ -82,6 +84,47 @@ def test_validate_runs_judges_and_reports(harness: Command, small: list[str], tm
     # the small run explains less sure images than the shipped rule asks for: told before any work, and after
     assert printed.splitlines()[0] == f"warning: {LOOSER}"
     assert printed.count(LOOSER) == 2
+
+
+def test_the_recipe_interpretable_is_judged_by_every_pair(
+    harness: Command, small: list[str], tmp_path: Path, only: Only
+) -> None:
+    """`--recipe interpretable` trains it, and two gates more hold: the worst pair in either space."""
+    only("model")
+    code, printed = harness("validate", *small, "--recipe", "interpretable", "--epochs", 8)
+    assert code == 0, printed
+    assert printed.strip().splitlines()[-1] == PASS.replace(f"all {GATES} ", f"all {GATES + 2} ")
+    run = only_run(tmp_path / "artifacts")
+    verdict = run.read_verdict()
+    assert verdict is not None
+    gates = {one.id for one in verdict["criteria"] if one.gate}
+    assert {"agreement_worst_pair", "agreement_worst_pair_sensitivity"} <= gates
+    assert "trained by the recipe interpretable" in (run / "report.html").read_text(encoding="utf-8")
+    state = torch.load(run / "seed-0/weights/full_autoencoder.pth", weights_only=True)
+    assert torch.equal(state["decoder.weight"], state["encoder.weight"].T)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ["--model", "topk-auxk"],
+            "recipe 'interpretable': trains a k-sparse autoencoder .*topk-auxk.*; name",
+        ),
+        (["--model", "mlp"], "recipe 'interpretable': .*got model 'mlp'"),
+        (["--baseline", "mean"], "recipe 'interpretable': .*from a baseline of 0 .*Deviating"),
+        (["--engine", "sparse"], "engine: 'sparse' leaves sleeping units out, .*; leave it at 'auto'"),
+        (["--encoder-precision", "bfloat16"], "encoder_precision: 'bfloat16' is for the sparse engine"),
+    ],
+)
+def test_what_the_recipe_interpretable_cannot_do_is_refused(
+    harness: Command, small: list[str], flags: list[str], said: str, tmp_path: Path
+) -> None:
+    """In one line, before any work."""
+    code, printed = harness("validate", *small, "--recipe", "interpretable", *flags)
+    assert code == 2
+    assert re.search(f"error: .*{said}", printed), printed
+    assert not (tmp_path / "artifacts" / "runs").exists()
 
 
 def test_an_untrained_network_ends_with_3(harness: Command, small: list[str], tmp_path: Path) -> None:

@@ -275,6 +275,8 @@ def test_only_what_ships_is_certain(small_config: MakeConfig, monkeypatch: pytes
     assert not computed.is_certain(small_config(dataset="mine"))
     assert not computed.is_certain(small_config(methods="gradients,mine"))
     assert not computed.is_certain(small_config(group_mask="mask.npy"))
+    assert computed.is_certain(small_config(recipe="interpretable"))
+    assert not computed.is_certain(small_config(recipe="supervised"))
     for registry, name, added in (
         (attributions.methods, "gradients", Method("gradients", "sensitivity", foreign)),
         (measurements.measurements, "mine", foreign),

@@ -429,6 +429,21 @@ def test_the_worst_pair_and_the_other_correlations_are_watched() -> None:
     assert watched == {f"agreement_{name}": (">=", 0.6) for name in names}
 
 
+def test_the_recipe_interpretable_is_judged_by_every_pair_in_both_spaces() -> None:
+    """Two gates more, of the worst pair; what a configuration keeps of the recipe's own is announced."""
+    plain, mine = ({c.id: c for c in Config(recipe=one).criteria} for one in ("reference", "interpretable"))
+    worst = ["agreement_worst_pair", "agreement_worst_pair_sensitivity"]
+    assert [one for one in mine if mine[one] != plain.get(one)] == worst
+    assert all(
+        (mine[one].relation, mine[one].threshold, mine[one].gate) == (">=", 0.6, True) for one in worst
+    )
+    assert loosened(mine.values(), 50, recipe="interpretable") == []
+    assert [one.split(":")[0] for one in loosened(plain.values(), 50, recipe="interpretable")] == worst
+    watched = {"recipe": "interpretable", "criteria": [{"id": worst[0], "gate": False}]}
+    told = f"{worst[0]}: looser than shipped: it is watched, not a gate"
+    assert told in announcements(Config.model_validate(watched))
+
+
 def test_every_shipped_criterion_has_a_title_and_a_measurement_that_exists() -> None:
     """No shipped criterion asks for what nobody measures."""
     for criterion in shipped_criteria(50):

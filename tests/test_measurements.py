@@ -44,6 +44,7 @@ AGREEMENTS = (
     "agreement_gradient_family",
     "agreement_decoder_family",
     "agreement_sensitivity",
+    "agreement_worst_pair_sensitivity",
     "agreement_absolute",
     "agreement_foreground",
     "agreement_spearman",
@@ -285,6 +286,20 @@ def test_sensitivity_agreement_compares_the_sensitivity_forms() -> None:
     forms = {name: evidence.maps[name].sensitivity for name in METHODS}
     expected = pearson({name: form for name, form in forms.items() if form is not None}).mean(axis=1)
     assert values(evidence, "agreement_sensitivity") == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_worst_pair_in_sensitivity_space_is_the_smallest_of_its_pairs_means() -> None:
+    """Of the sensitivity forms, and not of the contributions."""
+    evidence = an_evidence()
+    forms = {name: evidence.maps[name].sensitivity for name in METHODS}
+    by_pair = pearson({name: form for name, form in forms.items() if form is not None})
+    expected = statistics.stratified_mean(by_pair, evidence.labels).min()
+    found = {
+        name: estimated(measured(evidence, name)[name]).estimate
+        for name in ("agreement_worst_pair_sensitivity", "agreement_worst_pair")
+    }
+    assert found["agreement_worst_pair_sensitivity"] == pytest.approx(expected, abs=1e-6)
+    assert found["agreement_worst_pair"] != pytest.approx(expected, abs=1e-3)
 
 
 def test_sensitivity_agreement_needs_two_methods_that_have_such_a_form() -> None:
@@ -898,7 +913,7 @@ def test_every_shipped_criterion_asks_in_its_measurements_direction() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("base", ["agreement_sensitivity"])
+@pytest.mark.parametrize("base", ["agreement_sensitivity", "agreement_worst_pair_sensitivity"])
 def test_sensitivity_forms_that_are_not_finite_are_an_error(base: str, value: float) -> None:
     """One bad pixel of a sensitivity form is an error though contributions are sound."""
     evidence = of_200()

@@ -579,6 +579,23 @@ def test_a_stack_of_seeds_is_trained_once_and_kept_apart(small_config: Callable[
     assert lone == [f"seed {seed}: {stage}" for seed in (0, 1) for stage in ("autoencoder", "classifier")]
 
 
+def test_recipes_do_not_share_what_was_trained(small_config: Callable[..., Config]) -> None:
+    """The same settings under another recipe train anew; under the same one they come from the cache."""
+    short = dict(epochs=1, classifier_epochs=1)
+
+    def trained(**flags: Any) -> list[str]:
+        return compute(small_config(**short | flags), pipeline.STAGES[:1])[1].trained
+
+    alone = ["seed 0: autoencoder", "seed 0: classifier"]
+    assert trained() == alone
+    assert trained(recipe="interpretable") == alone
+    assert trained(recipe="interpretable") == []
+    assert trained(recipe="interpretable", seeds="0,1", engine="stacked") == [
+        "seeds 0, 1: autoencoder",
+        "seeds 0, 1: classifier",
+    ]
+
+
 def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callable[..., Config]) -> None:
     """The stacked engine has no bfloat16, and says so before any work."""
     with pytest.raises(ConfigurationError, match=r"encoder_precision.*sparse"):
@@ -587,6 +604,10 @@ def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callabl
         engine(small_config(engine="sparse"), torch.device("cuda"))
     assert engine(small_config(), torch.device("cuda")) == "stacked"
     assert engine(small_config(), torch.device("cpu")) == "sparse"
+    other = "interpretable"
+    assert engine(small_config(recipe=other), torch.device("cuda")) == "stacked"
+    assert engine(small_config(recipe=other), torch.device("cpu")) == "dense"
+    assert engine(small_config(recipe=other, engine="stacked"), torch.device("cpu")) == "stacked"
 
 
 def test_what_nothing_changed_is_not_computed_again(

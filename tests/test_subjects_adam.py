@@ -58,6 +58,27 @@ def test_steps_are_those_of_the_fused_class_to_the_bit(dtype: torch.dtype, devic
 
 
 @pytest.mark.parametrize("device", DEVICES)
+def test_decay_and_a_rate_that_changes_are_those_of_the_class(device: str) -> None:
+    """Twenty steps with other rates and a decay of some weights are those of `torch.optim.AdamW`."""
+    ours, theirs = tensors(0, device=device), tensors(0, device=device)
+    rate = torch.zeros((), dtype=torch.float32, device=device)
+    optimizer = Adam(ours, rate, decays=[0.5, 0.0, 0.5])
+    groups = [{"params": theirs[::2], "weight_decay": 0.5}, {"params": theirs[1:2], "weight_decay": 0.0}]
+    other = torch.optim.AdamW(groups, lr=RATE, foreach=False)
+    for number in range(1, 21):
+        rate.fill_(2.0**-number)  # exact in either precision
+        for group in other.param_groups:
+            group["lr"] = 2.0**-number
+        gradients = tensors(number, device=device)
+        for weight, gradient in zip(theirs, gradients, strict=True):
+            weight.grad = gradient
+        optimizer.step(gradients)
+        other.step()
+    for mine, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, their, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_part_takes_the_step_and_the_rest_stays(device: str) -> None:
     """Rows named move as in a step of all rows; the others, and their moments, stay as they were."""
     whole, part = (Adam(tensors(0, device=device), RATE) for _ in range(2))
@@ -76,7 +97,7 @@ def test_a_part_takes_the_step_and_the_rest_stays(device: str) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_step_that_must_not_be_taken_leaves_no_trace(device: str) -> None:
     """Where `found_inf` is 1 nothing moves and nothing is counted; where it is 0 the step is a plain one."""
-    optimizer, plain = (Adam(tensors(0, device=device), RATE) for _ in range(2))
+    optimizer, plain = (Adam(tensors(0, device=device), RATE, [0.5, 0.0, 0.0]) for _ in range(2))
     for one in (optimizer, plain):
         one.step(tensors(1, device=device))
     before = [tensor.clone() for tensor in state(optimizer)]

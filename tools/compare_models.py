@@ -1,6 +1,6 @@
 """Compares the shipped models at five seeds on the embedded data; writes the tables of `docs/comparison.md`.
 
-Usage: python tools/compare_models.py [--output FOLDER] [--seeds 0,1,2,3,4] [--models k-sparse,...]
+Usage: python -m tools.compare_models [--output FOLDER] [--seeds 0,1,2,3,4] [--models k-sparse,...]
 
 Each model is judged by `harness validate` in a folder of its own; one whose run stands there already is taken
 as it is. An hour on two cores. Intervals are those of the recipe, over seeds and images crossed; differences
@@ -21,6 +21,7 @@ import harness
 from harness.records import Floats
 from harness.runs import Run
 from harness.statistics.crossed import two_way
+from tools.tables import markdown
 
 MODELS = ("k-sparse", "topk-auxk", "relu-l1", "dense", "vae", "mlp", "convolutional")
 PAGE = Path(__file__).parents[1] / "docs" / "comparison.md"
@@ -112,9 +113,8 @@ COLUMNS: dict[str, dict[str, Callable[[Run], str]]] = {
 def table(title: str, runs: dict[str, Run]) -> str:
     """A table of Markdown, a row for each model."""
     columns = COLUMNS[title]
-    rows = [["model", *columns], ["---"] * (1 + len(columns))]
-    rows += [[f"`{name}`", *(number(run) for number in columns.values())] for name, run in runs.items()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = {name: [number(run) for number in columns.values()] for name, run in runs.items()}
+    return markdown("model", list(columns), rows)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from harness.text import words
 
 MODELS = ("k-sparse", "convolutional")
 PAGE = Path(__file__).parents[1] / "docs" / "methods.png"
-COLUMNS = 7
+COLUMNS = 8
 
 
 def judged(model: str, folder: Path) -> Run:
@@ -77,9 +78,9 @@ def drawn(image: Any, maps: dict[str, dict[str, Any]]) -> Figure:
     """The image, and for each network its maps, each on a symmetric scale of its own."""
     cells: list[tuple[str, Any]] = [("the image", image)]
     for model, found in maps.items():
-        cells += [(f"{words(name)}\n{model}", one) for name, one in found.items()]
+        cells += [(f"{textwrap.fill(words(name), 22)}\n{model}", one) for name, one in found.items()]
     rows = -(-len(cells) // COLUMNS)
-    figure = Figure(figsize=(1.5 * COLUMNS, 1.85 * rows))
+    figure = Figure(figsize=(1.5 * COLUMNS, 1.95 * rows))
     for axes, (title, cell) in zip(figure.subplots(rows, COLUMNS).flat, cells, strict=False):
         limit = heat_limit(cell)
         look: dict[str, Any] = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
@@ -87,7 +88,7 @@ def drawn(image: Any, maps: dict[str, dict[str, Any]]) -> Figure:
         axes.set_title(title, fontsize=8)
     for axes in figure.axes:
         axes.set_axis_off()
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.01, wspace=0.08, hspace=0.32)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.01, wspace=0.08, hspace=0.4)
     return figure
 
 

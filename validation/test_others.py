@@ -1,4 +1,4 @@
-"""Criteria that have no file of their own: the watched ones, and those that a configuration adds."""
+"""Criteria that have no file of their own: the watched ones, and what a recipe or a configuration adds."""
 
 import pytest
 

@@ -24,7 +24,7 @@ from harness.attributions.points import chunks_of
 from harness.environment import state
 from harness.environment.state import clean
 from harness.errors import InputError
-from harness.subjects.models import PixelClassifier, hooked
+from harness.subjects.models import PixelClassifier, hooked, largest
 from harness.subjects.sparse import gradients as sparse
 from harness.subjects.sparse.structure import rectifier_layers, slope, some_of
 from harness.subjects.sparse.switches import NOBODY, Switches, switches
@@ -102,22 +102,31 @@ class Code:
         rates = end - start
         few = some_of(images)
         between, halfway = self._coded(few / 2)
+        weighted = F.linear(few.to(rates), self.weight.to(rates))
         slack = SAME[images.dtype] * float(torch.maximum(end.abs(), start.abs()).amax())
         if not (
             torch.allclose(some_of(rates) / 2 + start, between, rtol=0, atol=slack)
-            and torch.allclose(F.linear(few, self.weight), some_of(rates), rtol=0, atol=slack)
+            and torch.allclose(weighted, some_of(rates), rtol=0, atol=slack)
             and all(map(self._is_choice, (start, end, between), (first, last, halfway)))
         ):
             raise InputError(
                 "switches of a code: codes must be the k largest of what the encoder gives, rectified, and "
                 "that linear in the image; the model computes something else"
             )
-        offsets = start.expand_as(rates)
+        offsets, rates = start.expand_as(rates).to(images), rates.to(images)
         chosen = (first > 0).expand_as(rates), last > 0
         return Lines(offsets, rates, switches(offsets, rates, self.k, *chosen))
 
     def _coded(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What the encoder gives of images, and their codes."""
+        """What the encoder gives of images, and their codes.
+
+        Of a network as it is written in float64: what is active is then the same in any company.
+        """
+        if self.structure is not None:
+            encoder = self.structure.encoder
+            h = F.linear(images.double(), encoder.weight.double(), encoder.bias.double())
+            rectified = h.relu()
+            return h, rectified * largest(rectified, self.k)
         seen: list[Tensor] = []
         with hooked(self._autoencoder.encoder, lambda found: seen.append(found.clone())):
             codes = self._autoencoder.encode(images)
@@ -229,7 +238,7 @@ def jumps_of(
             lines = code.lines(images[chunk])
             before, jumps = (torch.zeros_like(lines.switches.levels) for _ in range(2))
             for block in _blocks(lines, targets[chunk], 1):
-                path = _Paths(code, lines, block, targets[chunk][block], split_kinks=False)
+                path = Paths(code, lines, block, targets[chunk][block], split_kinks=False)
                 event, first, second = path.logits()
                 before[event], jumps[event] = first, second - first
             found.append([*lines.switches[:4], before, jumps])
@@ -274,7 +283,7 @@ def explained(
             lines = code.lines(images[chunk])
             slopes, jumps = images.new_zeros(lines.offsets.shape), []
             for block in _blocks(lines, targets[chunk], cuts):
-                path = _Paths(code, lines, block, targets[chunk][block], split_kinks)
+                path = Paths(code, lines, block, targets[chunk][block], split_kinks)
                 slopes[block[:, None], path.units] = path.slopes(cuts)
                 jumps.append(path.jumps(across))
             all_jumps = [torch.cat(one) for one in zip(*jumps, strict=True)]
@@ -289,7 +298,7 @@ def _blocks(lines: Lines, targets: Tensor, cuts: int) -> Iterator[Tensor]:
     yield from targets.argsort(stable=True).split(max(1, points // max(1, pieces)))
 
 
-class _Paths:
+class Paths:
     """The paths of some images of a chunk, over the units that are ever active on them."""
 
     def __init__(self, code: Code, lines: Lines, block: Tensor, targets: Tensor, split_kinks: bool) -> None:
@@ -319,7 +328,8 @@ class _Paths:
         image, event, own, start, end = self._across()
         slopes = self._means(start, end, self.targets[image], across)
         level = self.switches.levels[image, event, None]
-        parts = slopes.gather(1, own) * level * level.new_tensor([-1.0, 1.0])
+        parts = slopes.gather(1, own).mul_(level)
+        parts[:, 0].neg_()
         return self.block[image], event, self.units[own], parts
 
     def logits(self) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
@@ -366,7 +376,7 @@ class _Paths:
         layers = rectifier_layers(self.code.classifier)
         if layers is None:
             raise InputError("split_kinks: the classifier must be linear layers with relu between them")
-        marks = start.new_tensor([0.0, 1.0]).expand(len(start), -1)
+        marks = torch.linspace(0, 1, 2, dtype=start.dtype, device=start.device).expand(len(start), -1)
         for depth in range(len(layers) - 1):
             values = torch.lerp(start[:, None], end[:, None], marks[:, :, None])
             for number, layer in enumerate(layers[: depth + 1]):

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from harness import environment
 from harness.attributions import integrity
@@ -48,6 +49,28 @@ def captum() -> ModuleType:
     return found
 
 
+class DrawnOnCpu(TorchFunctionMode):
+    """While it lasts, what torch draws it draws on the CPU: a seed then means one noise on every device."""
+
+    DRAWS = frozenset(
+        {
+            *(torch.normal, torch.randn, torch.rand, torch.randn_like, torch.rand_like),
+            *(torch.randint, torch.randperm, torch.bernoulli, torch.multinomial),
+        }
+    )
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The draw, moved to where it was asked for."""
+        kwargs = dict(kwargs or {})
+        given = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+        place = kwargs.get("device") or next((one.device for one in given), None)
+        if func not in self.DRAWS or place is None or torch.device(place).type == "cpu":
+            return func(*args, **kwargs)
+        moved = [one.cpu() if isinstance(one, Tensor) else one for one in args]
+        named = {key: one.cpu() if isinstance(one, Tensor) else one for key, one in kwargs.items()}
+        return func(*moved, **(named | ({"device": "cpu"} if "device" in named else {}))).to(place)
+
+
 @dataclass(frozen=True, eq=False)
 class ThroughCaptum:
     """A class of captum as a map function for `register`; made by `from_captum`."""
@@ -73,7 +96,8 @@ class ThroughCaptum:
             images: float [n, features], less the baseline.
             targets: int64 [n], the classes explained.
             shape: Of one input as captum is to see it; flat where left out.
-            noise_seed: What torch's, numpy's and Python's generators start from at each image.
+            noise_seed: What torch's, numpy's and Python's generators start from at each image; torch draws
+                on the CPU, wherever images are.
 
         Raises:
             ConfigurationError: captum is not there, or its class does not take what was fixed.
@@ -91,7 +115,7 @@ class ThroughCaptum:
         based = self._takes_baselines(found)
         for one in range(len(images)):
             image = images[one : one + 1].detach().clone().unflatten(1, tuple(shape) or (-1,))
-            with environment.seeded(noise_seed), warnings.catch_warnings():
+            with environment.seeded(noise_seed), DrawnOnCpu(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 settings: dict[str, Any] = {"baselines": torch.zeros_like(image)} if based else {}
                 settings.update(self.fixed)
@@ -257,7 +281,7 @@ def _moments(
     A direction of length 0 has squares of 0.
     """
     with environment.seeded(seed):
-        noise = torch.normal(0.0, torch.full((samples, images.shape[1]), sigma, device=images.device))
+        noise = torch.normal(0.0, torch.full((samples, images.shape[1]), sigma))
     copies = [(1.0, one.to(images)) for one in noise]
     found = torch.stack([*integrity.slopes_at(model, images, targets, directions[:, None], copies)])
     length = directions.sum(dim=1)

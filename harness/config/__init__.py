@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from harness.config.parameters import (
+    TWO_STAGED,
     Attribution,
     Criterion,
     Data,
@@ -74,8 +75,8 @@ class Config(Table):
 
     recipe: str = Field(
         "reference",
-        description="training recipe by name, or as module:function; reference is the model's own, none "
-        "trains nothing",
+        description="training recipe by name, or as module:function; reference is the model's own, "
+        "interpretable the k-sparse model's whose explanations agree, none trains nothing",
     )
     output: Place = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
@@ -105,7 +106,8 @@ class Config(Table):
             return values
         k = _asked(Model, values.get("model"), "k")
         methods = _asked(Attribution, values.get("attribution"), "methods")
-        shipped = {c.id: c.model_dump() for c in shipped_criteria(k, methods=methods)}
+        recipe = str(values.get("recipe", ""))
+        shipped = {c.id: c.model_dump() for c in shipped_criteria(k, methods=methods, recipe=recipe)}
         merged, without = _merged(shipped, values.get("criteria", ())), values.get("without", {})
         return dict(values) | {"criteria": [row for name, row in merged.items() if name not in without]}
 
@@ -132,11 +134,11 @@ class Config(Table):
 
         Args:
             there: What the model has (`harness.capabilities`): one whose code gives the inputs back has an
-                autoencoder, which the recipe `reference` trains first.
+                autoencoder, which the recipes of two stages train first.
         """
         if self.model.weights is not None or self.recipe == "none":
             return ()
-        both = self.recipe == "reference" and "reconstruction" in there
+        both = self.recipe in TWO_STAGED and "reconstruction" in there
         return ("epochs", "classifier_epochs") if both else ("classifier_epochs",)
 
     def as_toml_values(self) -> dict[str, Any]:

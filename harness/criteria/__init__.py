@@ -165,7 +165,7 @@ def announcements(config: Config) -> list[str]:
     """What a configuration asks less of than the harness as it ships, a sentence each."""
     looser = [
         one
-        for one in loosened(config.criteria, config.model.k, config.attribution.methods)
+        for one in loosened(config.criteria, config.model.k, config.attribution.methods, config.recipe)
         if one.split(":")[0] not in config.without
     ]
     return (
@@ -196,15 +196,17 @@ def titled(criteria: Iterable[Criterion], k: int, words: Words) -> tuple[Criteri
     )
 
 
-def loosened(criteria: Iterable[Criterion], k: int, methods: Collection[str] = ()) -> list[str]:
+def loosened(
+    criteria: Iterable[Criterion], k: int, methods: Collection[str] = (), recipe: str = "reference"
+) -> list[str]:
     """What the criteria ask less of than the shipped ones, a sentence for each id.
 
     A shipped id is looser where it accepts a value that the shipped one refuses, judges by another relation
     or of another measurement, has lost its say, or is gone. The shipped band of the sparsity follows `k`, and
-    what is asked of some methods alone follows `methods`.
+    which criteria are gates the recipe and `methods`.
     """
     declared = {criterion.id: criterion for criterion in criteria}
-    shipped = shipped_criteria(k, methods=methods)
+    shipped = shipped_criteria(k, methods=methods, recipe=recipe)
     found = {one.id: "; ".join(_loosenings(one, declared.get(one.id))) for one in shipped}
     return [f"{name}: looser than shipped: {text}" for name, text in found.items() if text]
 

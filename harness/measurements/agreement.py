@@ -269,19 +269,39 @@ def _of_chosen(evidence: Evidence, family: str) -> Iterator[Measurement]:
         yield from _of_family(evidence, family)
 
 
+def _sensitivities(evidence: Evidence) -> tuple[dict[str, Floats], str | None]:
+    """The methods' sensitivity forms, of those that have one, and why they cannot be compared."""
+    maps = {name: evidence.maps[name].sensitivity for name in evidence.methods}
+    there = {name: one for name, one in maps.items() if one is not None}
+    if len(there) < 2:
+        named = ", ".join(there) or "none"
+        return there, f"agreement needs two methods with a sensitivity form (got {named})"
+    return there, incomparable(there)
+
+
 @measurements.register("agreement_sensitivity")
 def agreement_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
     """As `agreement`, of sensitivity maps."""
-    maps = {name: evidence.maps[name].sensitivity for name in evidence.methods}
-    there = {name: one for name, one in maps.items() if one is not None}
-    reason = incomparable(there)
-    if len(there) < 2:
-        reason = f"agreement needs two methods with a sensitivity form (got {', '.join(there) or 'none'})"
+    maps, reason = _sensitivities(evidence)
     yield sampled(
         evidence,
         "agreement_sensitivity",
         "Agreement in sensitivity space",
-        lambda: by_pair(there, evidence.grains(), correlations).mean(axis=1),
+        lambda: by_pair(maps, evidence.grains(), correlations).mean(axis=1),
+        reason=reason,
+    )
+
+
+@measurements.register("agreement_worst_pair_sensitivity")
+def agreement_worst_pair_sensitivity(evidence: Evidence) -> Iterator[Measurement]:
+    """As `agreement_worst_pair`, of sensitivity maps."""
+    maps, reason = _sensitivities(evidence)
+    yield sampled(
+        evidence,
+        "agreement_worst_pair_sensitivity",
+        "Agreement of the worst pair in sensitivity space",
+        lambda: by_pair(maps, evidence.grains(), correlations),
+        reduction="smallest mean",
         reason=reason,
     )
 

@@ -22,7 +22,7 @@ from harness.artifacts.cache import Cache, share
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder, key_of
 from harness.config import Config
-from harness.config.parameters import ATTRIBUTION_METHODS, LATER_METHODS, THROUGH_CAPTUM
+from harness.config.parameters import ATTRIBUTION_METHODS, LATER_METHODS, THROUGH_CAPTUM, TWO_STAGED
 from harness.datasets import Dataset
 from harness.errors import StorageError
 from harness.measurements import CONTROL_METHOD
@@ -117,7 +117,8 @@ def is_certain(config: Config) -> bool:
         environment.is_cpu(config.device)
         and set(config.attribution.methods) <= METHODS
         and config.attribution.group_mask is None  # what the file holds is not in the key
-        and (config.model.model, config.model.weights, config.recipe) == ("k-sparse", None, "reference")
+        and (config.model.model, config.model.weights) == ("k-sparse", None)
+        and config.recipe in TWO_STAGED
         and not any(entry_points(group=f"harness.{kind}s") for kind in KINDS)
         and all(map(environment.ships, _registered()))
         and is_read(config.data.dataset)

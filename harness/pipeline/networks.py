@@ -26,9 +26,9 @@ from harness.pipeline.work import (
     untrained,
 )
 from harness.records import Epoch, Training
-from harness.subjects import catalogue, recipes, stacked, training
+from harness.subjects import catalogue, interpretable, recipes, stacked, training
 from harness.subjects.models import PixelClassifier
-from harness.subjects.sparse.structure import is_rectifier_network, is_sparse_autoencoder
+from harness.subjects.sparse.structure import is_k_sparse
 
 Networks = Mapping[int, Any]
 """By seed; those of two stages are of a `PixelClassifier`."""
@@ -81,11 +81,7 @@ def is_two_staged(work: Work) -> bool:
 
 def _is_stackable(work: Work, network: PixelClassifier) -> bool:
     """Whether all seeds are trained as one batched model: it is asked for, and the model is of that kind."""
-    return (
-        engine(work.config, work.device) == "stacked"
-        and is_sparse_autoencoder(network.autoencoder)
-        and is_rectifier_network(network.classifier)
-    )
+    return engine(work.config, work.device) == "stacked" and is_k_sparse(network)
 
 
 def _load_frozen(work: Work) -> None:
@@ -141,8 +137,11 @@ def _unknown() -> dict[str, str]:
     return {"own": uuid.uuid4().hex}
 
 
-def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]:
+def engine(config: Config, device: torch.device) -> Literal["sparse", "dense", "stacked"]:
     """What trains: all seeds at once on a GPU, one by one on a CPU, unless the configuration says otherwise.
+
+    `sparse` computes the units that matter. Of the recipe `interpretable` nearly all do, for next to none
+    sleeps: it is trained `dense` on a CPU.
 
     Raises:
         ConfigurationError: asked for what the device or the engine cannot do.
@@ -150,14 +149,20 @@ def engine(config: Config, device: torch.device) -> Literal["sparse", "stacked"]
     asked, on_cpu = config.training.engine, device.type == "cpu"
     if asked == "sparse" and not on_cpu:
         raise ConfigurationError("training.engine: 'sparse' is for a CPU; name 'stacked', or --device cpu")
-    if asked == "sparse" or (asked == "auto" and on_cpu):
+    by_seed = asked == "sparse" or (asked == "auto" and on_cpu)
+    if config.recipe != "interpretable" and by_seed:
         return "sparse"
+    if asked == "sparse":
+        raise ConfigurationError(
+            "training.engine: 'sparse' leaves sleeping units out, and of the recipe 'interpretable' next to "
+            "none sleeps; leave it at 'auto'"
+        )
     if config.training.encoder_precision != "float32":
         raise ConfigurationError(
             "training.encoder_precision: 'bfloat16' is for the sparse engine; leave it at 'float32', "
-            "or name --engine sparse on a CPU"
+            "or name --engine sparse and --recipe reference on a CPU"
         )
-    return "stacked"
+    return "dense" if by_seed else "stacked"
 
 
 def _dependencies(work: Work, seed: int, stack: list[int]) -> dict[str, Any]:
@@ -195,6 +200,8 @@ def _trained_autoencoders(work: Work, networks: Networks) -> dict[int, Folder]:
 
     def epochs() -> Iterator[tuple[Epoch, ...]]:
         generators = _generators(networks, "autoencoder batches")
+        if work.config.recipe == "interpretable":
+            return interpretable.train_autoencoders(models, images, generators, **recipe)
         if _is_stackable(work, whole[0]):
             return stacked.train_autoencoders(models, images, generators, **recipe)
         bfloat16 = settings.encoder_precision == "bfloat16"
@@ -224,6 +231,11 @@ def _trained_classifiers(work: Work, networks: Networks) -> dict[int, Folder]:
 
     def epochs() -> Iterator[tuple[Epoch, ...]]:
         generators = _generators(networks, "classifier batches")
+        if work.config.recipe == "interpretable":
+            encoders = [network.autoencoder for network in networks.values()]
+            return interpretable.train_classifiers(
+                models, encoders, work.train_images, labels, generators, **recipe
+            )
         codes = [training.encode(network.autoencoder, work.train_images) for network in networks.values()]
         if _is_stackable(work, next(iter(networks.values()))):
             return stacked.train_classifiers(models, torch.stack(codes), labels, generators, **recipe)

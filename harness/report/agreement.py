@@ -230,6 +230,7 @@ _CONTROLS = ("control_untrained", "control_repaired", "control_maps")
 _BESIDE = (
     "agreement_worst_pair",
     "agreement_sensitivity",
+    "agreement_worst_pair_sensitivity",
     "agreement_absolute",
     "agreement_foreground",
     "agreement_spearman",

@@ -18,21 +18,28 @@ class Adam:
         m <- 0.9 m + 0.1 g    v <- 0.999 v + 0.001 g^2
         w <- w - lr m / (1 - 0.9^t) / (sqrt(v / (1 - 0.999^t)) + eps)
 
+    With a decay d, w <- (1 - lr d) w goes before the step, and has no part in g (Loshchilov and Hutter 2019,
+    "Decoupled Weight Decay Regularization").
+
     Moments and step counters are tensors on the weights' device: a step never makes the host wait, and one
     that was recorded as a CUDA graph counts on when it is replayed.
 
     Args:
         weights: Floating point, contiguous; changed by `step`.
-        learning_rate: lr.
+        learning_rate: lr; or float32 (), on the weights' device, which may change between steps.
+        decays: d of each weight; none if left out.
 
     Raises:
         ValueError: weights that are not contiguous; the kernel takes all tensors for runs of memory.
     """
 
-    def __init__(self, weights: Sequence[Tensor], learning_rate: float) -> None:
+    def __init__(
+        self, weights: Sequence[Tensor], learning_rate: float | Tensor, decays: Sequence[float] = ()
+    ) -> None:
         if not all(weight.is_contiguous() for weight in weights):
             raise ValueError("Adam's weights must be contiguous (got strided ones)")
         self.weights, self.learning_rate = list(weights), learning_rate
+        self.decays = list(decays) or [0.0] * len(self.weights)
         self.first_moments = [torch.zeros_like(weight) for weight in weights]
         self.second_moments = [torch.zeros_like(weight) for weight in weights]
         self.counts = [torch.zeros((), dtype=torch.float32, device=weight.device) for weight in weights]
@@ -55,6 +62,10 @@ class Adam:
         if parts is not None:
             states = [[tensor[rows] for tensor, rows in zip(one, parts, strict=True)] for one in states]
         weights, first_moments, second_moments = states
+        moves = 1.0 if found_inf is None else 1 - found_inf.double()
+        for weight, decay in zip(weights, self.decays, strict=True):
+            if decay:
+                weight.mul_(1 - moves * self.learning_rate * decay)
         adam(
             weights,
             [gradient.contiguous() for gradient in gradients],

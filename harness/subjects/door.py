@@ -23,6 +23,7 @@ from harness.errors import ConfigurationError
 from harness.subjects import catalogue
 from harness.subjects.frozen import hidden
 from harness.subjects.precision import SAME, is_exact
+from harness.subjects.sparse.structure import is_k_sparse
 from harness.subjects.spliced import Spliced
 
 COMPANY = 30
@@ -44,6 +45,7 @@ def look(config: Config, dataset: Dataset, device: torch.device) -> ModelRecord:
     model, twin = (catalogue.build(settings, form, classes, seed) for seed in (0, 1))
     if settings.weights is not None:
         _refuse_trained(config)
+    _refuse_other(config, model)
     catalogue.fill(model, settings)
     weights: dict[str, str] = {}
     if settings.weights is not None:
@@ -110,6 +112,21 @@ def _refuse_trained(config: Config) -> None:
         raise ConfigurationError(
             f"model.weights: are one network, and so one seed (got {', '.join(map(str, config.seeds))}); "
             "name one"
+        )
+
+
+def _refuse_other(config: Config, model: nn.Module) -> None:
+    """Refuse a model that the recipe `interpretable` does not train.
+
+    Raises:
+        ConfigurationError: it is no k-sparse autoencoder with a classifier on its codes.
+    """
+    if config.recipe == "interpretable" and not is_k_sparse(model):
+        parts = ", ".join(type(one).__name__ for one in model.children())
+        raise ConfigurationError(
+            "recipe 'interpretable': trains a k-sparse autoencoder and a classifier on its codes, as the "
+            f"harness writes them, from a baseline of 0 (got model {config.model.model!r} of {parts}); name "
+            "--model k-sparse, or --recipe reference"
         )
 
 

@@ -1,7 +1,8 @@
 """How a model is trained as one: recipes by name, and recipes of one's own.
 
 The recipe `reference` is the model's own: of one with a code an autoencoder and then a classifier on its
-codes (`harness.subjects.training`), of any other `supervised`.
+codes (`harness.subjects.training`), of any other `supervised`. `interpretable` is of two stages, too
+(`harness.subjects.interpretable`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config import Config
+from harness.config.parameters import TWO_STAGED
 from harness.errors import ConfigurationError, HarnessError, RecipeError
 from harness.records import Epoch
 from harness.registry import Registry, suggestion
@@ -28,7 +30,7 @@ one record an epoch. Inputs are float32 [n, features], labels int64 [n]; the gen
 SETTINGS = ("epochs", "batch_size", "learning_rate", "generator")
 """By these names a recipe is told how to train."""
 
-recipes: Registry[Recipe] = Registry("recipe", reserved=("reference",))
+recipes: Registry[Recipe] = Registry("recipe", reserved=TWO_STAGED)
 
 
 @recipes.register("supervised")
@@ -44,19 +46,19 @@ def none(*_: object, **__: object) -> Iterator[Epoch]:
 
 
 def recipe_of(config: Config) -> Recipe:
-    """The recipe that trains a model as one.
+    """The recipe that trains a model as one; those of two stages do so where there is no code.
 
     Raises:
         ConfigurationError: no recipe of that name, or a module that is not there or fails to import.
     """
-    if config.recipe == "reference":
+    if config.recipe in TWO_STAGED:
         return recipes["supervised"]
     if ":" in config.recipe:
         found = attribute_of("recipe", config.recipe, config.model.model_dir)
         _refuse_uncallable(config.recipe, found)
         return found
     if config.recipe not in recipes:
-        told = suggestion(config.recipe, ["reference", *recipes])
+        told = suggestion(config.recipe, [*TWO_STAGED, *recipes])
         raise ConfigurationError(
             f"unknown recipe {config.recipe!r}: {told}; one of your own is named as module:function, such as "
             f"{own_name('recipe', config.recipe)!r}"

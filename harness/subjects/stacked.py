@@ -9,7 +9,8 @@ host waits once an epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,6 +25,10 @@ from harness.subjects.sparse.structure import is_sparse_autoencoder, is_trainabl
 
 Step = Callable[[Tensor], Tensor]
 """Takes a step on the images numbered int64 [models, size]; losses and how many were right, [2, models]."""
+
+Losses = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Of the images numbered int64 [models, size], when this share of all steps, float32 (), was taken: what is
+minimised, and how many were right, [models] each."""
 
 WARM_UP = 3
 """Steps that a GPU takes one by one before one is recorded (PyTorch's notes on CUDA graphs)."""
@@ -48,17 +53,17 @@ def train_autoencoders(
         ValueError: models that differ in more than their weights.
         TrainingDiverged: as in `training.train_autoencoder`; of that epoch no later step is taken either.
     """
-    stack = Stack(models, images.device, _form_of_autoencoder)
+    stack = Stack(models, images.device, form_of_autoencoder)
     k = stack.form
 
-    def losses(batch: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(batch: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         x = images[batch]  # [models, size, pixels]
         activations = stack.linear("encoder", x).relu()
         outputs = stack.linear("decoder", activations * largest(activations, k))
         error = (outputs - x).square().mean(dim=(1, 2))
         return error, torch.zeros_like(error)
 
-    return _train("autoencoder", stack, losses, len(images), generators, **recipe)
+    return train("autoencoder", stack, losses, len(images), generators, **recipe)
 
 
 def train_classifiers(
@@ -73,12 +78,31 @@ def train_classifiers(
     Arguments and errors as in `train_autoencoders`; codes are float32 [models, n, code_width], and labels
     int64 [n], on any device.
     """
-    stack = Stack(models, codes.device, _form_of_classifier)
-    labels = labels.to(stack.device)
+    stack = Stack(models, codes.device, form_of_classifier)
     numbers = torch.arange(len(models), device=stack.device)[:, None]
+    return train_on_codes(stack, lambda batch: codes[numbers, batch], labels, generators, **recipe)
 
-    def losses(batch: Tensor) -> tuple[Tensor, Tensor]:
-        values = codes[numbers, batch]  # [models, size, units]
+
+def train_on_codes(
+    stack: Stack,
+    codes_of: Callable[[Tensor], Tensor],
+    labels: Tensor,
+    generators: Sequence[torch.Generator],
+    **recipe: Any,
+) -> Iterator[tuple[Epoch, ...]]:
+    """The same, of a stack of classifiers on whatever the codes of a batch are.
+
+    Args:
+        stack: Its form is `form_of_classifier`.
+        codes_of: The codes [models, size, units] of the images numbered int64 [models, size].
+        labels: int64 [n], on any device.
+        generators: As in `train_autoencoders`.
+        recipe: As in `train`.
+    """
+    labels = labels.to(stack.device)
+
+    def losses(batch: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        values = codes_of(batch)
         for layer, detail in stack.form:
             if layer is nn.Linear:
                 values = stack.linear(detail, values)
@@ -89,7 +113,7 @@ def train_classifiers(
         right = (values.argmax(dim=2) == wanted).sum(dim=1)
         return entropy.view(wanted.shape).mean(dim=1), right
 
-    return _train("classifier", stack, losses, len(labels), generators, **recipe)
+    return train("classifier", stack, losses, len(labels), generators, **recipe)
 
 
 class Stack:
@@ -99,15 +123,20 @@ class Stack:
         models: Filled with their weights by `store`.
         device: Where the weights are trained.
         form: What must be the same of all models: their type's layers, sizes and settings.
+        tied: Matrices by name that are another's transpose, and so are not trained by themselves.
 
     Raises:
         TypeError, ValueError: as in `train_autoencoders`.
     """
 
     def __init__(
-        self, models: Sequence[nn.Module], device: torch.device, form: Callable[[nn.Module], Any]
+        self,
+        models: Sequence[nn.Module],
+        device: torch.device,
+        form: Callable[[nn.Module], Any],
+        tied: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.models, self.device, self.form_of = models, device, form
+        self.models, self.device, self.form_of, self.tied = models, device, form, tied
         self.form, *others = [form(model) for model in models]
         named = [dict(model.named_parameters()) for model in models]
         shapes = [{name: weight.shape for name, weight in one.items()} for one in named]
@@ -115,13 +144,34 @@ class Stack:
             raise ValueError("models of a stack must differ in nothing but their weights")
         self.weights: dict[str, Tensor] = {}
         """Matrices are [models, inputs, outputs]: their gradients are then written as they are read."""
-        for name in named[0]:
+        for name in [one for one in named[0] if one not in tied]:
             weights = torch.stack([_turned(one[name].detach().to(device)) for one in named])
             self.weights[name] = weights.requires_grad_()
 
-    def linear(self, layer: str, inputs: Tensor) -> Tensor:
-        """Each model's linear layer of that name on its own inputs [models, size, width]."""
-        weight, bias = self.weights[f"{layer}.weight"], self.weights.get(f"{layer}.bias")
+    def weight(self, name: str) -> Tensor:
+        """A weight by its name: a matrix is [models, inputs, outputs]."""
+        return self.weights[self.tied[name]].mT if name in self.tied else self.weights[name]
+
+    def linear(
+        self, layer: str, inputs: Tensor, *, biased: bool = True, units: Tensor | None = None
+    ) -> Tensor:
+        """Each model's linear layer of that name on its own inputs.
+
+        Args:
+            layer: Its name.
+            inputs: [models, size, width].
+            biased: Whether the bias is added.
+            units: int64 [width], where the inputs are those of some units and all others are 0.
+        """
+        bias = self.weights.get(f"{layer}.bias") if biased else None
+        if (name := f"{layer}.weight") in self.tied:
+            # the product's transpose: the matrix has two gradients then that both lie in memory as it does
+            weight = self.weights[self.tied[name]]
+            weight = weight if units is None else weight.index_select(2, units)
+            if bias is None:
+                return (weight @ inputs.mT).mT
+            return torch.baddbmm(bias[..., None], weight, inputs.mT).mT
+        weight = self.weights[name] if units is None else self.weights[name].index_select(1, units)
         return inputs @ weight if bias is None else torch.baddbmm(bias[:, None], inputs, weight)
 
     def load(self) -> None:
@@ -142,7 +192,7 @@ class Stack:
         """Write the weights into the models."""
         for number, model in enumerate(self.models):
             for name, parameter in model.named_parameters():
-                parameter.copy_(_turned(self.weights[name][number]))
+                parameter.copy_(_turned(self.weight(name)[number]))
 
 
 def _turned(weight: Tensor) -> Tensor:
@@ -150,14 +200,14 @@ def _turned(weight: Tensor) -> Tensor:
     return weight.mT if weight.dim() == 2 else weight
 
 
-def _form_of_autoencoder(model: nn.Module) -> Any:
+def form_of_autoencoder(model: nn.Module) -> Any:
     """K."""
     if not is_sparse_autoencoder(model):
         raise TypeError(f"a stack's autoencoders must be k-sparse ones as written (got {_described(model)})")
     return model.k
 
 
-def _form_of_classifier(model: nn.Module) -> Any:
+def form_of_classifier(model: nn.Module) -> Any:
     """Each layer's type, with a linear one's name and what a dropout drops."""
     kinds = {type(layer) for layer in model.children()}
     if (
@@ -180,19 +230,36 @@ def _described(model: nn.Module) -> str:
     return f"{type(model).__name__} of {parts or 'no layer'}"
 
 
-def _train(
+def train(
     stage: Training,
     stack: Stack,
-    losses: Callable[[Tensor], tuple[Tensor, Tensor]],
+    losses: Losses,
     n: int,
     generators: Sequence[torch.Generator],
     *,
     epochs: int,
     batch_size: int,
     learning_rate: float,
+    weight_decay: float = 0.0,
+    schedule: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[tuple[Epoch, ...]]:
-    """Epochs of steps; the models hold their weights after each of them, broken off or not."""
-    take = recorded(_step(stack, losses, learning_rate), stack.device)
+    """Epochs of steps of Adam; the models hold their weights after each of them, broken off or not.
+
+    Args:
+        stage: What is trained.
+        stack: The models.
+        losses: Of a batch.
+        n: Images.
+        generators: One for each model, on the CPU; draws the orders of its images.
+        epochs: Passes over the images.
+        batch_size: Images a step.
+        learning_rate: Adam's.
+        weight_decay: Of the matrices (`adam.Adam`).
+        schedule: The factor of the learning rate, float32 (), when a share of all steps, float32 (), was
+            taken; 1 if left out.
+    """
+    total = epochs * -(-n // batch_size)
+    take = recorded(_step(stack, losses, total, learning_rate, weight_decay, schedule), stack.device)
     for model in stack.models:
         model.train()
     for epoch in range(1, epochs + 1):
@@ -218,18 +285,33 @@ def _train(
         model.eval()
 
 
-def _step(stack: Stack, losses: Callable[[Tensor], tuple[Tensor, Tensor]], learning_rate: float) -> Step:
+def _step(
+    stack: Stack,
+    losses: Losses,
+    total: int,
+    learning_rate: float,
+    weight_decay: float,
+    schedule: Callable[[Tensor], Tensor] | None,
+) -> Step:
     """A step of Adam on all models; from the first loss that is no number on, none is taken any more.
 
-    The host is not asked whether one was: it learns it from the losses.
+    The host is not asked whether one was: it learns it from the losses. How many were taken is counted on the
+    device, so a step that was recorded goes on along its schedule when it is replayed.
     """
     weights = list(stack.weights.values())
-    optimizer = Adam([weight.detach() for weight in weights], learning_rate)
+    rate: float | Tensor = learning_rate
+    if schedule is not None:
+        rate = torch.full((), learning_rate, dtype=torch.float32, device=stack.device)
+    decays = [weight_decay if weight.dim() == 3 else 0.0 for weight in weights]
+    optimizer = Adam([weight.detach() for weight in weights], rate, decays)
     diverged = torch.zeros((), dtype=torch.float32, device=stack.device)
 
     @torch.enable_grad()
     def step(batch: Tensor) -> Tensor:
-        loss, right = losses(batch)
+        share = optimizer.counts[0] / total
+        if isinstance(rate, Tensor) and schedule is not None:
+            rate.copy_(learning_rate * schedule(share))
+        loss, right = losses(batch, share)
         diverged.logical_or_(loss.isfinite().logical_not().any())
         gradients = torch.autograd.grad(loss.sum(), weights)
         optimizer.step(gradients, found_inf=diverged)

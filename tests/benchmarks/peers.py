@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -66,6 +67,74 @@ def in_memory_loop(images: Tensor, labels: Tensor) -> tuple[Iterator[None], Call
         with torch.no_grad():
             codes = torch.cat([autoencoder.encode(part) for part in images.split(4096)])
         yield from _epochs(classifier, lambda: batches(codes, labels), F.cross_entropy)
+
+    return first(), second
+
+
+def interpretable_loop(
+    images: Tensor, labels: Tensor, epochs: tuple[int, int]
+) -> tuple[Iterator[None], Callable[[], Iterator[None]]]:
+    """The recipe `interpretable` as somebody writes it down who has its equations, with tensors in memory."""
+    weight, classifier = F.normalize(nn.Linear(784, 1024).weight.detach(), dim=1), plain_classifier()
+    parts = [
+        weight.requires_grad_(),
+        torch.zeros(1024, requires_grad=True),
+        torch.zeros(784, requires_grad=True),
+    ]
+    weight, bias, offset = parts
+
+    def pre_activations(x: Tensor, noise: float) -> Tensor:
+        return F.linear(x + noise * torch.randn_like(x), weight, bias)
+
+    def strongest(h: Tensor, count: int) -> Tensor:
+        values, units = h.topk(count, dim=1)
+        return torch.zeros_like(h).scatter(1, units, values)
+
+    def steps(optimizer: torch.optim.Optimizer, count: int, losses: Callable[[Tensor, float], Tensor]) -> Any:
+        taken, total = 0, count * math.ceil(len(images) / BATCH)
+        for _ in range(count):
+            for batch in torch.randperm(len(images)).split(BATCH):
+                share = taken / total
+                for group in optimizer.param_groups:
+                    group["lr"] = RATE * max(0.02, (1 + math.cos(math.pi * share)) / 2)
+                loss = losses(batch, share)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                taken += 1
+            yield
+
+    def first() -> Iterator[None]:
+        unused = torch.zeros(1024)
+
+        def losses(batch: Tensor, share: float) -> Tensor:
+            x = images[batch]
+            h = pre_activations(x, 0.1)
+            codes = strongest(h.relu(), max(K, round(K * (4 - 6 * share))))
+            output = F.linear(codes, weight.T, offset)
+            loss = F.mse_loss(output, x)
+            unused.add_(1)
+            unused[(codes > 0).any(dim=0)] = 0
+            dead = unused >= 100
+            if dead.any():
+                asleep = strongest(h[:, dead], min(256, int(dead.sum())))
+                loss = loss + F.mse_loss(asleep @ weight[dead], (x - output).detach()) / 32
+            return loss
+
+        yield from steps(torch.optim.Adam(parts, lr=RATE), epochs[0], losses)
+
+    def second() -> Iterator[None]:
+        def losses(batch: Tensor, _: float) -> Tensor:
+            with torch.no_grad():
+                codes = strongest(pre_activations(images[batch], 0.25).relu(), K)
+            return F.cross_entropy(classifier(codes), labels[batch])
+
+        weights = list(classifier.parameters())
+        groups = [
+            {"params": weights[::2], "weight_decay": 0.05},
+            {"params": weights[1::2], "weight_decay": 0},
+        ]
+        yield from steps(torch.optim.AdamW(groups, lr=RATE), epochs[1], losses)
 
     return first(), second
 

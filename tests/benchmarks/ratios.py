@@ -28,7 +28,7 @@ from harness import attributions, datasets, environment
 from harness.attributions import groups, sanity
 from harness.measurements import correlations
 from harness.measurements.location import gini
-from harness.subjects import training
+from harness.subjects import interpretable, training
 from harness.subjects.models import Classifier, Convolutional, Flat, KSparseAutoencoder, PixelClassifier
 from tests.benchmarks import peers
 
@@ -98,6 +98,47 @@ def our_loop(
     return autoencoder, classifier
 
 
+def race(
+    name: str,
+    loops: dict[str, tuple[Iterator[Any], Callable[[], Iterator[Any]]]],
+    rounds: int,
+    each: tuple[int, int],
+) -> dict[str, list[float]]:
+    """The seconds of loops of two parts, round by round, each round so many epochs of a part."""
+    spent: dict[str, list[float]] = {loop: [0.0] * rounds for loop in loops}
+    for part in (0, 1):
+        parts: dict[str, Iterator[Any]] = {
+            loop: both[0] if part == 0 else both[1]() for loop, both in loops.items()
+        }
+        for number in range(rounds):
+            for loop, epochs in parts.items():
+                start = time.perf_counter()
+                for _ in range(each[part]):
+                    next(epochs)
+                spent[loop][number] += time.perf_counter() - start
+            done = {loop: round(times[number], 1) for loop, times in spent.items()}
+            print(f"{name} part {part + 1}, round {number + 1}/{rounds}: {done} s", flush=True)
+    return spent
+
+
+def train_interpretable(images: Tensor, labels: Tensor, rounds: int, each: tuple[int, int]) -> dict[str, Any]:
+    """The recipe `interpretable` against a plain loop of the same equations."""
+    network = PixelClassifier(KSparseAutoencoder(), Classifier())
+    epochs, orders = (rounds * each[0], rounds * each[1]), [torch.Generator().manual_seed(0)]
+    autoencoder = interpretable.train_autoencoders(
+        [network.autoencoder], images, orders, epochs=epochs[0], **RECIPE
+    )
+
+    def classifier() -> Iterator[Any]:
+        return interpretable.train_classifiers(
+            [network.classifier], [network.autoencoder], images, labels, orders, epochs=epochs[1], **RECIPE
+        )
+
+    loops = {"ours": (autoencoder, classifier), "plain": peers.interpretable_loop(images, labels, epochs)}
+    spent = race("interpretable", loops, rounds, each)
+    return {"interpretable_vs_plain_loop": paired(spent["ours"], spent["plain"])}
+
+
 def train(
     images: Tensor, labels: Tensor, folder: Path, rounds: int, each: tuple[int, int]
 ) -> tuple[dict[str, Any], PixelClassifier]:
@@ -108,19 +149,7 @@ def train(
         "in_memory": peers.in_memory_loop(images, labels),
         "tutorial": peers.tutorial_loop(folder),
     }
-    spent: dict[str, list[float]] = {name: [0.0] * rounds for name in loops}
-    for part in (0, 1):
-        parts: dict[str, Iterator[Any]] = {
-            name: loop[0] if part == 0 else loop[1]() for name, loop in loops.items()
-        }
-        for number in range(rounds):
-            for name, epochs in parts.items():
-                start = time.perf_counter()
-                for _ in range(each[part]):
-                    next(epochs)
-                spent[name][number] += time.perf_counter() - start
-            done = {name: round(times[number], 1) for name, times in spent.items()}
-            print(f"training part {part + 1}, round {number + 1}/{rounds}: {done} s", flush=True)
+    spent = race("training", loops, rounds, each)
     ratios = {
         f"training_vs_{name}_loop": paired(spent["ours"], spent[name]) for name in ("in_memory", "tutorial")
     }
@@ -432,6 +461,9 @@ def main() -> None:
     parser.add_argument(
         "--groups", action="store_true", help="the methods that take groups away alone, into the same file"
     )
+    parser.add_argument(
+        "--interpretable", action="store_true", help="that recipe's training alone, into the same file"
+    )
     parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", module="captum")
@@ -446,11 +478,14 @@ def main() -> None:
     images = torch.from_numpy(data.train_images.copy()).float().div_(255)
     labels = torch.from_numpy(data.train_labels.copy()).long()
     some, rounds = images[:200], 3 if asked.quick else 15
-    if asked.metrics or asked.general or asked.groups:
+    epochs, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
+    if asked.metrics or asked.general or asked.groups or asked.interpretable:
         ratios: dict[str, Any] = {}
         if asked.metrics or asked.groups:
             network = trained(images, labels, epochs=(2, 2) if asked.quick else (30, 50))
         with environment.deterministic():
+            if asked.interpretable:
+                ratios |= train_interpretable(images, labels, epochs, each)
             if asked.metrics:
                 ratios |= judge_explanations(network, some, 3 if asked.quick else 10)
             if asked.general:
@@ -465,8 +500,8 @@ def main() -> None:
     print(json.dumps(rates), flush=True)
     with tempfile.TemporaryDirectory() as folder, environment.deterministic():
         peers.write_as_torchvision_wants(data.train_images, data.train_labels, Path(folder))
-        epochs, each = (3, (1, 1)) if asked.quick else (10, (3, 5))
         ratios, network = train(images, labels, Path(folder), epochs, each)
+        ratios |= train_interpretable(images, labels, epochs, each)
     ratios |= explain(network, some, rounds)
     ratios |= explain_generally(some, rounds)
     ratios |= take_away(network, some, rounds)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import attributions
-from harness.attributions import coalitions, perturbation
+from harness.attributions import coalitions, paths, perturbation
 from harness.attributions.method import known_to
 from harness.pipeline.work import Work
 from tests.gate_quality.faults import (
@@ -149,6 +149,35 @@ def _unseeded() -> Any:
     return other_settings(noise_seed=int(np.random.default_rng().integers(2**31)))()
 
 
+Found = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def _jumps(change: Callable[[Found], Found]) -> Plant:
+    """Switches that are found, and then counted otherwise."""
+    true = paths.Paths.jumps
+
+    def jumps(path: paths.Paths, across: int) -> Found:
+        return change(true(path, across))
+
+    return lambda: mock.patch.object(paths.Paths, "jumps", jumps)
+
+
+def _largest(found: Found) -> Tensor:
+    """Which is the largest jump of its image: bool [jumps]."""
+    image, _, _, parts = found
+    size = parts.sum(dim=1).abs()
+    most = size.new_zeros(int(image.max()) + 1).scatter_reduce(0, image, size, "amax")
+    return size == most[image]
+
+
+def _times(factors: Callable[[Found], Tensor]) -> Callable[[Found], Found]:
+    return lambda found: (*found[:3], found[3] * factors(found)[:, None]) if len(found[0]) else found
+
+
+def _of_the_other(found: Found) -> Found:
+    return found[0], found[1], found[2], found[3].flip(1)
+
+
 HALVES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "occlusion": ("windows at every fourth place, not at every second", {"occlusion_stride": 4}),
     "kernel_shap": ("half the coalitions", {"kernel_shap_samples": 1024}),
@@ -157,6 +186,7 @@ HALVES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "expected_gradients": ("half the draws", {"expected_gradients_samples": 50}),
     "smoothgrad_squared": ("half the copies", {"smoothgrad_samples": 12}),
     "vargrad": ("half the copies", {"smoothgrad_samples": 12}),
+    "switch_aware_integrated_gradients": ("half the points across a switch", {"switch_points": 1}),
 }
 OWN: Mapping[str, Mapping[str, tuple[str, Plant]]] = {
     "occlusion": {"shifted": ("windows that lie a pixel further", _asked("occlusion", _by_shifted_windows))},
@@ -164,6 +194,22 @@ OWN: Mapping[str, Mapping[str, tuple[str, Plant]]] = {
     "lime": {"kernel": ("coalitions that weigh 2 % too much and too little", _closeness_wrong)},
     "deeplift_code": {"slopes": ("derivatives for multipliers", _asked("deeplift_code", _by_derivatives))},
     "deep_lift": {"slopes": ("derivatives for multipliers", _asked("deep_lift", _by_derivatives))},
+    "switch_aware_integrated_gradients": {
+        "missed": (
+            "the largest switch of each image missed",
+            _jumps(_times(lambda found: (~_largest(found)).float())),
+        ),
+        "twice": (
+            "the largest jump of each image counted twice",
+            _jumps(_times(lambda found: 1 + _largest(found).float())),
+        ),
+        "unit": ("each unit's part of a jump given to the other", _jumps(_of_the_other)),
+        "tenth": (
+            "one switch in ten left out",
+            _jumps(_times(lambda found: (torch.arange(len(found[0])) % 10 != 0).float())),
+        ),
+        "rule": ("shares by magnitude, not by evidence", other_settings(switch_allocation="magnitude")),
+    },
     "grad_cam": {
         "layer": ("of another layer", other_settings(grad_cam_layer="0")),
         "nearest": ("drawn by the nearest cell", _drawn_by_nearest),
@@ -183,6 +229,7 @@ METHODS = (
     "lime",
     "expected_gradients",
     "deeplift_code",
+    "switch_aware_integrated_gradients",
     *OF_MODULES,
 )
 

@@ -16,12 +16,14 @@ from torch import nn
 
 from harness import environment
 from harness.errors import TrainingDiverged
-from harness.subjects import stacked
+from harness.subjects import interpretable, stacked
 from harness.subjects.models import Classifier, KSparseAutoencoder
 from tests.played import device as played
 from tests.played.tape import CUDA
 
 PIXELS, SEEDS = 12, (3, 4)
+PARTS = interpretable.Parts(auxiliary=2, patience=3, annealing=2.0)
+KINDS = ("autoencoder", "classifier", "interpretable autoencoder", "interpretable classifier")
 SIZES = {
     "divides": (24, 8, 3),
     "does not divide": (22, 8, 3),
@@ -86,10 +88,17 @@ def models(kind: str) -> list[nn.Module]:
     made: list[nn.Module] = []
     for seed in SEEDS:
         with environment.seeded(seed):
-            if kind == "autoencoder":
+            if kind.endswith("autoencoder"):
                 made.append(KSparseAutoencoder(k=3, pixels=PIXELS, code_width=8))
             else:
-                made.append(Classifier(PIXELS, hidden=(6, 5), classes=3, dropout=0.5))
+                made.append(
+                    Classifier(
+                        8 if kind.startswith("interpretable") else PIXELS,
+                        hidden=(6, 5),
+                        classes=3,
+                        dropout=0.5,
+                    )
+                )
     return [one.to(played.DEVICE) for one in made]
 
 
@@ -97,7 +106,7 @@ def trained(kind: str, recorder: Recorder, n: int, size: int, epochs: int, bad: 
     """Records and weights after training, and how it was done: waits an epoch, graphs and streams.
 
     Args:
-        kind: `autoencoder` or `classifier`.
+        kind: Of `KINDS`.
         recorder: What makes a recorded step of a step.
         n: Images.
         size: Images a batch.
@@ -111,13 +120,21 @@ def trained(kind: str, recorder: Recorder, n: int, size: int, epochs: int, bad: 
     images = images.to(played.DEVICE)
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=size, learning_rate=0.01)
+    labels = torch.arange(n) % 3  # on the CPU
     before = CUDA.graphs, CUDA.streams
     records: list[Any] = []
     with mock.patch.object(stacked, "recorded", recorder), environment.seeded(7):
         if kind == "autoencoder":
             log = stacked.train_autoencoders(networks, images, generators, **recipe)
+        elif kind == "interpretable autoencoder":
+            log = interpretable.train_autoencoders(networks, images, generators, parts=PARTS, **recipe)
+        elif kind == "interpretable classifier":
+            encoders = models("autoencoder")
+            log = interpretable.train_classifiers(
+                networks, encoders, images, labels, generators, parts=PARTS, **recipe
+            )
         else:
-            codes, labels = images.expand(len(SEEDS), -1, -1), torch.arange(n) % 3  # labels of the CPU
+            codes = images.expand(len(SEEDS), -1, -1)
             log = stacked.train_classifiers(networks, codes, labels, generators, **recipe)
         played.LOG.waits.clear()
         try:
@@ -161,18 +178,17 @@ def main() -> dict[str, Any]:
     """What is wrong, by what was tried."""
     if absent := played.begin():
         return {"absent": absent}
-    kinds = ("autoencoder", "classifier")
     with played.Machine(), environment.deterministic():
         right = stacked.Recorded
         found: dict[str, Any] = {
             "sizes": {
                 f"{kind}: {name}": difference(kind, right, sizes)
-                for kind in kinds
+                for kind in KINDS
                 for name, sizes in SIZES.items()
             },
             "diverging": {
                 f"{kind}: image {bad}": difference(kind, right, (44, 8, 2), bad)
-                for kind in kinds
+                for kind in KINDS
                 for bad in (0, 7, 43)
             },
             "faults": {

@@ -11,7 +11,7 @@ import pytest
 
 from harness.config.parameters import ATTRIBUTION_METHODS, CONTROL_METHODS, LATER_METHODS
 from harness.pipeline import STAGES
-from tests.played.recorder import FAULTS, SIZES
+from tests.played.recorder import FAULTS, KINDS, SIZES
 
 Found = dict[str, Any]
 
@@ -92,14 +92,14 @@ def test_an_operation_that_cuda_refuses_is_found(runs: Found) -> None:
 
 
 @pytest.mark.parametrize("name", SIZES)
-@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_recorded_steps_are_the_plain_ones(steps: Found, kind: str, name: str) -> None:
     """Losses, accuracies and weights are the same to the bit, and the host waits once an epoch."""
     assert steps["sizes"][f"{kind}: {name}"] == ""
 
 
 @pytest.mark.parametrize("image", [0, 7, 43])
-@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_recorded_steps_diverge_like_plain_ones(steps: Found, kind: str, image: int) -> None:
     """The same network, epoch and step are named, and the same weights are left."""
     assert steps["diverging"][f"{kind}: image {image}"] == ""

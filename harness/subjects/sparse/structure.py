@@ -208,6 +208,15 @@ def is_rectifier_network(classifier: nn.Module) -> TypeGuard[nn.Sequential]:
     return kinds == pattern * (len(kinds) // 3) + [nn.Linear] and rectifier_layers(classifier) is not None
 
 
+def is_k_sparse(model: nn.Module) -> bool:
+    """Whether a model is a k-sparse autoencoder and a classifier on its codes, both trained as written."""
+    return (
+        isinstance(model, PixelClassifier)
+        and is_sparse_autoencoder(model.autoencoder)
+        and is_rectifier_network(model.classifier)
+    )
+
+
 def few(n: int) -> list[int]:
     """Places at which a batch of n is asked."""
     return sorted({round(share * (n - 1) / (FEW - 1)) for share in range(FEW)}) if n else []

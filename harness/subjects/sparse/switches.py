@@ -84,7 +84,7 @@ def switches(
         torch.where(one == NOBODY, NOBODY, able.gather(1, one.clamp_min(0)))
         for one in (found.leaving, found.entering)
     )
-    active = torch.zeros_like(offsets, dtype=torch.bool).scatter_(1, able, found.first)
+    active = _units_where(found.first, able, offsets.shape[1])
     return Switches(found.positions, leaving, entering, found.levels, active)
 
 
@@ -114,6 +114,12 @@ def _columns_where(wanted: Tensor) -> Tensor:
     return wanted.byte().topk(max(1, most), dim=1).indices
 
 
+def _units_where(wanted: Tensor, columns: Tensor, units: int) -> Tensor:
+    """Bool [rows, units], true of a row's columns where that is wanted; a GPU sorts what it scatters else."""
+    there = torch.where(wanted, columns, units)
+    return wanted.new_zeros(len(wanted), units + 1).scatter_(1, there, value=True)[:, :-1]
+
+
 def _by_column(offsets: Tensor, rates: Tensor, k: int, first: Tensor | None, last: Tensor | None) -> Switches:
     """`switches`, by window."""
     n = len(offsets)
@@ -128,7 +134,7 @@ def _by_column(offsets: Tensor, rates: Tensor, k: int, first: Tensor | None, las
     )
     events = [places, named.gather(1, found[1]), named.gather(1, found[2]), found[3]]
     begun, over = (
-        (always | torch.zeros_like(always).scatter_(1, columns, one)).unflatten(0, (n, WINDOWS))
+        (always | _units_where(one, columns, always.shape[1])).unflatten(0, (n, WINDOWS))
         for one in (begun, over)
     )
     before = torch.cat([(begun[:, 0] if first is None else first)[:, None], over], dim=1)
@@ -234,8 +240,7 @@ def _active_at_first(offsets: Tensor, rates: Tensor, k: Tensor) -> Tensor:
     """Who is active just after a = 0: bool [rows, columns]."""
     by_rate = rates.argsort(dim=1, descending=True, stable=True)
     by_both = by_rate.gather(1, offsets.gather(1, by_rate).argsort(dim=1, descending=True, stable=True))
-    ranks = torch.arange(offsets.shape[1], device=offsets.device)
-    largest = torch.zeros_like(offsets, dtype=torch.bool).scatter(1, by_both, ranks < k[:, None])
+    largest = by_both.argsort(dim=1) < k[:, None]
     return largest & ((offsets > 0) | ((offsets == 0) & (rates > 0)))
 
 
