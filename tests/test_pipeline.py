@@ -940,6 +940,26 @@ def test_what_was_asked_of_some_samples_is_judged_of_them(
     assert verdict["verdict"] == "pass"
 
 
+# maps that have to add up
+
+
+@pytest.mark.parametrize(("threshold", "outcome"), [(None, "pass"), (1e-9, "fail")])
+def test_maps_that_see_jumps_are_judged_by_whether_they_add_up(
+    small_config: Callable[..., Config], threshold: float | None, outcome: str
+) -> None:
+    """As a gate that came with the method; red, it names images and the mend."""
+    name = "completeness.switch_aware_integrated_gradients"
+    criteria = [] if threshold is None else [{"id": name, "threshold": threshold}]
+    methods = "gradients,switch_aware_integrated_gradients"
+    work, _ = compute(small_config(methods=methods, criteria=criteria))
+    verdict = judge(work.run)
+    (row,) = (one for one in verdict["criteria"] if one.id == name)
+    assert (row.gate, row.verdict) == (True, outcome)
+    said = "; ".join(diagnosis.worst(work.run, row))
+    assert ("raise attribution.switch_points (2)" in said) == (outcome == "fail")
+    assert said.startswith("test image ")
+
+
 # a mask of one's own
 
 
