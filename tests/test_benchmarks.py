@@ -151,6 +151,8 @@ def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) ->
     told |= ratios.explain(network, images[:3], rounds=1)
     wanted = {f"{method}_vs_captum" for method in ("gradients", "integrated_gradients", "smoothgrad")}
     assert wanted <= set(told)
+    told |= ratios.see_jumps(network, images[:3], rounds=1)
+    assert "integrated_gradients_vs_switch_aware_integrated_gradients" in told
     told |= ratios.explain_generally(images[:3], rounds=1)
     assert {f"general_{name}" for name in wanted} <= set(told)
     lines = ratios.rooflines(images, network, {"matrix_product_gflops": 100.0, "copy_gb_s": 10.0})
