@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import config
+from harness.artifacts.files import Folder
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
 from tests.commands import alone, called
@@ -157,13 +158,12 @@ def test_a_code_at_a_layer_is_judged_as_far_as_it_goes(folder: Path) -> None:
     outcomes = {one["id"]: one["verdict"] for one in verdict["criteria"] if one["gate"]}
     assert outcomes["attribution_integrity"] == "pass"
     assert outcomes["fraction_unexplained"] == "pass"
-    codes = np.load(run / "seed-0/codes.npz")
-    np.testing.assert_allclose(codes["l0"], 8, atol=0.05)  # of 16, but where a channel is 0
-    assert codes["firing_frequency"].shape == (16,)
-    one, other = (
-        np.load(each / "seed-0/predictions.npz")["logits"] for each in (run, folder / "artifacts/latest")
-    )
-    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    with np.load(run / "seed-0/codes.npz") as codes:
+        np.testing.assert_allclose(codes["l0"], 8, atol=0.05)  # of 16, but where a channel is 0
+        assert codes["firing_frequency"].shape == (16,)
+    stored = [each / "seed-0/predictions.npz" for each in (run, folder / "artifacts/latest")]
+    first, second = (Folder(each.parent).read_arrays(each.name)["logits"] for each in stored)
+    np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-4)
     record = json.loads((run / "model.json").read_text())
     assert (record["layer"], record["code"], record["code_width"]) == ("0", "codes:load", 16)
     assert "no linear decoder leads from them to the inputs" in (run / "report.html").read_text()
