@@ -12,21 +12,15 @@ from harness.attributions.paths import PLACES, explained, jumps_of
 from harness.errors import InputError
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from harness.subjects.sparse.switches import NOBODY
+from tests.test_attributions_switched import network_of
 
 TARGETS = torch.arange(12) % 5
-
-
-def network_of(seed: int, k: int = 10) -> PixelClassifier:
-    """64 pixels, 40 units of which k are active, 5 classes, in float64."""
-    torch.manual_seed(seed)
-    model = PixelClassifier(KSparseAutoencoder(k, 64, 40), Classifier(40, hidden=(16, 12), classes=5))
-    return model.eval().double()
 
 
 @pytest.fixture(scope="module")
 def network() -> PixelClassifier:
     """Whose code switches."""
-    return network_of(1)
+    return network_of(1).double()
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +86,10 @@ def test_the_logit_along_the_path_is_the_models(network: PixelClassifier, images
 
 def test_where_nothing_switches_there_are_no_jumps(images: Tensor) -> None:
     """All units kept: those that pass 0 are changes, and jump nowhere."""
-    found = jumps_of(network_of(2, k=40), images, TARGETS)
+    found = jumps_of(network_of(2, k=40).double(), images, TARGETS)
     assert not bool(found.jumps.any() | found.levels.any() | found.before.any())
     assert bool((found.leaving != NOBODY).any())
-    none = jumps_of(network_of(2), images[:0], TARGETS[:0])
+    none = jumps_of(network_of(2).double(), images[:0], TARGETS[:0])
     assert none.jumps.shape == (0, 0)
     assert none.along.shape == (0, PLACES)
 

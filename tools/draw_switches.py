@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from harness import attributions, datasets
-from harness.attributions.paths import Explained, explained
+from harness.attributions.paths import Explained, explained, jumps_of
 from harness.figures.heat import DIVERGING, heat_limit
 from harness.pipeline.work import filled
 from harness.runs import Run
@@ -53,11 +53,8 @@ def shown_of(run: Run, position: int | None) -> Shown:
     images = torch.from_numpy(data.inputs(data.test_images[chosen.indices]))
     targets = torch.from_numpy(chosen.labels)
     if position is None:
-        with torch.no_grad():
-            change = (network(images) - network(images[:1] * 0)).gather(1, targets[:, None])[:, 0]
-        (whole,) = explained(network, images, targets, steps=50, across=8)
-        at_switches = torch.zeros(len(images)).index_add_(0, whole.jumps.image, whole.jumps.parts.sum(dim=1))
-        position = int((at_switches / change).argmax())
+        whole = jumps_of(network, images, targets)
+        position = int((whole.jumps.sum(dim=1) / (whole.along[:, -1] - whole.along[:, 0])).argmax())
     image, target = images[position : position + 1], targets[position : position + 1]
     (path,) = explained(network, image, target, steps=50, across=8)
     return Shown(network, image, target, path)

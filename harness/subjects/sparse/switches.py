@@ -78,7 +78,7 @@ def switches(
         first: bool [n, units], who is active at a = 0; as in the first window if left out.
         last: Likewise at a = 1.
     """
-    able = columns_of(offsets, rates, k)
+    able = _columns_of(offsets, rates, k)
     begin, end = (None if one is None else one.gather(1, able) for one in (first, last))
     found = _by_column(offsets.gather(1, able), rates.gather(1, able), k, begin, end)
     leaving, entering = (
@@ -89,7 +89,7 @@ def switches(
     return Switches(found.positions, leaving, entering, found.levels, active)
 
 
-def columns_of(offsets: Tensor, rates: Tensor, k: int) -> Tensor:
+def _columns_of(offsets: Tensor, rates: Tensor, k: int) -> Tensor:
     """The units that may be active somewhere on each line, and as many others as fill the rows.
 
     int64 [n, most].
