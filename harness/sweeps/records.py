@@ -1,0 +1,170 @@
+"""What flows through a sweep: axes, points, what is known of each, and how it differs from the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.config import Config
+from harness.records import Estimate, Verdict
+
+State = Literal["finished", "refused", "lost", "missing"]
+"""Of a point: judged; refused before any work; without a verdict though it was tried; not begun, or broken off."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the configuration, and what it takes.
+
+    Attributes:
+        name: As its flag is called, `k`; a keyword of the model's factory is `settings.<keyword>`.
+        values: In the order asked for.
+        group: Axes of one number go side by side, value by value; those of different ones are crossed.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    group: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """One configuration of a sweep.
+
+    Attributes:
+        id: The digest of all that it computes, data and code apart; the name of its folder.
+        values: What each axis is, as asked for.
+        config: Of its run.
+    """
+
+    id: str
+    values: Mapping[str, Any]
+    config: Config
+
+    @property
+    def title(self) -> str:
+        """`k 25, model relu-l1`."""
+        return ", ".join(f"{name} {shown(value)}" for name, value in self.values.items()) or "no axis"
+
+
+def shown(value: Any) -> str:
+    """A value of an axis as tables and commands write it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(shown, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point, and what is known of it.
+
+    Attributes:
+        point: The point.
+        state: How far it came.
+        exit_code: Of its process; None where none has ended.
+        verdict: `pass`, `fail`, `error`; empty where there is none.
+        run: Its run directory; None without one.
+        why: A sentence of what a reader should know: the first red gate, why it was refused or lost.
+        criteria: As judged, gates and what is watched.
+        estimates: Of all seeds together (of the one where there is one), by measurement.
+        seconds: Its process took; None where that is not known.
+        memory_mb: The largest that it held; likewise.
+        code: The digest of the code that computed it.
+    """
+
+    point: Point
+    state: State
+    exit_code: int | None = None
+    verdict: str = ""
+    run: Path | None = None
+    why: str = ""
+    criteria: tuple[Verdict, ...] = ()
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    seconds: float | None = None
+    memory_mb: float | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A measurement of a point less the reference's, on what both measured.
+
+    Attributes:
+        point: The point's id.
+        measurement: The measurement.
+        change: Point minus reference; None where it cannot be told.
+        low: The simultaneous interval's lower bound; None where there is none.
+        high: The upper bound, likewise.
+        p: Adjusted by Holm over the points of the measurement; likewise.
+        n: Images, or other inputs, that both measured; 0 where a seed is one number.
+        reason: Why something above is None.
+    """
+
+    point: str
+    measurement: str
+    change: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The best point by one half of the seeds, and what the other half says of it.
+
+    Attributes:
+        measurement: By what it was chosen.
+        point: The point's id; empty where none could be.
+        chosen_on: The seeds that chose.
+        told_on: The seeds that tell.
+        chosen: The mean over the first half, which flatters.
+        estimate: Over the second, which does not.
+        low: Its interval's lower bound; None with fewer than three seeds.
+        high: The upper bound, likewise.
+        reason: Why there is no point, or no interval.
+    """
+
+    measurement: str
+    point: str
+    chosen_on: tuple[int, ...] = ()
+    told_on: tuple[int, ...] = ()
+    chosen: float | None = None
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as its table, its page and notebooks show it.
+
+    Attributes:
+        id: The name of its folder.
+        axes: The axes.
+        rows: Every point, in order of the axes.
+        reference: The id of the point that others are compared with.
+        differences: Of every other point.
+        confidence: That all intervals of a measurement's differences hold together.
+        selected: Where `--select` asked for it.
+        remarks: What a reader must know: points of other code, what was left out.
+    """
+
+    id: str
+    axes: tuple[Axis, ...]
+    rows: tuple[Row, ...]
+    reference: str
+    differences: tuple[Difference, ...] = ()
+    confidence: float = 0.95
+    selected: Selected | None = None
+    remarks: tuple[str, ...] = ()
+
+    def row(self, point: str) -> Row:
+        """The row of a point's id."""
+        return next(row for row in self.rows if row.point.id == point)
