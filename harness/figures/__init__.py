@@ -14,9 +14,12 @@ from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, heat_sheet, picture_sheet
 from harness.figures.standing import Tonight, standing
 from harness.figures.strips import Axis, Kind, Levels, Nights, Span, sparkline, strip, strip_key, timeline
+from harness.figures.sweeps import COURSES, Along, Course, Shift, courses, courses_key, plane, shifts
 from harness.figures.theme import INK, LINE, SERIES, svg
+from harness.figures.trades import Traded, trade_off
 
 __all__ = [
+    "COURSES",
     "INK",
     "LANE",
     "LEVELS",
@@ -24,8 +27,10 @@ __all__ = [
     "NUMBERED",
     "PALETTE",
     "SERIES",
+    "Along",
     "Axis",
     "Column",
+    "Course",
     "Kind",
     "Layout",
     "Levels",
@@ -34,9 +39,11 @@ __all__ = [
     "Nights",
     "Panel",
     "Sheet",
+    "Shift",
     "Span",
     "Steps",
     "Tonight",
+    "Traded",
     "agreement_matrix",
     "atoms",
     "beside",
@@ -44,6 +51,8 @@ __all__ = [
     "class_table",
     "confusion",
     "counts",
+    "courses",
+    "courses_key",
     "distributions",
     "explanation",
     "firing",
@@ -55,13 +64,16 @@ __all__ = [
     "lines",
     "path",
     "picture_sheet",
+    "plane",
     "ranges",
     "reliability",
+    "shifts",
     "sparkline",
     "standing",
     "strip",
     "strip_key",
     "svg",
     "timeline",
+    "trade_off",
     "training_curves",
 ]
