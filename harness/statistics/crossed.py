@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from harness.statistics.reductions import (
     of_each,
     wilson,
 )
-from harness.statistics.resampling import smallest_stratum, strata_of, stratified_mean
+from harness.statistics.resampling import smallest_stratum, stratified_mean
 
 TWO_SEEDS = "two seeds give no interval for the recipe"
 
@@ -28,6 +29,109 @@ _EXTREMES: dict[str, Callable[..., Any]] = {
     "largest mean": max,
     "smallest proportion": min,
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Where the images of each class lie, so that many values of the same images are grouped once.
+
+    Attributes:
+        order: int [n], the images class by class; None where they lie so.
+        starts: int [classes], where each class begins among them.
+        sizes: int [classes].
+    """
+
+    order: Ints | None
+    starts: Ints
+    sizes: Ints
+
+    @classmethod
+    def of(cls, strata: Ints | None, images: int) -> Classes:
+        """Of int [n], or of one class of so many images."""
+        if strata is None:
+            return cls(None, np.array([0]), np.array([images]))
+        order = np.argsort(strata, kind="stable")
+        ordered = strata[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        return cls(order, starts, np.diff(starts, append=images))
+
+    def sorted(self, values: Floats) -> Floats:
+        """Values [..., n] class by class."""
+        return values if self.order is None else values[..., self.order]
+
+    def spread_out(self, values: Floats) -> Floats:
+        """Of values [..., classes] each image's: [..., n], class by class."""
+        return values if len(self.sizes) == 1 else np.repeat(values, self.sizes, axis=-1)
+
+    def means(self, ordered: Floats) -> Floats:
+        """The classes' means of values that lie class by class: of [..., n] float64 [..., classes]."""
+        if len(self.sizes) == 1:
+            return np.asarray(ordered.mean(axis=-1, keepdims=True))
+        return np.asarray(np.add.reduceat(ordered, self.starts, axis=-1) / self.sizes)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over seeds and images, and what makes it doubtful: variances of the mean.
+
+    Attributes:
+        estimate: The mean over seeds of their stratified means.
+        seeds: The variance of seeds' means over their number; 0 of one seed.
+        images: That of images' means within class over their number.
+        rest: What of both is neither seed nor image; likewise.
+        seed_freedom: Degrees of freedom of `seeds`.
+        image_freedom: Of `images`; `rest` has the product, or this alone of one seed.
+    """
+
+    estimate: float
+    seeds: float
+    images: float
+    rest: float
+    seed_freedom: int
+    image_freedom: int
+
+    @property
+    def variance(self) -> float:
+        """Of the mean: the sum without what is counted twice, floored at the larger of both."""
+        return max(self.seeds + self.images - self.rest, self.seeds, self.images)
+
+
+def spread(values: Floats, classes: Classes) -> Spread:
+    """The components of the variance of a mean, of seeds and images that are crossed; see `two_way`.
+
+    Args:
+        values: float64 [S, N]; of one seed the doubt is that of its images.
+        classes: Where the images of each class lie.
+    """
+    return spreads(values[None], classes)[0]
+
+
+def spreads(values: Floats, classes: Classes) -> tuple[Spread, ...]:
+    """The same of several columns of the same seeds and images, float64 [columns, S, N]."""
+    _, seeds, images = values.shape
+    count, freedom = len(classes.sizes), max(images - len(classes.sizes), 1)
+    ordered = classes.sorted(values)
+    means = classes.means(ordered)
+    # sums: `mean` takes longer to begin than to add up a few hundred values
+    of_seeds, of_images, centres = (
+        means.sum(axis=2) / count,
+        ordered.sum(axis=1) / seeds,
+        means.sum(axis=1) / seeds,
+    )
+    estimates = of_seeds.sum(axis=1) / seeds
+    apart = of_images - classes.spread_out(centres)
+    weights = np.maximum(classes.sizes - 1, 1) * classes.sizes * count**2
+    b = (np.add.reduceat(apart * apart, classes.starts, axis=1) / weights).sum(axis=1)
+    a, e = np.zeros((2, len(values)))
+    if seeds > 1:
+        apart = of_seeds - estimates[:, None]
+        a = (apart * apart).sum(axis=1) / (seeds * (seeds - 1))
+        rest = ordered - of_images[:, None] - classes.spread_out(means - centres[:, None])
+        e = np.einsum("csn,csn->c", rest, rest) / ((seeds - 1) * freedom * seeds * images)
+    # rounding would leave a variance that is not quite 0, with next to no degrees of freedom
+    varied = (ordered != classes.spread_out(ordered[:, :1, classes.starts])).any(axis=(1, 2))
+    rows = np.stack([estimates, *np.where(varied, [a, b, e], 0.0)], axis=1).tolist()
+    return tuple(Spread(mean, a, b, e, seeds - 1, freedom) for mean, a, b, e in rows)
 
 
 def two_way(values: Floats, strata: Ints | None, confidence: float) -> Reduced:
@@ -42,31 +146,14 @@ def two_way(values: Floats, strata: Ints | None, confidence: float) -> Reduced:
         strata: int [N], or None.
         confidence: Nominal.
     """
-    seeds = len(values)
-    members = strata_of(values.T, strata)
-    if all(np.ptp(values[:, positions]) == 0 for positions in members):
-        # rounding would leave a variance that is not quite 0, with next to no degrees of freedom
+    found = spread(values, Classes.of(strata, values.shape[1]))
+    # the number itself as that of one seed is made, to the last digit
+    estimate, variance = float(stratified_mean(values.T, strata).mean()), found.variance
+    if variance == 0:
         only = float(stratified_mean(values[0], strata))
         return Reduced(only, only, only, 0.0)
-    classes, images = len(members), values.shape[1]
-    seed_means = stratified_mean(values.T, strata)
-    residual, between_images = 0.0, 0.0
-    for positions in members:
-        block = values[:, positions]
-        image_means = block.mean(axis=0)
-        rest = block - image_means - block.mean(axis=1, keepdims=True) + block.mean()
-        residual += float((rest**2).sum())
-        if len(positions) > 1:
-            between_images += float(image_means.var(ddof=1)) / len(positions) / classes**2
-    freedom = max(images - classes, 1)
-    a = float(seed_means.var(ddof=1)) / seeds
-    b = between_images
-    e = residual / ((seeds - 1) * freedom) / (seeds * images)
-    estimate = float(seed_means.mean())
-    variance = max(a + b - e, a, b)
-    if variance == 0:
-        return Reduced(estimate, estimate, estimate, 0.0)
-    degrees = variance**2 / (a**2 / (seeds - 1) + b**2 / freedom + e**2 / ((seeds - 1) * freedom))
+    a, b, e, few, freedom = found.seeds, found.images, found.rest, found.seed_freedom, found.image_freedom
+    degrees = variance**2 / (a**2 / few + b**2 / freedom + e**2 / (few * freedom))
     error = math.sqrt(variance)
     from scipy import special  # a report needs none of it, and it takes half a second to import
 

@@ -49,13 +49,23 @@ def rule_of(values: Floats, strata: Ints | None, estimate: float) -> list[str]:
     if not there.any():
         return []
     means = np.atleast_1d(stratified_mean(rows[there], None if strata is None else strata[there]))
+    return rules_of(means[None], np.array([estimate]))
+
+
+def rules_of(means: Floats, estimates: Floats) -> list[str]:
+    """The rules that make every seed's estimate of the stratified means of its values.
+
+    Args:
+        means: float64 [seeds, parts].
+        estimates: float64 [seeds].
+    """
     found = []
     for name, rule in RULES.items():
         least, most = _PARTS[name]
-        if least <= len(means) <= (most or len(means)):
+        if least <= means.shape[1] <= (most or means.shape[1]):
             with np.errstate(divide="ignore", invalid="ignore"):
-                number = float(rule(means))
-            if np.isclose(number, estimate, rtol=1e-6, atol=1e-12):
+                off = np.abs(rule(means) - estimates)
+            if (off <= 1e-12 + 1e-6 * np.abs(estimates)).all():
                 found.append(name)
     return found
 
