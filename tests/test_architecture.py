@@ -23,7 +23,7 @@ FLOORS = (
     ("attributions", "ci", "console", "figures", "history"),
     ("judging", "runs"),
     ("checks", "pipeline", "report"),
-    ("blaming", "nightly"),
+    ("blaming", "nightly", "sweeps"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
