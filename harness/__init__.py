@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.subjects.models import PixelClassifier as PixelClassifier
     from harness.subjects.training import train_autoencoder as train_autoencoder
     from harness.subjects.training import train_classifier as train_classifier
+    from harness.sweeps import sweep as sweep
 
     load_config = config.load
     load_dataset = datasets.load
@@ -45,6 +46,7 @@ _HOMES = {
     "open_run": "runs:Run.open",
     "render": "report",
     "run": "pipeline",
+    "sweep": "sweeps",
     "train_autoencoder": "subjects.training",
     "train_classifier": "subjects.training",
 }

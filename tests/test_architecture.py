@@ -20,7 +20,7 @@ FLOORS = (
     ("config", "environment"),
     ("artifacts", "datasets", "measurements"),
     ("criteria", "subjects"),
-    ("attributions", "ci", "console", "figures", "history"),
+    ("attributions", "ci", "console", "engines", "figures", "history"),
     ("judging", "runs"),
     ("checks", "pipeline", "report"),
     ("blaming", "nightly", "sweeps"),

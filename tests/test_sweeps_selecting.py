@@ -18,7 +18,7 @@ from harness.statistics.crossed import TWO_SEEDS
 from harness.sweeps.measured import Values
 from harness.sweeps.records import Row, Selected
 from harness.sweeps.selecting import ONE_SEED, halves, selected, selected_of
-from tests.swept import LABELS, TEST, Known, a_point, values_of
+from tests.measured_runs import LABELS, TEST, Known, a_point, values_of
 
 PLACES = np.arange(24)
 

@@ -40,9 +40,15 @@ class Cache:
     edited, or holds a file more is told, left alone and replaced by one that is made anew.
     """
 
-    def __init__(self, output: Path, *, fresh: bool = False, tell: Told = lambda _: None) -> None:
-        """`fresh` finds nothing, and replaces what is there and differs; `tell` hears what is amiss."""
-        self.path = output / "cache"
+    def __init__(
+        self, output: Path, *, at: Path | None = None, fresh: bool = False, tell: Told = lambda _: None
+    ) -> None:
+        """The cache of an output folder, which lies in it, or `at` a place that others share.
+
+        `fresh` finds nothing, and replaces what is there and differs; `tell` hears what is amiss.
+        """
+        self.path = output / "cache" if at is None else at
+        self._output = output
         self.fresh = fresh
         self.tell = tell
         self.used: set[str] = set()
@@ -119,9 +125,9 @@ class Cache:
             try:
                 self._private = Staged(self.path)
             except OSError:
-                self._private = Staged(self.path.parent)
+                self._private = Staged(self._output)
             with suppress(OSError):
-                for folder in (self.path.parent, self.path, *self.path.glob("*/")):
+                for folder in (self._output, self.path, *self.path.glob("*/")):
                     sweep(folder)
         place = self._private.path / stage / key
         shutil.rmtree(place, ignore_errors=True)

@@ -38,7 +38,7 @@ def needless(output: Path) -> list[Needless]:
     cache = output / "cache"
     left = [path for folder in (output, cache, *cache.glob("*/")) for path in leftovers(folder)]
     left += left_by_killed(output)
-    used = set(_used(output / "runs"))
+    used = {one for runs in (output / "runs", *points_runs(output)) for one in _used(runs)}
     unused = [
         entry
         for entry in sorted(cache.glob("*/*/"))
@@ -46,6 +46,11 @@ def needless(output: Path) -> list[Needless]:
     ]
     found = [Needless(path, "left by a process that is gone", _size(path)) for path in left]
     return found + [Needless(path, "no run here uses it", _size(path)) for path in unused]
+
+
+def points_runs(output: Path) -> Iterator[Path]:
+    """The folders of runs of all points of sweeps, which share the output folder's cache."""
+    yield from (output / "sweeps" / "points").glob("*/runs")
 
 
 def _used(runs: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import signal
 import sys
 import traceback
@@ -16,7 +17,7 @@ import typer
 
 from harness import __version__
 from harness.ci import github
-from harness.cli import history, nightly, options
+from harness.cli import history, nightly, options, sweeps
 from harness.cli.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.cli.options import ConfigFile
 from harness.cli.streams import forgiving
@@ -260,6 +261,7 @@ def clean(
 
 
 nightly.add_to(app)
+sweeps.add_to(app)
 history.add_to(app)
 
 
@@ -309,6 +311,10 @@ def _main() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    if "HARNESS_ENDS_WITH_PARENT" in os.environ:
+        from harness.engines import end_with_parent
+
+        end_with_parent()
     try:
         with _latest_withdrawn(sys.argv[1:]):
             app()

@@ -7,7 +7,7 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
 from os import PathLike
@@ -28,15 +28,29 @@ from harness.config.parameters import (
     Report,
     Selection,
     Statistics,
+    Sweep,
     Training,
     shipped_criteria,
 )
 from harness.config.tables import read, table_of
-from harness.config.values import Folders, Place, Reasons, Seeds, Settled, Table, named_place, plain
+from harness.config.values import (
+    Folders,
+    MaybePlace,
+    Place,
+    Reasons,
+    Seeds,
+    Settled,
+    Table,
+    named_place,
+    plain,
+)
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 
 T = TypeVar("T", bound=BaseModel)
+
+KEYWORD = "settings."
+"""How the flat name of a keyword of the model's factory begins."""
 
 
 def _asked(table: type[Table], raw: object, key: str) -> Any:
@@ -79,6 +93,9 @@ class Config(Table):
         "interpretable the k-sparse model's whose explanations agree, none trains nothing",
     )
     output: Place = Field(Path("artifacts"), description="folder of the runs, the cache and `latest`")
+    cache: MaybePlace = Field(
+        None, description="folder of finished stages that runs share; `cache` in the output folder by default"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
     seeds: Seeds = Field((0,), description="one network is trained for each")
     strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
@@ -95,6 +112,7 @@ class Config(Table):
     statistics: Statistics = Statistics()
     report: Report = Report()
     nightly: Nightly = Nightly()
+    sweep: Sweep = Sweep()
     criteria: tuple[Criterion, ...] = ()
     without: Reasons = Field(Settled(), description="what the model cannot be judged by, and why")
 
@@ -142,14 +160,14 @@ class Config(Table):
         return ("epochs", "classifier_epochs") if both else ("classifier_epochs",)
 
     def as_toml_values(self) -> dict[str, Any]:
-        """The configuration as TOML can hold it: every default spelled out, nothing that is None."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """A run's configuration as TOML can hold it: every default spelled out, nothing that is None."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"sweep"})
 
 
 def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
     """Every key that is also a flag: (key, its table or None at top level, the field)."""
     for name, field in Config.model_fields.items():
-        if name in ("criteria", "nightly", "without"):  # by file alone
+        if name in ("criteria", "nightly", "sweep", "without"):  # by file alone
             continue
         if (
             # Python 3.10 takes tuple[int, ...] for a class
@@ -182,20 +200,50 @@ def load(
             f"the configuration's file must be a path (got {path!r:.80}); "
             "values go by name: load_config(flags={'epochs': 5})"
         )
-    values, origin = read(None if path is None else named_place("--config", path), Path(folder))
-    for key, (table, value) in _flat(flags).items():
-        if key == "criteria":
-            try:
-                of_file = _merged({}, values.get(key, ()))
-                values[key] = list(_merged(of_file, plain(value)).values())
-            except ValueError as error:
-                raise ConfigurationError(str(error)) from None
-        elif table is None:
-            values[key] = value
-        else:
-            values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
-    _name_folder(values, None if path is None else named_place("--config", path).absolute().parent)
-    return of(values, origin)
+    return next(load_each([{}], path, flags, folder))
+
+
+def load_each(
+    points: Iterable[Mapping[str, Any]],
+    path: str | Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    folder: str | Path = Path(),
+) -> Iterator[Config]:
+    """For each of several sets of flags, on top of `flags`, what `load` gives; the file is read once.
+
+    Args:
+        points: Flags by flat key; `settings.<keyword>` is a keyword of the model's factory.
+        path: As of `load`.
+        flags: Likewise.
+        folder: Likewise.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    raw, origin = read(None if path is None else named_place("--config", path), Path(folder))
+    beside = None if path is None else named_place("--config", path).absolute().parent
+    common = _flat(flags)
+    for point in points:
+        keywords = {k.removeprefix(KEYWORD): v for k, v in point.items() if k.startswith(KEYWORD)}
+        own = _flat({key: value for key, value in point.items() if not key.startswith(KEYWORD)})
+        values = dict(raw)
+        for key, (table, value) in (common | own).items():
+            if key == "criteria":
+                try:
+                    of_file = _merged({}, values.get(key, ()))
+                    values[key] = list(_merged(of_file, plain(value)).values())
+                except ValueError as error:
+                    raise ConfigurationError(str(error)) from None
+            elif table is None:
+                values[key] = value
+            else:
+                values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
+        if keywords:
+            model = table_of(values.get("model", {}), f"model in {origin}")
+            known = table_of(model.get("settings", {}), f"model.settings in {origin}")
+            values["model"] = model | {"settings": known | keywords}
+        _name_folder(values, beside)
+        yield of(values, origin)
 
 
 def _name_folder(values: dict[str, Any], beside: Path | None) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
 from harness.config.values import (
+    Axes,
     Baseline,
     Column,
     Count,
@@ -249,6 +251,19 @@ class Nightly(Table):
         return (MIN_CHANGE | {one.measurement: one.min_change for one in self.watch}).get(measurement, 0.0)
 
 
+class Sweep(Table):
+    """`[sweep]`: the configurations that `harness sweep` runs, of a base that is the rest of the file."""
+
+    axes: Axes = Field(Settled(), description="by key (k, settings.<keyword>), the values that it takes")
+    zipped: tuple[tuple[str, ...], ...] = Field(
+        (), description="axes that go side by side, value by value; all others are crossed"
+    )
+    reference: Keywords = Field(
+        Settled(),
+        description="the point that others are compared with, by key; what is not named is the base's",
+    )
+
+
 class Criterion(Table):
     """One `[[criteria]]` table: a measurement against a threshold.
 
@@ -293,6 +308,12 @@ def shipped_criteria(
     code's jumps have to add up: where they are asked, that is a gate. The recipe `interpretable` promises
     that explanations agree: each pair has to, in both spaces.
     """
+    return _shipped(k, words, frozenset(methods), recipe)
+
+
+@lru_cache(maxsize=1024)
+def _shipped(k: int, words: Words, methods: frozenset[str], recipe: str) -> tuple[Criterion, ...]:
+    """The same: a sweep asks for thousands of them."""
     promised = recipe == "interpretable"
 
     def criterion(name: str, title: str, relation: str, threshold: Any, gate: bool = True) -> Criterion:
@@ -335,6 +356,6 @@ def shipped_criteria(
     return (
         *always,
         *(worst,) * promised,
-        *(fit,) * bool(set(methods) & set(SURROGATES)),
+        *(fit,) * bool(methods & set(SURROGATES)),
         *(adds_up,) * (SWITCH_AWARE in methods),
     )

@@ -16,6 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from harness.errors import ConfigurationError
 
+_PLAIN = frozenset({bool, int, float, str, Path})
+"""What is plain by its type alone, and most of every configuration."""
+
 
 def plain(value: Any) -> Any:
     """`value` as plain Python: the numbers, texts and lists that numpy, torch and others hold in their own.
@@ -23,6 +26,8 @@ def plain(value: Any) -> Any:
     A range, a generator or a set (sorted, as it has no order) becomes a list. What is neither a number nor
     a collection is left as it is.
     """
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return plain(value.value)
     # by what it can do, so that neither numpy nor torch is imported for it
@@ -180,6 +185,7 @@ class Settled(dict[str, Any]):
 
 
 Keywords = Annotated[dict[str, Any], pydantic.AfterValidator(Settled)]
+Axes = Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], pydantic.AfterValidator(Settled)]
 Reasons = Annotated[dict[str, str], pydantic.AfterValidator(Settled)]
 
 

@@ -33,9 +33,11 @@ SHOWING = (
     "cli",
     "console",
     "criteria/diagnosis",
+    "engines",
     "figures",
     "report",
     "runs",
+    "sweeps",
     "text",
 )
 """Modules and packages that show a verdict, and have no part in it."""

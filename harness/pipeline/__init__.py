@@ -104,7 +104,7 @@ def begin(config: Config, progress: Progress) -> Begun:
         return Begun(work.run, lambda: execute(work))
     refuse_unmeasured(config)
     dataset = _load(config)
-    cache, threads = Cache(config.output, fresh=config.fresh, tell=progress.warn), computed.threads()
+    cache, threads = _cache(config, progress), computed.threads()
     key = computed.key_of_all(config, dataset, threads)
     entry = computed.find(cache, key)
     spent = time.perf_counter() - start
@@ -187,7 +187,7 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         capabilities=frozenset(record.capabilities),
         dataset=dataset,
         run=RunDirectory.create(config.output, looked.commit),
-        cache=Cache(config.output, fresh=config.fresh, tell=progress.warn),
+        cache=_cache(config, progress),
         progress=progress,
         train_images=torch.from_numpy(dataset.inputs(dataset.train_images)).to(device),
         test_images=torch.from_numpy(dataset.inputs(dataset.test_images)).to(device),
@@ -208,6 +208,10 @@ def prepare(config: Config, progress: Progress, dataset: datasets.Dataset | None
         )
     work.durations["data"] = time.perf_counter() - start
     return work
+
+
+def _cache(config: Config, progress: Progress) -> Cache:
+    return Cache(config.output, at=config.cache, fresh=config.fresh, tell=progress.warn)
 
 
 def loaded(config: Config) -> datasets.Dataset:

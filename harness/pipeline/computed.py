@@ -35,7 +35,8 @@ METHODS = {*ATTRIBUTION_METHODS, CONTROL_METHOD, *LATER_METHODS} - {*THROUGH_CAP
 """The attribution methods that ship, and rest on nothing but what every run records the version of."""
 
 FREE = frozenset(
-    {"output", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria", "nightly"}
+    {"output", "cache", "device", "strict", "fresh", "quiet", "checks", "data", "report", "criteria"}
+    | {"nightly", "sweep"}
 )
 """The configuration's keys that play no part: data and device stand in the key as what they are, and
 criteria where they say how many samples are explained."""

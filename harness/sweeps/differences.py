@@ -48,8 +48,8 @@ def differences(
     by Holm (`harness.statistics.simultaneous.together`): an interval without 0 has p <= 1 - confidence, and
     since Holm is less strict than the intervals, so may one have that holds 0.
 
-    Three or more common seeds speak for networks of both recipes; one for its two networks alone, by Student's
-    interval over inputs: the 2,000 resamples of `harness compare` have no bounds as far out as those of many
+    Three or more common seeds speak for networks of both recipes; one for its two networks alone, by the
+    interval of Student over inputs: the 2,000 resamples of `harness compare` have no bounds as far out as those of many
     points lie. Two seeds have no interval.
 
     Args:
@@ -63,7 +63,9 @@ def differences(
     """
     known = {row.point.id: row for row in rows}
     if reference not in known:
-        raise ConfigurationError(f"reference: there is no point {reference!r}; {suggestion(reference, known)}")
+        raise ConfigurationError(
+            f"reference: there is no point {reference!r}; {suggestion(reference, known)}"
+        )
     finished = [row for row in rows if row.state == "finished"]
     names = tuple(dict.fromkeys(measurements))
     refuse_unknown(names, finished)

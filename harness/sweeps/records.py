@@ -11,7 +11,7 @@ from harness.config import Config
 from harness.records import Estimate, Verdict
 
 State = Literal["finished", "refused", "lost", "missing"]
-"""Of a point: judged; refused before any work; without a verdict though it was tried; not begun, or broken off."""
+"""Of a point: judged; refused before any work; tried, and without a verdict; not begun, or broken off."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import fields
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch loads; the cores are shared 
 import numpy as np
 from scipy import stats
 
-from harness import environment
+from harness import engines, environment
 from harness.artifacts.files import key_of
 from harness.environment import repository
 from tests.gate_quality import coverage, curves, explainers, mutation, nights, runs
@@ -297,31 +295,25 @@ def _fault_tasks(
 def _all(tasks: Iterable[Task], folder: Path, key: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Every task's result: stored ones, and the others from processes side by side, stored as they come."""
     found: dict[str, Any] = {}
-    failed: list[Exception] = []
-    todo = []
+    failed: list[BaseException] = []
+    todo: list[engines.Task[Any]] = []
     for name, task in tasks:
         result = None if name.startswith(KEEP_THEIR_OWN) else runs.stored(folder, name, key)
         if result is None:
-            todo.append((name, task))
+            todo.append(engines.Task(name, task))
         else:
             found[name] = result
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(task): name for name, task in todo}
-        for number, future in enumerate(as_completed(futures), start=1):
-            name = futures[future]
-            try:
-                result = future.result()
-            except Exception as error:  # what the others find is kept all the same
-                say(f"{number}/{len(todo)} {name}: {error}")
-                failed.append(error)
-                continue
-            if not name.startswith(KEEP_THEIR_OWN):
-                runs.store(folder, name, key, result)
-            found[name] = result
-            words = (
-                f"{result['verdict']}, red: {', '.join(result['by']) or '-'}" if "by" in result else "done"
-            )
-            say(f"{number}/{len(todo)} {name}: {words}")
+    for number, done in enumerate(engines.finished(todo, engines.pool()), start=1):
+        name, result = done.task.name, done.result
+        if done.lost is not None or result is None:  # what the others find is kept all the same
+            say(f"{number}/{len(todo)} {name}: {done.lost}")
+            failed.append(done.lost or RuntimeError(f"{name} found nothing"))
+            continue
+        if not name.startswith(KEEP_THEIR_OWN):
+            runs.store(folder, name, key, result)
+        found[name] = result
+        words = f"{result['verdict']}, red: {', '.join(result['by']) or '-'}" if "by" in result else "done"
+        say(f"{number}/{len(todo)} {name}: {words}")
     if failed:
         raise failed[0]
     return found

@@ -1,0 +1,309 @@
+"""Many tasks on anything with the `concurrent.futures.Executor` interface: tried again, told, none lost.
+
+An engine is named as `processes`, `dask-local`, `dask://host:port`, or `module:factory`, where the factory
+takes nothing and returns an executor. No more than a window of tasks is handed over at once: who breaks an
+executor harms those in flight alone, and a million tasks take no more memory than a hundred.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import get_context
+from typing import Any, Generic, TypeVar
+
+from harness.errors import ConfigurationError
+
+T = TypeVar("T")
+
+LOCAL, DASK_LOCAL = "processes", "dask-local"
+"""The engines of this machine."""
+
+ATTEMPTS = 2
+"""How often a task is tried before it is told as lost."""
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""Variables by which numerical libraries take their number of threads when they load."""
+
+
+ENDS_WITH_PARENT = "HARNESS_ENDS_WITH_PARENT"
+"""The variable by which a command is told that its standard input is a pipe of whoever started it."""
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """What is to be done: a function that can be pickled, with its arguments."""
+
+    name: str
+    call: Callable[..., T]
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """How a task ended.
+
+    Attributes:
+        task: The task.
+        attempts: How often it was begun.
+        result: What it returned; None where it is lost.
+        lost: Why there is no result; None where there is one.
+    """
+
+    task: Task[T]
+    attempts: int
+    result: T | None = None
+    lost: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where tasks are done.
+
+    Attributes:
+        name: As it was asked for.
+        open: Makes the executor; again after one broke.
+        at_once: How many tasks are handed over at once.
+        is_here: Whether they run on this machine, and see its files.
+    """
+
+    name: str
+    open: Callable[[], Executor]
+    at_once: int
+    is_here: bool = True
+
+
+def end_with_parent() -> None:
+    """Where the variable says so, SIGTERM for this process when nobody holds its standard input any more.
+
+    So no process is left computing for one that was killed, on any system.
+    """
+    if not os.environ.pop(ENDS_WITH_PARENT, ""):
+        return
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
+    """The engine of a name.
+
+    Args:
+        name: `processes`, `dask-local`, `dask://host:port` or `module:factory`.
+        at_once: How many tasks are handed over at once; by default a core each on this machine, two for each
+            thread that a Dask scheduler has, 32 elsewhere.
+        tasks: How many there are: no more workers are made.
+
+    Raises:
+        ConfigurationError: no engine of that name, or what it needs is not installed.
+    """
+    here = max(1, min(cores() if at_once is None else at_once, tasks))
+    if name == LOCAL:
+        return Engine(name, lambda: ThreadPoolExecutor(here, "task"), here)
+    if name == DASK_LOCAL:
+        _distributed(name)
+        return Engine(name, lambda: _dask_local(here), here)
+    if name.startswith("dask://"):
+        distributed = _distributed(name)
+        address = f"tcp://{name.removeprefix('dask://')}"
+        many = at_once or 2 * max(1, _dask_threads(distributed, address, name))
+        return Engine(name, lambda: _OnDask(_client(distributed, address, name)), many, is_here=False)
+    factory = _factory(name)
+    return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once, is_here=False)
+
+
+def pool() -> Engine:
+    """Processes of this machine that take one task after another: a core each.
+
+    For functions that are quick beside the seconds that a process takes to load.
+    """
+    many = cores()
+    return Engine("pool", lambda: ProcessPoolExecutor(many, mp_context=get_context("spawn")), many)
+
+
+def finished(
+    tasks: Iterable[Task[T]], engine: Engine, *, attempts: int = ATTEMPTS, fail_fast: bool = False
+) -> Iterator[Done[T]]:
+    """Every task's end, as they come.
+
+    A task whose function raises, or whose worker dies, is handed over again until it was tried `attempts`
+    times; an executor that broke is made anew. Whoever stops asking, or is interrupted, cancels what has not
+    begun, and waits for nobody.
+
+    Args:
+        tasks: Taken as there is room for them.
+        engine: Where.
+        attempts: How often a task is begun, at the most.
+        fail_fast: No task is begun after one was lost.
+    """
+    todo, source = deque[tuple[Task[T], int]](), iter(tasks)
+    running: dict[Future[T], tuple[Task[T], int]] = {}
+    executor: Executor | None = None
+    stopped = False
+    try:
+        while True:
+            while not stopped and len(running) < engine.at_once:
+                if not todo:
+                    fresh = next(source, None)
+                    if fresh is None:
+                        break
+                    todo.append((fresh, 0))
+                task, tried = todo.popleft()
+                try:
+                    executor = executor or engine.open()
+                    running[executor.submit(task.call, *task.arguments)] = task, tried + 1
+                except (BrokenExecutor, RuntimeError, OSError) as error:  # it broke, or cannot be reached
+                    _drop(executor)
+                    executor = None
+                    if tried + 1 < attempts:
+                        todo.appendleft((task, tried + 1))
+                        continue
+                    yield Done(task, tried + 1, lost=error)
+                    stopped = stopped or fail_fast
+            if not running:
+                return
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in ended:
+                task, tried = running.pop(future)
+                why = _why_lost(future)
+                broken = broken or isinstance(why, BrokenExecutor)
+                if why is None:
+                    yield Done(task, tried, result=future.result())
+                elif tried < attempts and not stopped:
+                    todo.append((task, tried))
+                else:
+                    yield Done(task, tried, lost=why)
+                    stopped = stopped or fail_fast
+            if broken:
+                _drop(executor)
+                executor = None
+    finally:
+        _drop(executor)
+
+
+def _why_lost(future: Future[Any]) -> BaseException | None:
+    """Why a future that ended has no result."""
+    if future.cancelled():
+        return RuntimeError("it was cancelled: its scheduler or its worker is gone")
+    return future.exception()
+
+
+def _drop(executor: Executor | None) -> None:
+    """Let an executor go, with what it has not begun; it may be broken."""
+    if executor is not None:
+        with suppress(Exception):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+# engines beyond this process
+
+
+_DASK_WAITS = 10
+"""Seconds that a scheduler of Dask is waited for."""
+
+
+class _OnDask(Executor):
+    """Dask's own executor, which goes with its client, and with its cluster where that is ours."""
+
+    def __init__(self, *owned: Any) -> None:
+        """`owned` are the client, then what else is closed after it."""
+        self._owned = owned
+        # each task is one of its own, though another of the same arguments failed
+        self._inner = owned[0].get_executor(pure=False, retries=0)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As of any executor."""
+        found: Future[Any] = self._inner.submit(fn, *args, **kwargs)
+        return found
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        """Close the client; what it has not begun is cancelled."""
+        self._inner.shutdown(wait=wait)
+        for one in self._owned:
+            one.close(timeout=_DASK_WAITS)
+
+
+def _distributed(name: str) -> Any:
+    try:
+        return import_module("distributed")
+    except ImportError:
+        raise ConfigurationError(
+            f"--on {name}: Dask is not installed here; 'pip install distributed', as where its workers are"
+        ) from None
+
+
+def _client(distributed: Any, address: str, name: str) -> Any:
+    """A client of the scheduler at an address.
+
+    Raises:
+        ConfigurationError: nobody answers there.
+    """
+    try:
+        return distributed.Client(address, timeout=_DASK_WAITS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"--on {name}: no scheduler of Dask answers there ({error}); start one by 'dask scheduler'"
+        ) from None
+
+
+def _dask_threads(distributed: Any, address: str, name: str) -> int:
+    """The threads of all workers that a scheduler has now."""
+    with _client(distributed, address, name) as client:
+        return sum(client.nthreads().values())
+
+
+def _dask_local(workers: int) -> Executor:
+    """Dask on this machine: a worker process for each task at once."""
+    distributed = _distributed(DASK_LOCAL)
+    cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    return _OnDask(distributed.Client(cluster, set_as_default=False), cluster)
+
+
+def _factory(name: str) -> Callable[[], Any]:
+    """The factory `module:function` of an engine of one's own.
+
+    Raises:
+        ConfigurationError: no such function, or a name that says nothing.
+    """
+    if ":" not in name:
+        known = f"{LOCAL}, {DASK_LOCAL}, dask://host:port, or module:factory"
+        raise ConfigurationError(f"--on: the engine must be {known} (got {name!r:.80})")
+    from harness.subjects.importing import attribute_of  # with torch, which nobody else needs here
+
+    return attribute_of("engine", name, None)
+
+
+def _made(factory: Callable[[], Any], name: str) -> Executor:
+    made = factory()
+    if not isinstance(made, Executor) and not all(hasattr(made, one) for one in ("submit", "shutdown")):
+        raise ConfigurationError(
+            f"--on {name}: must give a concurrent.futures.Executor (got {type(made).__name__})"
+        )
+    return made  # type: ignore[no-any-return]

@@ -1,0 +1,265 @@
+"""Many configurations as one question: points along axes, run on any executor, told with paired differences.
+
+A point is a configuration file and a command line, a process of its own; its run directory is the result.
+There is no database: what is finished is what stands in the points' folders.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import config as configuration
+from harness import engines
+from harness.config import Config
+from harness.engines import Engine
+from harness.environment import is_cpu
+from harness.errors import ConfigurationError
+from harness.pipeline.started import Progress, Silence
+from harness.sweeps import axes as asking
+from harness.sweeps import table
+from harness.sweeps.pacing import hours
+from harness.sweeps.places import SWEEPS, named
+from harness.sweeps.records import Axis, Difference, Point, Row, Selected, Sweep, shown
+from harness.sweeps.running import Running, alone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Axis",
+    "Difference",
+    "Plan",
+    "Point",
+    "Row",
+    "Selected",
+    "Sweep",
+    "plan",
+    "run",
+    "shown",
+    "sweep",
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would do.
+
+    Attributes:
+        id: The name of its folder.
+        base: The configuration without axes.
+        axes: The axes.
+        points: Every point.
+        reference: The id of the point that others are compared with.
+        engine: Where points run.
+        threads: Of each point.
+        fail_fast: No point is begun after one was lost.
+        select: The measurement to choose a point by; empty for none.
+        command: How it was asked for.
+    """
+
+    id: str
+    base: Config
+    axes: tuple[Axis, ...]
+    points: tuple[Point, ...]
+    reference: str
+    engine: Engine
+    threads: int
+    fail_fast: bool = False
+    select: str = ""
+    command: str = ""
+
+    @property
+    def output(self) -> Path:
+        """The folder that sweeps share with ordinary runs."""
+        return self.base.output
+
+    @property
+    def folder(self) -> Path:
+        """The sweep's own."""
+        return self.output / SWEEPS / self.id
+
+    def running(self, progress: Progress) -> Running:
+        """Its points, and how they are run."""
+        base = self.base
+        cache = base.output / "cache" if base.cache is None else base.cache
+        return Running(
+            self.points,
+            base.output,
+            cache,
+            self.engine,
+            self.threads,
+            progress,
+            fresh=base.fresh,
+            fail_fast=self.fail_fast,
+        )
+
+    def hours(self, todo: Sequence[Point]) -> tuple[float | None, int]:
+        """How many hours points will take here, and how many measured runs tell it; None without any."""
+        return hours([point.config for point in todo], self.output, min(self.engine.at_once, len(todo)))
+
+
+def plan(
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    config: str | Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    zipped: Sequence[Sequence[str]] = (),
+    reference: Mapping[str, Any] | None = None,
+    name: str = "",
+    on: str = engines.LOCAL,
+    jobs: int | None = None,
+    threads: int | None = None,
+    fail_fast: bool = False,
+    select: str = "",
+    command: str = "",
+    folder: str | Path = Path(),
+) -> Plan:
+    """Points, engine and reference of a sweep; everything that can be refused is refused here.
+
+    Args:
+        axes: Values by key of the configuration; those of the file's `[sweep]` come before them.
+        config: The file of what all points share; as of `harness.load_config`.
+        flags: What all points share on top of it.
+        zipped: Axes that go side by side, beside those of the file.
+        reference: By key, the point that others are compared with; the file's, the base, or the first.
+        name: Of the sweep; by default a digest of the question.
+        on: Where points run: `processes`, `dask-local`, `dask://host:port`, `module:factory`.
+        jobs: Points at once; by default as many as the cores have threads for, one where there may be a GPU.
+        threads: Of each point, set before torch loads; by default 1 on a CPU, for the last bits of a number
+            depend on how many share a sum, and must not on what runs beside it.
+        fail_fast: No point is begun after one was lost.
+        select: A measurement to choose a point by.
+        command: How it was asked for, to be told.
+        folder: Where to look for the file that nobody named.
+
+    Raises:
+        ConfigurationError: no axis, no such key, a point whose configuration cannot be used, no such engine.
+    """
+    base = configuration.load(config, flags, folder)
+    configuration.refuse_absent(base.checks)
+    asked = {**base.sweep.axes, **(axes or {})}
+    if not asked:
+        raise ConfigurationError(
+            "sweep: no axis: name several values, such as --k 10,25,50, or [sweep] axes in the file"
+        )
+    found = asking.axes_of(asked, (*base.sweep.zipped, *zipped))
+    points = asking.points_of(found, config, flags, folder)
+    wanted = base.sweep.reference if reference is None else reference
+    for number in (jobs, threads):
+        if number is not None and number < 1:
+            raise ConfigurationError(f"--jobs and --threads must be 1 or more (got {number})")
+    on_cpu = all(is_cpu(device) for device in {point.config.device for point in points})
+    at_once = jobs
+    if jobs is None and on in (engines.LOCAL, engines.DASK_LOCAL):
+        at_once = max(1, engines.cores() // (threads or 1)) if on_cpu else 1
+    engine = engines.engine_of(on, at_once, len(points))
+    # on a CPU one, however many run side by side: the last bits of a number depend on how many share a sum
+    share = 1 if on_cpu else max(1, engines.cores() // engine.at_once)
+    return Plan(
+        id=named(name) if name else asking.sweep_id(found, base),
+        base=base,
+        axes=found,
+        points=points,
+        reference=asking.reference_of(points, wanted, base),
+        engine=engine,
+        threads=share if threads is None else threads,
+        fail_fast=fail_fast,
+        select=select,
+        command=command,
+    )
+
+
+def run(asked: Plan, progress: Progress) -> Sweep:
+    """Run what is missing, and tell all of it: table, page, and the sweep itself.
+
+    Whatever ends it early, the table tells what there is.
+
+    Raises:
+        ConfigurationError: another process runs it.
+        KeyboardInterrupt: it was interrupted.
+        StorageError: the disk is full, or the place cannot be written to.
+    """
+    running, start = asked.running(progress), time.perf_counter()
+    with alone(asked.folder, asked.id):
+        todo = running.look()
+        done = len(asked.points) - len(todo)
+        progress.say(
+            f"sweep {asked.id}: {len(asked.points)} points, {done} finished already; "
+            f"{asked.engine.at_once} at once, {asked.threads} "
+            f"thread{'s' if asked.threads > 1 else ''} each, on {asked.engine.name}"
+        )
+
+        def rows() -> list[Row]:
+            return [running.rows[point.id] for point in asked.points]
+
+        def told() -> None:
+            table.write_table(asked.folder, asked.output, asked.axes, rows())
+
+        told()
+        try:
+            if todo:
+                running.run(todo, told)
+        finally:
+            told()
+        return _published(asked, rows(), time.perf_counter() - start, len(todo))
+
+
+def _published(asked: Plan, rows: Sequence[Row], seconds: float, ran: int) -> Sweep:
+    """Differences, choice, page and record of rows."""
+    from harness.sweeps.differences import differences
+    from harness.sweeps.page import render
+    from harness.sweeps.selecting import selected
+
+    confidence = asked.base.statistics.interval_confidence
+    found = Sweep(
+        id=asked.id,
+        axes=asked.axes,
+        rows=tuple(rows),
+        reference=asked.reference,
+        differences=differences(rows, asked.reference, table.compared(rows), confidence),
+        confidence=confidence,
+        selected=selected(rows, asked.select, confidence) if asked.select else None,
+        remarks=table.remarks(rows),
+    )
+    cost = {
+        "seconds": seconds,
+        "ran": ran,
+        "at_once": asked.engine.at_once,
+        "threads": asked.threads,
+        "engine": asked.engine.name,
+    }
+    table.write_json(asked.folder, found, asked.command, cost)
+    render(found, asked.folder / table.PAGE, command=asked.command)
+    return found
+
+
+def sweep(
+    axes: Mapping[str, Sequence[Any]] | None = None, *, progress: Progress | None = None, **asked: Any
+) -> pd.DataFrame:
+    """Run a sweep, or what it lacks, and give its table: a row for each point and measurement.
+
+    Args:
+        axes: Values by key: `{"k": [10, 25, 50], "model": ["k-sparse", "relu-l1"]}`.
+        progress: Whom to tell; nobody by default.
+        asked: As of `plan`: `config`, `flags`, `zipped`, `reference`, `name`, `on`, `jobs`, `threads`,
+            `fail_fast`, `select`.
+
+    Returns:
+        Tidy: columns `point`, the axes, `state`, `verdict`, `run`, `measurement`, `estimate`, `low`, `high`,
+        `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`.
+
+    Raises:
+        ConfigurationError: as `plan`.
+    """
+    return table.tidy(run(plan(axes, **asked), progress or Silence()))
+
+
+def command_line() -> str:
+    """How this process was called, to be called so again."""
+    return shlex.join(["harness", *sys.argv[1:]])

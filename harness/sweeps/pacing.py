@@ -1,0 +1,85 @@
+"""How long points will take, by the stages of runs that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from harness.artifacts.cleaning import points_runs
+from harness.artifacts.directories import RunDirectory
+from harness.artifacts.latest import run_directories
+from harness.config import Config
+from harness.errors import HarnessError
+
+MOST = 60
+"""Runs that are looked at: the newest."""
+
+OF_MAPS = ("attribution", "probing", "measurement")
+"""Stages whose work goes by the explained samples."""
+
+
+@dataclass(frozen=True)
+class Paced:
+    """A run that computed all it has: its configuration, and seconds by stage."""
+
+    config: Config
+    stages: dict[str, float]
+
+    def seconds(self, config: Config) -> float:
+        """What a point of another configuration would take by this run's stages."""
+        seeds = len(config.seeds) / len(self.config.seeds)
+        epochs = _epochs(config) / max(1, _epochs(self.config))
+        samples = config.selection.samples_per_class / self.config.selection.samples_per_class
+        whole = 0.0
+        for stage, seconds in self.stages.items():
+            by = epochs if stage == "training" else samples if stage in OF_MAPS else 1.0
+            whole += seconds * (1.0 if stage == "data" else seeds * by)
+        return whole
+
+
+def _epochs(config: Config) -> int:
+    return config.training.epochs + config.training.classifier_epochs
+
+
+def measured(output: Path) -> list[Paced]:
+    """The newest runs of an output folder, of its points and beside them, that took nothing from others."""
+    folders = [output / "runs", *points_runs(output)]
+    paths = sorted((path for one in folders for path in run_directories(one)), key=lambda path: path.name)
+    found = []
+    for path in reversed(paths[-MOST:]):
+        with suppress(HarnessError):
+            run = RunDirectory(path)
+            stages = run.read_stages()
+            if stages.taken_from is None and stages.duration_s.get("training"):
+                found.append(Paced(run.read_config(), stages.duration_s))
+    return found
+
+
+def hours(configs: Sequence[Config], output: Path, at_once: int) -> tuple[float | None, int]:
+    """How long points will take on the whole, in hours, and by how many runs that is told.
+
+    Of each point the median over the runs on data of the same name and, where there are some, of the same
+    model: each stage goes by seeds, training by epochs, what is done with maps by samples. A run that took
+    some of its stages from the cache tells too little, and the hours are then too few.
+
+    Args:
+        configs: Of the points that are to be run.
+        output: The folder of sweeps and runs.
+        at_once: How many run side by side.
+
+    Returns:
+        None where no run tells.
+    """
+    runs = measured(output)
+    whole, told = 0.0, set[int]()
+    for config in configs:
+        near = [run for run in runs if run.config.data.dataset == config.data.dataset]
+        alike = [run for run in near if run.config.model.model == config.model.model] or near
+        if not alike:
+            return None, 0
+        whole += median(run.seconds(config) for run in alike)
+        told |= set(map(id, alike))
+    return whole / 3600 / max(1, at_once), len(told)

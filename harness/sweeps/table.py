@@ -1,0 +1,182 @@
+"""A sweep's table: a row a point in `points.csv`, all of it in `sweep.json`, tidy for notebooks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.artifacts.files import Folder
+from harness.environment import gate_digest
+from harness.records import Estimate
+from harness.sweeps.records import Axis, Row, Selected, Sweep, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CSV, JSON, PAGE = "points.csv", "sweep.json", "index.html"
+
+EXIT_CODES = {"pass": 0, "fail": 1, "error": 3}
+
+
+def exit_code(rows: Sequence[Row]) -> int:
+    """0: every point was judged and holds. 1: some fail. 3: some could not be judged, which wins."""
+    if any(row.verdict not in ("pass", "fail") for row in rows):
+        return EXIT_CODES["error"]
+    return EXIT_CODES["fail" if any(row.verdict == "fail" for row in rows) else "pass"]
+
+
+def remarks(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What a reader of the table must know of it."""
+    code, found = gate_digest(), []
+    other = [row for row in rows if row.code and row.code != code]
+    if other:
+        kinds = len({row.code for row in other})
+        found.append(
+            f"{len(other)} of {len(rows)} points were computed by other code than tonight's"
+            f"{'' if kinds == 1 else f', of {kinds} kinds'}; --fresh computes them anew"
+        )
+    left = [row for row in rows if row.state != "finished"]
+    if left:
+        found.append(f"{len(left)} of {len(rows)} points have no verdict; the same command tries them again")
+    return tuple(found)
+
+
+def gates(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The measurements that a gate rests on in any point, in order."""
+    return tuple(dict.fromkeys(one.measurement for row in rows for one in row.criteria if one.gate))
+
+
+def compared(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The measurements whose differences are told: of gates, agreement above its controls, stability."""
+    there = [set(row.estimates) for row in rows if row.estimates]
+    stable = [name for name in sorted(set().union(*there)) if name.startswith("max_sensitivity.")]
+    common = [name for name in stable if all(name in one for one in there)][:1]
+    named = dict.fromkeys([*gates(rows), "agreement_above_controls", *common])
+    return tuple(name for name in named if any(name in one for one in there))
+
+
+def _csv(axes: Sequence[Axis], rows: Sequence[Row], output: Path) -> str:
+    text, names = io.StringIO(), gates(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    numbers = [f"{name}{end}" for name in names for end in ("", ".low", ".high")]
+    head = ["point", *(axis.name for axis in axes), "state", "verdict", "exit_code", "run", "seconds"]
+    writer.writerow([*head, "memory_mb", "code", *numbers, "why"])
+    for row in rows:
+        told = [row.estimates.get(name) for name in names]
+        writer.writerow(
+            [
+                row.point.id,
+                *(shown(row.point.values[axis.name]) for axis in axes),
+                row.state,
+                row.verdict,
+                "" if row.exit_code is None else row.exit_code,
+                "" if row.run is None else Path(os.path.relpath(row.run, output)).as_posix(),
+                "" if row.seconds is None else f"{row.seconds:.1f}",
+                "" if row.memory_mb is None else f"{row.memory_mb:.0f}",
+                row.code[:12],
+                *(_cell(value) for one in told for value in _bounds(one)),
+                row.why,
+            ]
+        )
+    return text.getvalue()
+
+
+def _bounds(one: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    return (None, None, None) if one is None else (one.estimate, one.low, one.high)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def write_table(folder: Path, output: Path, axes: Sequence[Axis], rows: Sequence[Row]) -> None:
+    """`points.csv`, whatever the points are at.
+
+    Args:
+        folder: The sweep's.
+        output: The folder that runs' paths are told from.
+        axes: The axes.
+        rows: A row for each point.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    Folder(folder).write_text(CSV, _csv(axes, rows, output))
+
+
+def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]) -> None:
+    """`sweep.json`: the question, its points' states, differences, and what was chosen.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    selected: Selected | None = sweep.selected
+    Folder(folder).write_json(
+        JSON,
+        {
+            "id": sweep.id,
+            "command": command,
+            "axes": [
+                {"name": axis.name, "values": [shown(value) for value in axis.values], "group": axis.group}
+                for axis in sweep.axes
+            ],
+            "reference": sweep.reference,
+            "confidence": sweep.confidence,
+            "exit_code": exit_code(sweep.rows),
+            "cost": dict(cost),
+            "points": [
+                {
+                    "id": row.point.id,
+                    "values": {name: shown(value) for name, value in row.point.values.items()},
+                    "state": row.state,
+                    "verdict": row.verdict,
+                    "exit_code": row.exit_code,
+                    "run": None if row.run is None else row.run.name,
+                    "seconds": row.seconds,
+                    "memory_mb": row.memory_mb,
+                    "code": row.code,
+                    "why": row.why,
+                }
+                for row in sweep.rows
+            ],
+            "differences": [asdict(one) for one in sweep.differences],
+            "selected": None if selected is None else asdict(selected),
+            "remarks": list(sweep.remarks),
+        },
+    )
+
+
+def tidy(sweep: Sweep) -> pd.DataFrame:
+    """A row for each point and measurement, with the difference from the reference beside it.
+
+    Columns: `point`, one for each axis as it was asked for, `state`, `verdict`, `run`, `measurement`,
+    `estimate`, `low`, `high`, `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`. A point
+    without numbers has one row, of no measurement.
+    """
+    import pandas as pd
+
+    moved = {(one.point, one.measurement): one for one in sweep.differences}
+    rows: list[dict[str, Any]] = []
+    for row in sweep.rows:
+        point = {"point": row.point.id, **row.point.values, "state": row.state, "verdict": row.verdict}
+        point["run"] = None if row.run is None else str(row.run)
+        for name, one in row.estimates.items():
+            change = moved.get((row.point.id, name))
+            rows.append(
+                point
+                | {"measurement": name, "estimate": one.estimate, "low": one.low, "high": one.high}
+                | {"n": one.n, "unit": one.unit}
+                | ({} if change is None else {"difference": change.change, "p": change.p})
+                | ({} if change is None else {"difference_low": change.low, "difference_high": change.high})
+            )
+        if not row.estimates:
+            rows.append(point)
+    names = [axis.name for axis in sweep.axes]
+    numbers = ["estimate", "low", "high", "n", "unit", "difference", "difference_low", "difference_high", "p"]
+    columns = ["point", *names, "state", "verdict", "run", "measurement", *numbers]
+    return pd.DataFrame(rows, columns=columns)
