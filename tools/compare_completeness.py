@@ -5,16 +5,16 @@ Usage: python -m tools.compare_completeness RUN ... [--output FILE]
 Each run is one recipe of the k-sparse network, in three or more seeds, such as
 
     harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --output artifacts/reference
-    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --recipe interpretable --output artifacts/other
-    python -m tools.compare_completeness artifacts/reference/latest artifacts/other/latest
+    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --recipe interpretable --output artifacts/int
+    python -m tools.compare_completeness artifacts/reference/latest artifacts/int/latest
 
 Of every network the selected images are explained by integrated gradients, by captum's, with 50 and with
 1,000 steps, by `switch_aware_integrated_gradients` under each allocation, and by `deeplift_code`. What was
 measured of a network stands in the file and is not measured again; minutes a network on one core.
 
-Of the gap the median of each seed's images is taken, and its mean over the seeds has Student's interval. The
-rest are means over seeds and images, crossed (`harness.statistics.two_way`); with a sign, less those of
-integrated gradients, pair by pair.
+Of the gap, and of what happened at switches, the median of each seed's images is taken, and its mean over the
+seeds has Student's interval. The rest are means over seeds and images, crossed (`harness.statistics.two_way`);
+with a sign, less those of integrated gradients, pair by pair.
 """
 
 from __future__ import annotations
@@ -135,14 +135,14 @@ def tables(by_seed: Sequence[Of], labels: Ints) -> Iterator[str]:
     def over(reduction: str, values: Floats, strata: Ints | None) -> Reduced:
         return across_seeds(reduction, list(values), strata, 0.95)
 
-    def median(row: str) -> str:
-        return shown(over("number", np.median(together(row, "gap"), axis=1)[:, None], None))
+    def median(row: str, name: str) -> str:
+        return shown(over("number", np.median(together(row, name), axis=1)[:, None], None))
 
     cells: dict[str, list[str]] = {}
     for row in by_seed[0]:
         if row == "switches":
             continue
-        cells[row] = [median(row)]
+        cells[row] = [median(row, "gap")]
         for name in VALUES[1:]:
             if name not in by_seed[0][row]:
                 cells[row].append("")
@@ -151,10 +151,9 @@ def tables(by_seed: Sequence[Of], labels: Ints) -> Iterator[str]:
             less = values - together(PLAIN, name) if paired else values
             cells[row].append(shown(over("mean", less, labels), "+" if paired else ""))
     yield markdown("map", [name.replace("_", " ").replace("max ", "max-") for name in VALUES], cells)
-    switches = {
-        name: [shown(over("mean", together("switches", name), labels))] for name in by_seed[0]["switches"]
-    }
-    yield markdown("at switches", ["mean"], switches)
+    # of parts of a change that may be next to nothing there is no mean
+    at = {name: [median("switches", name)] for name in by_seed[0]["switches"]}
+    yield markdown("at switches", ["median"], at)
 
 
 def main() -> None:

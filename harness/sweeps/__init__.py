@@ -222,7 +222,7 @@ def _published(asked: Plan, rows: Sequence[Row], seconds: float, ran: int) -> Sw
         axes=asked.axes,
         rows=tuple(rows),
         reference=asked.reference,
-        differences=differences(rows, asked.reference, table.compared(rows), confidence),
+        differences=differences(rows, asked.reference, table.compared(rows), confidence, folder=asked.folder),
         confidence=confidence,
         selected=selected(rows, asked.select, confidence) if asked.select else None,
         remarks=table.remarks(rows),

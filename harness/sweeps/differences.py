@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from harness.artifacts.files import Folder, key_of
+from harness.environment import code_digest
 from harness.errors import ConfigurationError, HarnessError
 from harness.kinds import IMAGES, Words
 from harness.records import Floats, Ints
@@ -18,6 +22,9 @@ from harness.statistics.simultaneous import together
 from harness.sweeps.measured import Inputs, Measured, Values, means_of, measured, number_of, refuse_unknown
 from harness.sweeps.records import Difference, Row
 from harness.text import clean
+
+CHANGES = ".changes.json"
+"""Where what was found of pairs of runs is kept."""
 
 ONE_NUMBER = "one number of one seed has no interval"
 
@@ -40,7 +47,11 @@ class Change:
 
 
 def differences(
-    rows: Sequence[Row], reference: str, measurements: Sequence[str], confidence: float = 0.95
+    rows: Sequence[Row],
+    reference: str,
+    measurements: Sequence[str],
+    confidence: float = 0.95,
+    folder: Path | None = None,
 ) -> tuple[Difference, ...]:
     """Each finished point less the reference, in each measurement, on the seeds and inputs of both.
 
@@ -49,14 +60,15 @@ def differences(
     since Holm is less strict than the intervals, so may one have that holds 0.
 
     Three or more common seeds speak for networks of both recipes; one for its two networks alone, by the
-    interval of Student over inputs: the 2,000 resamples of `harness compare` have no bounds as far out as those of many
-    points lie. Two seeds have no interval.
+    interval of Student over inputs: the 2,000 resamples of `harness compare` have no bounds as far out as
+    those of many points lie. Two seeds have no interval.
 
     Args:
         rows: The points, and what is known of them; one run after the other is read.
         reference: The id of the point to compare with.
         measurements: By name.
         confidence: That all intervals of a measurement hold.
+        folder: Where what was found of two runs is kept, and is not found again while both are as they were.
 
     Raises:
         ConfigurationError: there is no such point, or no finished point has such a measurement.
@@ -69,18 +81,57 @@ def differences(
     finished = [row for row in rows if row.state == "finished"]
     names = tuple(dict.fromkeys(measurements))
     refuse_unknown(names, finished)
-    base = _read(known[reference], names)
+    code = code_digest("statistics", "sweeps") if folder is not None else ""
+    kept, again = _kept(folder), dict[str, dict[str, Change]]()
+    base: Measured | str | None = None
     found: dict[str, dict[str, Change]] = {name: {} for name in names}
     for row in finished:
-        if row.point.id != reference:
+        if row.point.id == reference:
+            continue
+        key = key_of({"runs": [known[reference].judged, row.judged], "names": names, "code": code})
+        changes = kept.get(key)
+        if changes is None or not row.judged:
+            base = _read(known[reference], names) if base is None else base
             # a point is read, compared and let go
-            for name, one in _changes(_read(row, names), base, names).items():
-                found[name][row.point.id] = one
+            changes = _changes(_read(row, names), base, names)
+        again[key] = changes
+        for name, one in changes.items():
+            found[name][row.point.id] = one
+    if folder is not None and again.keys() - kept.keys():
+        _keep(folder, again)
     return tuple(
         Difference(point, name, *told)
         for name in names
         for point, told in zip(found[name], told_together([*found[name].values()], confidence), strict=True)
     )
+
+
+def _kept(folder: Path | None) -> dict[str, dict[str, Change]]:
+    """What is kept of pairs of runs; nothing where that cannot be read."""
+    if folder is None:
+        return {}
+    try:
+        raw = json.loads((folder / CHANGES).read_bytes())
+        return {
+            key: {
+                name: Change(change, tuple(Spread(*one) for one in spreads), n, why)
+                for name, (change, spreads, n, why) in of_pair.items()
+            }
+            for key, of_pair in raw.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(folder: Path, changes: Mapping[str, Mapping[str, Change]]) -> None:
+    raw = {
+        key: {
+            name: [one.change, [astuple(spread) for spread in one.spreads], one.n, one.why]
+            for name, one in of_pair.items()
+        }
+        for key, of_pair in changes.items()
+    }
+    Folder(folder).write_text(CHANGES, json.dumps(raw))
 
 
 def _read(row: Row, names: Sequence[str]) -> Measured | str:

@@ -134,6 +134,7 @@ class Place:
             seconds=one.seconds,
             memory_mb=one.memory_mb,
             code=one.code,
+            judged=one.judged,
         )
 
 

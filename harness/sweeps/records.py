@@ -74,6 +74,7 @@ class Row:
         seconds: Its process took; None where that is not known.
         memory_mb: The largest that it held; likewise.
         code: The digest of the code that computed it.
+        judged: That of its verdict, which says of which files; another digest is another state of the run.
     """
 
     point: Point
@@ -87,6 +88,7 @@ class Row:
     seconds: float | None = None
     memory_mb: float | None = None
     code: str = ""
+    judged: str = ""
 
 
 @dataclass(frozen=True)

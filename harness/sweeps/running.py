@@ -94,10 +94,10 @@ class Running:
         """
         todo = []
         for point in self.points:
-            row = Place(self.output, point.id).row(point)
+            place = Place(self.output, point.id)
+            row = place.row(point)
             if row.verdict in SETTLED and not self.fresh:
-                there = Place(self.output, point.id).outcome.data
-                if there == self.digest(point.config):
+                if place.outcome.data == self.digest(point.config):
                     self.rows[point.id] = row
                     continue
                 row = Row(point, "missing", why="its run was computed on other data")
