@@ -4,9 +4,9 @@ Usage: python -m tools.compare_completeness RUN ... [--output FILE]
 
 Each run is one recipe of the k-sparse network, in three or more seeds, such as
 
-    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --output artifacts/reference
-    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --recipe interpretable --output artifacts/int
-    python -m tools.compare_completeness artifacts/reference/latest artifacts/int/latest
+    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --output artifacts/ref
+    harness validate --dataset fashion-mnist --seeds 0,1,2,3,4 --output artifacts/int --recipe interpretable
+    python -m tools.compare_completeness artifacts/ref/latest artifacts/int/latest
 
 Of every network the selected images are explained by integrated gradients, by captum's, with 50 and with
 1,000 steps, by `switch_aware_integrated_gradients` under each allocation, and by `deeplift_code`. What was
