@@ -12,9 +12,9 @@ Of every network the selected images are explained by integrated gradients, by c
 1,000 steps, by `switch_aware_integrated_gradients` under each allocation, and by `deeplift_code`. What was
 measured of a network stands in the file and is not measured again; minutes a network on one core.
 
-Of the gap, and of what happened at switches, the median of each seed's images is taken, and its mean over the
-seeds has Student's interval. The rest are means over seeds and images, crossed (`harness.statistics.two_way`);
-with a sign, less those of integrated gradients, pair by pair.
+Of the gap, and of what happened at switches, the median of each seed's images is taken, and its mean over
+the seeds has Student's interval. The rest are means over seeds and images, crossed
+(`harness.statistics.two_way`); with a sign, less those of integrated gradients, pair by pair.
 """
 
 from __future__ import annotations
