@@ -164,7 +164,7 @@ def plan(
     return Plan(
         id=named(name) if name else asking.sweep_id(found, base),
         base=base,
-        axes=found,
+        axes=asking.typed(found, points),
         points=points,
         reference=asking.reference_of(points, wanted, base),
         engine=engine,

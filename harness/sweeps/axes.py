@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -149,22 +150,31 @@ def points_of(
     Raises:
         ConfigurationError: a point's configuration is none, or is another's.
     """
-    found: dict[str, Point] = {}
+    found, asked = dict[str, Point](), dict[str, str]()
     values = list(combinations(axes))
     each = configuration.load_each(values, path, flags, folder)
     for one in values:
+        told = ", ".join(f"{name} {shown(value)}" for name, value in one.items())
         try:
             config = next(each)
         except ConfigurationError as error:
-            told = ", ".join(f"{name} {shown(value)}" for name, value in one.items())
             raise ConfigurationError(f"point {told}: {error}" if told else str(error)) from None
-        point = Point(identity_of(config), one, config)
+        # what a flag's text meant: numbers are numbers
+        point = Point(identity_of(config), _values_of(config, one), config)
         if point.id in found:
             raise ConfigurationError(
-                f"sweep: {found[point.id].title} and {point.title} are one configuration; leave one out"
+                f"sweep: {asked[point.id]} and {told} are one configuration; leave one out"
             )
-        found[point.id] = point
+        found[point.id], asked[point.id] = point, told
     return tuple(found.values())
+
+
+def typed(axes: Sequence[Axis], points: Sequence[Point]) -> tuple[Axis, ...]:
+    """The axes, with values as the configuration holds them, where they were a flag's texts."""
+    return tuple(
+        replace(axis, values=tuple(dict.fromkeys(point.values[axis.name] for point in points)))
+        for axis in axes
+    )
 
 
 def identity_of(config: Config) -> str:
