@@ -106,6 +106,7 @@ def select(
     per_class: int,
     confidence: float,
     generator: np.random.Generator,
+    common_order: bool = False,
 ) -> Selection:
     """A balanced choice of images that every seed names rightly with a softmax maximum over `confidence`.
 
@@ -118,12 +119,19 @@ def select(
         per_class: How many are wanted of each.
         confidence: The bound, which must be exceeded.
         generator: Draws the choice.
+        common_order: Draw an order of all images, whatever the networks say of them, and take the first that
+            are right and sure: as likely a choice as any other, of which networks that know the same images
+            share as many as can be.
     """
     met = _met(logits, labels, confidence)
-    taken = [
-        np.sort(generator.permutation(np.flatnonzero((labels == label) & met.sure))[:per_class])
-        for label in range(classes)
-    ]
+    if common_order:
+        order = generator.permutation(len(labels))
+        drawn = [order[(labels[order] == label) & met.sure[order]] for label in range(classes)]
+    else:
+        drawn = [
+            generator.permutation(np.flatnonzero((labels == label) & met.sure)) for label in range(classes)
+        ]
+    taken = [np.sort(one[:per_class]) for one in drawn]
     return _selection(met, labels, np.concatenate(taken).astype(np.int64), classes, [per_class] * classes)
 
 

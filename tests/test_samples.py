@@ -324,3 +324,36 @@ def test_logits_that_are_not_finite_are_nobodys_mistake() -> None:
     with np.errstate(invalid="ignore"):
         found = left_out(logits[0], labels)
     assert not set(range(20)) & set(found.indices.tolist())
+
+
+def test_networks_that_know_the_same_images_share_their_choice() -> None:
+    """Drawn in one order of all images: each still as likely as another, and what both know first is in both."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(2), 100)
+    shared, counts = {True: 0, False: 0}, np.zeros(200)
+    for draw in range(300):
+        known = [generator.random(200) < 0.8 for _ in range(2)]
+        logits = [np.where(one[:, None], 9.0, 0.0) * np.eye(2)[labels] for one in known]
+        for common in (True, False):
+            found = [
+                select(
+                    [one],
+                    labels,
+                    2,
+                    per_class=10,
+                    confidence=0.6,
+                    generator=np.random.default_rng(draw),
+                    common_order=common,
+                )
+                for one in logits
+            ]
+            shared[common] += len(np.intersect1d(found[0].indices, found[1].indices))
+            if common:
+                for one, of in zip(logits, found, strict=True):
+                    assert all(is_good([one], labels, int(image), 0.6) for image in of.indices)
+                    assert (np.bincount(of.labels) == 10).all()
+                counts[found[0].indices] += 1
+    # of the first 12.5 or so of a class two networks that know four in five both know 64 %
+    assert shared[True] / 6000 == pytest.approx(0.64 * 1.16, abs=0.03)
+    assert shared[False] / 6000 == pytest.approx(10 / 80, abs=0.03)
+    assert stats.chisquare(counts).pvalue > 0.001

@@ -117,6 +117,7 @@ STANDS_FOR: dict[str, Any] = {
     "attribution.switch_points": 2,
     "attribution.switch_allocation": "evidence",
     "attribution.probe_budget": None,
+    "selection.common_order": False,
     "without": {},
 }
 """Keys that came after the first runs and nights, with what these meant without them: a run that lacks one is
@@ -188,6 +189,11 @@ class Selection(Table):
     samples_per_class: Natural = Field(20, description="explained images of each class")
     confidence: Real = Field(0.8, ge=0, lt=1, description="explained images are surer than this")
     minimum_per_class: int = Field(3, ge=2, description="fewer in any class cannot be judged: an error")
+    common_order: bool = Field(
+        False,
+        description="draw the images in an order of the whole test set, so that runs which are compared have "
+        "more of them in common; a sweep does",
+    )
 
 
 class Statistics(Table):

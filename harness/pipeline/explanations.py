@@ -49,6 +49,7 @@ def select(work: Work) -> None:
         per_class=per_class,
         confidence=config.confidence,
         generator=np.random.default_rng(stream(work.config.seeds[0], "selection")),
+        common_order=config.common_order,
     )
     work.selection = selection
     if not work.looks:

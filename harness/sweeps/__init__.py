@@ -125,7 +125,7 @@ def plan(
     Args:
         axes: Values by key of the configuration; those of the file's `[sweep]` come before them.
         config: The file of what all points share; as of `harness.load_config`.
-        flags: What all points share on top of it.
+        flags: What all points share on top of it. `common_order` is on unless they say otherwise.
         zipped: Axes that go side by side, beside those of the file.
         reference: By key, the point that others are compared with; the file's, the base, or the first.
         name: Of the sweep; by default a digest of the question.
@@ -141,6 +141,8 @@ def plan(
     Raises:
         ConfigurationError: no axis, no such key, a point whose configuration cannot be used, no such engine.
     """
+    # points are compared on the images that both explain
+    flags = {"common_order": True} | {key: value for key, value in (flags or {}).items() if value is not None}
     base = configuration.load(config, flags, folder)
     configuration.refuse_absent(base.checks)
     asked = {**base.sweep.axes, **(axes or {})}
