@@ -327,7 +327,7 @@ def test_logits_that_are_not_finite_are_nobodys_mistake() -> None:
 
 
 def test_networks_that_know_the_same_images_share_their_choice() -> None:
-    """Drawn in one order of all images: each still as likely as another, and what both know first is in both."""
+    """Drawn in one order of all images: each as likely as another, and what both know first is in both."""
     generator = np.random.default_rng(0)
     labels = np.repeat(np.arange(2), 100)
     shared, counts = {True: 0, False: 0}, np.zeros(200)
