@@ -129,8 +129,9 @@ class Running:
         """
         folder = self.output / SWEEPS / POINTS
         folder.mkdir(parents=True, exist_ok=True)
-        self._token = secrets.token_hex(16)
-        write(folder / MARK, self._token.encode())
+        if not worker.mark_of(folder):
+            write(folder / MARK, secrets.token_hex(16).encode())
+        self._token = worker.mark_of(folder)
         by_id, began, last, spent = {point.id: point for point in todo}, time.monotonic(), 0.0, 0
         tasks = (Task(point.id, worker.compute, (self._order(point),)) for point in todo)
         try:

@@ -89,13 +89,14 @@ class Answer:
 def compute(order: Order) -> Answer:
     """Compute a point: in the asker's folder where it can be seen here, else in one of this machine's."""
     folder = Path(order.folder)
-    if _token_in(folder.parent) == order.token:
+    if mark_of(folder.parent) == order.token:
         return _ran(order, folder, Path(order.working))
     with tempfile.TemporaryDirectory(prefix="harness-point-") as place:
         return _elsewhere(order, Path(place))
 
 
-def _token_in(points: Path) -> str:
+def mark_of(points: Path) -> str:
+    """What marks a folder of points as this one and no other of its path; empty where nothing does."""
     with suppress(OSError, ValueError):
         return (points / MARK).read_text(encoding="ascii")
     return ""
