@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -36,6 +36,9 @@ LOCAL, DASK_LOCAL = "processes", "dask-local"
 
 ATTEMPTS = 2
 """How often a task is tried before it is told as lost."""
+
+LOOKS_EVERY = 2.0
+"""Seconds between two looks at whether a scheduler is there that says nothing."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Variables by which numerical libraries take their number of threads when they load."""
@@ -132,8 +135,9 @@ def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
     if name.startswith("dask://"):
         distributed = _distributed(name)
         address = f"tcp://{name.removeprefix('dask://')}"
-        many = at_once or 2 * max(1, _dask_threads(distributed, address, name))
-        return Engine(name, lambda: _OnDask(_client(distributed, address, name)), many, is_here=False)
+        threads = _dask_threads(distributed, address, name)
+        many = 2 * max(1, threads) if at_once is None else at_once
+        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, is_here=False)
     factory = _factory(name)
     return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once, is_here=False)
 
@@ -153,8 +157,9 @@ def finished(
     """Every task's end, as they come.
 
     A task whose function raises, or whose worker dies, is handed over again until it was tried `attempts`
-    times; an executor that broke is made anew. Whoever stops asking, or is interrupted, cancels what has not
-    begun, and waits for nobody.
+    times; an executor that broke is made anew, and what it had is handed over again. Where none can be made
+    any more, what was not begun is told as lost, with the attempts that it had. Whoever stops asking, or is
+    interrupted, cancels what has not begun, and waits for nobody.
 
     Args:
         tasks: Taken as there is room for them.
@@ -165,6 +170,7 @@ def finished(
     todo, source = deque[tuple[Task[T], int]](), iter(tasks)
     running: dict[Future[T], tuple[Task[T], int]] = {}
     executor: Executor | None = None
+    gone: BaseException | None = None
     stopped = False
     try:
         while True:
@@ -175,25 +181,25 @@ def finished(
                         break
                     todo.append((fresh, 0))
                 task, tried = todo.popleft()
-                try:
-                    executor = executor or engine.open()
-                    running[executor.submit(task.call, *task.arguments)] = task, tried + 1
-                except (BrokenExecutor, RuntimeError, OSError) as error:  # it broke, or cannot be reached
-                    _drop(executor)
-                    executor = None
-                    if tried + 1 < attempts:
-                        todo.appendleft((task, tried + 1))
-                        continue
-                    yield Done(task, tried + 1, lost=error)
+                if executor is None and gone is None:
+                    executor, gone = _opened(engine, attempts)
+                if executor is None:
+                    yield Done(task, tried, lost=gone)
                     stopped = stopped or fail_fast
+                    continue
+                future = _begun(executor, task)
+                running[future] = task, tried + 1
+                if future.done():  # it may have broken
+                    break
             if not running:
                 return
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            broken = False
+            ended = _some_ended(running, executor)
+            if any(isinstance(_why_lost(future), BrokenExecutor) for future in ended):
+                _drop(executor)
+                executor, ended = None, list(running)  # nobody would ever tell the others' ends
             for future in ended:
                 task, tried = running.pop(future)
                 why = _why_lost(future)
-                broken = broken or isinstance(why, BrokenExecutor)
                 if why is None:
                     yield Done(task, tried, result=future.result())
                 elif tried < attempts and not stopped:
@@ -201,17 +207,45 @@ def finished(
                 else:
                     yield Done(task, tried, lost=why)
                     stopped = stopped or fail_fast
-            if broken:
-                _drop(executor)
-                executor = None
     finally:
         _drop(executor)
 
 
+def _opened(engine: Engine, attempts: int) -> tuple[Executor | None, BaseException | None]:
+    """An engine's executor; or None, and why it cannot be made, tried as often as a task."""
+    why: BaseException | None = None
+    for _ in range(attempts):
+        try:
+            return engine.open(), None
+        except (BrokenExecutor, RuntimeError, OSError) as error:
+            why = error
+    return None, why
+
+
+def _begun(executor: Executor, task: Task[T]) -> Future[T]:
+    """A task that was handed over; where the executor refuses, one that ended so."""
+    try:
+        return executor.submit(task.call, *task.arguments)
+    except (BrokenExecutor, RuntimeError, OSError) as error:
+        refused: Future[T] = Future()
+        refused.set_exception(error if isinstance(error, BrokenExecutor) else BrokenExecutor(str(error)))
+        return refused
+
+
+def _some_ended(running: Collection[Future[T]], executor: Executor | None) -> list[Future[T]]:
+    """Those that ended, when one did; all of them where their scheduler is gone, which tells no end."""
+    while True:
+        ended, _ = wait(running, timeout=LOOKS_EVERY, return_when=FIRST_COMPLETED)
+        if ended:
+            return list(ended)
+        if isinstance(executor, _OnDask) and executor.is_lost:
+            return list(running)
+
+
 def _why_lost(future: Future[Any]) -> BaseException | None:
-    """Why a future that ended has no result."""
-    if future.cancelled():
-        return RuntimeError("it was cancelled: its scheduler or its worker is gone")
+    """Why a future has no result, of those whose end is asked for."""
+    if not future.done() or future.cancelled():  # not by us
+        return BrokenExecutor("its scheduler or its worker is gone")
     return future.exception()
 
 
@@ -243,11 +277,19 @@ class _OnDask(Executor):
         found: Future[Any] = self._inner.submit(fn, *args, **kwargs)
         return found
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has no connection to its scheduler: it cancels what it had, or forgets it."""
+        stream = self._owned[0].scheduler_comm
+        return stream is None or stream.comm is None or stream.comm.closed()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """Close the client; what it has not begun is cancelled."""
-        self._inner.shutdown(wait=wait)
+        with suppress(Exception):  # of a client without its scheduler
+            self._inner.shutdown(wait=wait)
         for one in self._owned:
-            one.close(timeout=_DASK_WAITS)
+            with suppress(Exception):
+                one.close(timeout=_DASK_WAITS)
 
 
 def _distributed(name: str) -> Any:
@@ -259,24 +301,31 @@ def _distributed(name: str) -> Any:
         ) from None
 
 
-def _client(distributed: Any, address: str, name: str) -> Any:
+def _client(distributed: Any, address: str) -> Any:
     """A client of the scheduler at an address.
 
     Raises:
-        ConfigurationError: nobody answers there.
+        OSError: nobody answers there.
     """
     try:
         return distributed.Client(address, timeout=_DASK_WAITS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"--on {name}: no scheduler of Dask answers there ({error}); start one by 'dask scheduler'"
-        ) from None
+    except ValueError as error:  # no address
+        raise OSError(str(error)) from None
 
 
 def _dask_threads(distributed: Any, address: str, name: str) -> int:
-    """The threads of all workers that a scheduler has now."""
-    with _client(distributed, address, name) as client:
-        return sum(client.nthreads().values())
+    """The threads of all workers that a scheduler has now.
+
+    Raises:
+        ConfigurationError: no scheduler answers.
+    """
+    try:
+        with _client(distributed, address) as client:
+            return sum(client.nthreads().values())
+    except OSError as error:
+        raise ConfigurationError(
+            f"--on {name}: no scheduler of Dask answers there ({error}); start one by 'dask scheduler'"
+        ) from None
 
 
 def _dask_local(workers: int) -> Executor:
