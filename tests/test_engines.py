@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from harness import engines
 from harness.engines import Engine, Task
 from harness.errors import ConfigurationError
+from tests.cluster import cluster
 
 
 def squared(number: int) -> int:
@@ -228,3 +229,85 @@ def test_on_a_cluster_of_dask(tmp_path: Path) -> None:
     found = {done.task.name: done for done in engines.finished(tasks, engine)}
     assert [found[str(number)].result for number in range(6)] == [number**2 for number in range(6)]
     assert found["dies"].lost is None
+
+
+def test_an_executor_that_breaks_gives_up_what_it_never_tells() -> None:
+    """What it had is handed over again to another; an executor that refuses a task is one that broke."""
+    made: list[Executor] = []
+
+    class Breaking(Executor):
+        def __init__(self) -> None:
+            self.taken = 0
+            made.append(self)
+
+        def submit(self, call: Callable[..., int], *arguments: int) -> Future[int]:  # type: ignore[override]
+            self.taken += 1
+            future: Future[int] = Future()
+            if len(made) > 1:
+                future.set_result(call(*arguments))
+            elif self.taken == 3:
+                raise RuntimeError("closed")
+            return future  # of the first, nobody ever hears
+
+    tasks = [Task(str(number), squared, (number,)) for number in range(6)]
+    found = {done.task.name: done for done in engines.finished(tasks, Engine("x", Breaking, 4))}
+    assert [found[str(number)].result for number in range(6)] == [number**2 for number in range(6)]
+    assert [found[str(number)].attempts for number in range(6)] == [2, 2, 2, 1, 1, 1]
+    assert len(made) == 2
+
+
+def test_an_executor_that_cannot_be_made_again_is_tried_for_a_while_and_not_for_each_task() -> None:
+    """What was not begun says so."""
+    opened: list[int] = []
+
+    class Cancelling(Executor):
+        def submit(self, *_: object, **__: object) -> Future[int]:  # type: ignore[override]
+            future: Future[int] = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    def make() -> Executor:
+        opened.append(1)
+        if len(opened) > 1:
+            raise OSError("nobody answers")
+        return Cancelling()
+
+    tasks = [Task(str(number), squared, (number,)) for number in range(100)]
+    found = list(engines.finished(tasks, Engine("x", make, 2)))
+    assert len(opened) == 3
+    assert {str(done.lost) for done in found} == {"nobody answers"}
+    assert sorted(done.attempts for done in found) == [0] * 99 + [1]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Killed, or closed in order, while tasks are out: all are told as lost, within seconds."""
+    monkeypatch.setattr(engines, "_DASK_WAITS", 2)
+    with cluster(tmp_path / "cluster", workers=1) as started:
+        engine = engines.engine_of(started.engine)
+        assert engine.at_once == 2
+        timer = threading.Timer(1.0, started.scheduler.send_signal, (getattr(signal, how),))
+        timer.start()
+        begun = time.monotonic()
+        found = list(engines.finished([Task(str(one), time.sleep, (60,)) for one in range(4)], engine))
+        assert time.monotonic() - begun < 40
+        timer.join()
+    assert sorted(done.attempts for done in found) == [0, 0, 1, 1]
+    assert all(done.lost is not None for done in found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_of_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    """Another does what it had."""
+    with cluster(tmp_path / "cluster", workers=2) as started:
+        engine = engines.engine_of(started.engine)
+        timer = threading.Timer(1.0, started.workers[0].kill)
+        timer.start()
+        found = list(engines.finished([Task(str(one), time.sleep, (0.5,)) for one in range(8)], engine))
+        timer.join()
+    assert len(found) == 8
+    assert all(done.lost is None for done in found)

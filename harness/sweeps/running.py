@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tarfile
 import time
 from collections import deque
@@ -13,17 +12,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from harness import datasets, engines
-from harness.artifacts.files import write
+from harness.artifacts import latest
+from harness.artifacts.files import storing
 from harness.artifacts.staging import Staged, leftovers, sweep
 from harness.config import Config
 from harness.engines import Done, Engine, Task
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, HarnessError, StorageError
 from harness.pipeline import loaded
 from harness.pipeline.started import Progress
 from harness.sweeps import worker
 from harness.sweeps.places import POINTS, SWEEPS, Place
 from harness.sweeps.records import Point, Row
-from harness.sweeps.worker import MARK, Answer, Order
+from harness.sweeps.worker import Answer, Order
 
 SETTLED = ("pass", "fail")
 """Verdicts of points that are not run again."""
@@ -72,7 +72,7 @@ class Running:
         threads: Of each point's numerical libraries.
         progress: Whom to tell.
         fresh: Compute every point anew.
-        fail_fast: No point is begun after one was lost, or refused.
+        fail_fast: No point is begun after one was lost, or refused; those that an engine has end.
     """
 
     points: Sequence[Point]
@@ -86,6 +86,7 @@ class Running:
     rows: dict[str, Row] = field(default_factory=dict)
     _data: dict[str, Known] = field(default_factory=dict)
     _token: str = ""
+    _stopped: bool = False
 
     def look(self) -> list[Point]:
         """Read what is there of every point; those that are to be run.
@@ -125,29 +126,46 @@ class Running:
         """Run points; `told` is called now and then, when more rows are known.
 
         Raises:
-            KeyboardInterrupt: it was interrupted; the processes of this machine were ended as well.
+            KeyboardInterrupt: it was interrupted; the processes of this one were ended as well.
+            StorageError: the table, or nothing at all, can be written.
         """
-        folder = self.output / SWEEPS / POINTS
-        folder.mkdir(parents=True, exist_ok=True)
-        if not worker.mark_of(folder):
-            write(folder / MARK, secrets.token_hex(16).encode())
-        self._token = worker.mark_of(folder)
+        points = self.output / SWEEPS / POINTS
+        with storing(points):
+            points.mkdir(parents=True, exist_ok=True)
+            sweep(points)
+            mark = Staged(points, "mark")
+        self._token = mark.path.name
         by_id, began, last, spent = {point.id: point for point in todo}, time.monotonic(), 0.0, 0
-        tasks = (Task(point.id, worker.compute, (self._order(point),)) for point in todo)
+        self._stopped = False
         try:
-            for done in self._finished(tasks):
+            for done in self._finished(self._tasks(todo)):
                 point = by_id[done.task.name]
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
                 self._tell(row, spent, len(todo), time.monotonic() - began)
-                if self.fail_fast and row.verdict not in SETTLED:
+                if self.fail_fast and row.verdict not in SETTLED and not self._stopped:
                     self.progress.warn("--fail-fast: no further point is begun")
-                    break
+                    self._stopped = True
                 if time.monotonic() - last > TOLD_EVERY:
                     told()
                     last = time.monotonic()
         finally:
-            worker.stop()
+            worker.stop(self._token)
+            mark.close()
+
+    def _tasks(self, todo: Sequence[Point]) -> Iterator[Task[Answer]]:
+        """What is begun, in order; a point whose folder cannot be written to is told, and is none."""
+        for point in todo:
+            if self._stopped:
+                return
+            try:
+                order = self._order(point)
+            except StorageError as error:
+                row = self.rows[point.id] = Row(point, "lost", why=str(error))
+                self.progress.warn(f"{row.point.title}: {row.why}")
+                self._stopped = self.fail_fast
+            else:
+                yield Task(point.id, worker.compute, (order,))
 
     def _finished(self, tasks: Iterator[Task[Answer]]) -> Iterator[Done[Answer]]:
         """The ends of points; one that died is tried again, and data is sent where it is wanted."""
@@ -161,7 +179,7 @@ class Running:
                 continue
             tried[name] = tried.get(name, 0) + done.attempts
             died = answer is not None and not answer.wants_data and answer.exit_code not in ENDED_ITSELF
-            if died and tried[name] < engines.ATTEMPTS:
+            if died and tried[name] < engines.ATTEMPTS and not self._stopped:
                 again.put(done.task)
             else:
                 yield replace(done, attempts=tried[name])
@@ -177,6 +195,7 @@ class Running:
             working=str(Path.cwd()),
             data=self.digest(point.config),
             variables=dict.fromkeys(engines.THREADS, str(self.threads)),
+            number=latest.next_sequence(place.folder / "runs"),
             fresh=self.fresh,
         )
 
@@ -194,7 +213,8 @@ class Running:
         place, answer, why = Place(self.output, point.id), done.result, ""
         code, seconds = None, None
         if answer is None:
-            why = f"its worker was lost {done.attempts} times: {done.lost}"
+            times = f"its worker was lost {done.attempts} times" if done.attempts else "it was not begun"
+            why = f"{times}: {done.lost}"
         elif answer.wants_data:
             why = "no worker has its data, and it cannot be sent: name data by path, or install it there"
             code = 2
@@ -207,9 +227,12 @@ class Running:
             if answer.archive:
                 try:
                     worker.unpacked(answer.archive, place.folder.path)
-                except (OSError, tarfile.TarError, ValueError) as error:
+                except (OSError, tarfile.TarError, ValueError, HarnessError) as error:
                     why = f"its run cannot be kept: {error}"
-        place.end(code, done.attempts, seconds, why)
+        try:
+            place.end(code, done.attempts, seconds, why)
+        except StorageError as error:  # its run stands as it is; a disk that is full refuses the table too
+            return replace(place.row(point), why=why or str(error))
         return place.row(point)
 
     def _tell(self, row: Row, ended: int, of: int, seconds: float) -> None:
@@ -250,10 +273,12 @@ def alone(folder: Path, name: str) -> Iterator[None]:
 
     Raises:
         ConfigurationError: another does.
+        StorageError: the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
-    mine = Staged(folder, "running")
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        mine = Staged(folder, "running")
     try:
         gone = set(leftovers(folder))
         others = [one for one in folder.glob(".running~*") if one != mine.path and one not in gone]

@@ -21,21 +21,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import datasets
 from harness.artifacts import latest
 from harness.artifacts.files import Folder, write
+from harness.artifacts.staging import Staged, sweep
 from harness.config import tables
 from harness.engines import ENDS_WITH_PARENT
 from harness.errors import HarnessError
 from harness.sweeps.places import LOG, POINT
 
-MARK = ".mark"
-"""A file in the folder of all points, by whose content a worker knows that it sees the asker's files."""
+RECORD = "environment.json"
+"""The file that every run directory begins with."""
 
 TAIL = 4000
 """Letters of what a process printed last that are handed back."""
 
-_MINE: dict[int, subprocess.Popen[bytes]] = {}
-"""The processes of this worker that run."""
+_MINE: dict[subprocess.Popen[bytes], str] = {}
+"""The processes of this worker that run, with the mark of whom they run for."""
+
+_STOPPED: set[str] = set()
+"""The marks of those for whom no process is begun any more."""
+
+_LOCK = threading.Lock()
+"""Held by whoever begins or stops processes."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,12 @@ class Order:
         point: The point's id.
         config: Its configuration, as TOML.
         folder: Its folder, where the asker sees it.
-        token: What stands in `MARK` beside it.
+        token: The name of the asker's mark beside it, by which a worker knows that it sees its files.
         working: The asker's working folder, in which what the configuration names is looked for.
         data: The digest of the data that it must be computed on.
         variables: Of the environment: threads.
         fresh: Compute anew, whatever the cache holds.
+        number: Of the run that it begins, among those of the point.
         files: The data's files by name, where the worker said that it has none of that digest.
     """
 
@@ -62,6 +71,7 @@ class Order:
     data: str
     variables: Mapping[str, str]
     fresh: bool = False
+    number: int = 1
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -89,17 +99,12 @@ class Answer:
 def compute(order: Order) -> Answer:
     """Compute a point: in the asker's folder where it can be seen here, else in one of this machine's."""
     folder = Path(order.folder)
-    if mark_of(folder.parent) == order.token:
+    if (folder.parent / order.token).is_dir():
         return _ran(order, folder, Path(order.working))
-    with tempfile.TemporaryDirectory(prefix="harness-point-") as place:
-        return _elsewhere(order, Path(place))
-
-
-def mark_of(points: Path) -> str:
-    """What marks a folder of points as this one and no other of its path; empty where nothing does."""
-    with suppress(OSError, ValueError):
-        return (points / MARK).read_text(encoding="ascii")
-    return ""
+    temporary = Path(tempfile.gettempdir())
+    sweep(temporary)  # of workers that were killed
+    with Staged(temporary, "harness-point") as place:
+        return _elsewhere(order, place)
 
 
 def _ran(order: Order, folder: Path, working: Path) -> Answer:
@@ -108,30 +113,35 @@ def _ran(order: Order, folder: Path, working: Path) -> Answer:
     variables = {**os.environ, **order.variables, ENDS_WITH_PARENT: "1"}
     start = time.perf_counter()
     with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, *["--fresh"] * order.fresh],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=working if working.is_dir() else folder,
-            env=variables,
-        )
-        _MINE[process.pid] = process
+        with _LOCK:
+            if order.token in _STOPPED:
+                return Answer(-signal.SIGTERM, said="it was not begun: whoever asked was interrupted")
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                [*command, *["--fresh"] * order.fresh],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=working if working.is_dir() else folder,
+                env=variables,
+            )
+            _MINE[process] = order.token
         try:
             code = process.wait()
         finally:
-            _MINE.pop(process.pid, None)
+            _MINE.pop(process, None)
             if process.stdin is not None:
                 process.stdin.close()
     said = (folder / LOG).read_bytes()[-TAIL:].decode("utf-8", "replace")
     return Answer(code, time.perf_counter() - start, said)
 
 
-def stop() -> None:
-    """End the processes of this worker as SIGTERM does: what they finished is kept."""
-    for process in list(_MINE.values()):
-        with suppress(OSError):
-            process.send_signal(signal.SIGTERM)
+def stop(token: str) -> None:
+    """End this worker's processes of a mark as SIGTERM does, and begin none: what they finished is kept."""
+    with _LOCK:
+        _STOPPED.add(token)
+        for process in [one for one, mark in _MINE.items() if mark == token]:
+            with suppress(OSError):
+                process.send_signal(signal.SIGTERM)
 
 
 def _elsewhere(order: Order, place: Path) -> Answer:
@@ -146,13 +156,15 @@ def _elsewhere(order: Order, place: Path) -> Answer:
             target = kept / name
             target.parent.mkdir(parents=True, exist_ok=True)
             write(target, content)
-    for candidate in (data, *_from_store(data, kept)):
+    for candidate in (_placed(data), *_from_store(data, kept)):
         if _digest_of(candidate) == order.data:
             values["data"] = candidate
             break
     else:
         return Answer(None, wants_data=True)
     Folder(place).write_toml(POINT, values)
+    # the asker's runs of the point, by their number alone: the one that begins here is the next
+    Folder(place / "runs" / "before").write_json(RECORD, {"sequence": order.number - 1})
     answer = _ran(order, place, Path(order.working))
     run = latest.named(place / latest.LATEST)
     if run is None:
@@ -161,6 +173,16 @@ def _elsewhere(order: Order, place: Path) -> Answer:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(run, arcname=run.name)
     return Answer(answer.exit_code, answer.seconds, answer.said, run.name, packed.getvalue())
+
+
+def _placed(data: dict[str, object]) -> dict[str, object]:
+    """The data's table with its paths as they are meant here: the process works in another folder."""
+    placed = dict(data)
+    for key in ("dataset", "data_dir"):
+        value = placed.get(key)
+        if isinstance(value, str) and (key != "dataset" or datasets.is_path(value)):
+            placed[key] = str(Path(value).expanduser().absolute())
+    return placed
 
 
 def _from_store(data: dict[str, object], kept: Path) -> tuple[dict[str, object], ...]:
@@ -196,13 +218,26 @@ def _digest_of(data: Mapping[str, object]) -> str:
 def unpacked(archive: bytes, folder: Path) -> None:
     """Put a run directory that was handed back into a point's folder, and let `latest` name it.
 
+    It stands there whole, or not at all.
+
     Raises:
         OSError: it cannot be written.
-        tarfile.TarError: it is none.
+        tarfile.TarError: it is no archive, or one that leaves its folder.
+        ValueError: it holds no run directory, or something beside it.
+        OutputError: something that names no run is in the place of `latest`.
     """
-    runs = folder / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        (name,) = {Path(member.name).parts[0] for member in packed.getmembers()}
-        packed.extractall(runs, filter="data")
-    latest.let_name(runs / name)
+    sweep(folder)
+    with Staged(folder, "unpacked") as staged:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as packed:
+            packed.extractall(staged / "new", filter="data")
+        found = list((staged / "new").iterdir()) if (staged / "new").is_dir() else []
+        if len(found) != 1 or found[0].is_symlink() or not (found[0] / RECORD).is_file():
+            raise ValueError("what was handed back is not one run directory")
+        if found[0].name.startswith("."):
+            raise ValueError(f"no run is called {found[0].name!r:.80}")
+        run = folder / "runs" / found[0].name
+        run.parent.mkdir(exist_ok=True)
+        if run.exists():  # of an answer that came twice
+            run.rename(staged / "old")
+        found[0].rename(run)
+    latest.let_name(run)
