@@ -7,6 +7,7 @@ the run directories of the same output folder; a night that was killed is gone o
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, pipeline
+from harness import environment, pipeline, warming
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder
 from harness.artifacts.latest import run_directories
@@ -102,8 +103,12 @@ class Nights:
 
     def points(self) -> int:
         """How many nights of tonight's series count so far; 0 where the history cannot be asked."""
+        return len(self._counted())
+
+    def _counted(self) -> set[str]:
+        """The ids of the nights of tonight's series that count."""
         nights, acts = self.kept.ask(History.nights) or [], self.kept.ask(History.acts) or []
-        return len(series_of(nights, acts, self.identity, ()).counted)
+        return {night.id for night in series_of(nights, acts, self.identity, ()).counted}
 
     def begin(self, kind: NightKind, of: str | None = None) -> Night:
         """A night's document: one that was killed here and is gone on with, or a new one."""
@@ -182,21 +187,51 @@ class Nights:
         )
         return run, failure
 
-    def warm_up(self, points: int) -> BaseException | None:
+    def warm_up(self, points: int, jobs: int = 1) -> BaseException | None:
         """Make a young series' first points, as many as it lacks; what ended that early.
 
-        Seeds are exchangeable, so that they need not be of different nights.
+        Seeds are exchangeable, so that they need not be of different nights, nor one after another. One at a
+        time is made here, on all threads as a night is. Several are processes of one thread each, on a CPU:
+        the last bits of their numbers are other ones than a night's, by as little beside what seeds make of
+        them as a night on another machine has, so that they are of one series, which knows no threads. The
+        environment tells them.
+
+        Args:
+            points: How many nights of the series there are to be.
+            jobs: How many are made at once.
+
+        Raises:
+            Refused: a point was, before any work.
+            RunError: one ended with no number to count, or in a process that failed.
         """
-        while points and (there := self.points()) < points:
-            self.progress.say(f"warm-up: point {there + 1} of {points}")
-            night = self.begin("warm-up")
-            run, failure = self.compute(night)
-            verdicts.judge(run, checks=self.config.checks, beside=self._recorded)
+        if not points:
+            return None
+        first, since = self.points(), time.monotonic()
+        if jobs > 1 and first < points:
+            warming.side_by_side(self.config, self.kept.place, first, points, jobs, self.progress)
+            if self.points() < points:
+                other = "warm-up: what was made is of another series: data or machine changed meanwhile"
+                raise RunError(self.kept.trouble or other)
+        while (there := self.points()) < points:
+            told = warming.left(since, there - first, points - first)
+            self.progress.say(f"warm-up: point {there + 1} of {points}{told}")
+            failure = self.warm_up_once()
             if failure is not None:
                 return failure
-            if not self.points() > there:
-                raise RunError(f"{run.path}: gives no point; see its verdict, and why it cannot be recorded")
         return None
+
+    def warm_up_once(self) -> BaseException | None:
+        """Make one of these points, or go on with one that was killed; what ended it early.
+
+        Raises:
+            RunError: it counts for nothing, or cannot be recorded.
+        """
+        night = self.begin("warm-up")
+        run, failure = self.compute(night)
+        verdicts.judge(run, checks=self.config.checks, beside=self._recorded)
+        if failure is None and night.id not in self._counted():
+            raise RunError(f"{run.path}: gives no point; see its verdict, and why it cannot be recorded")
+        return failure
 
     def _recorded(self, run: RunDirectory, values: Values, into: Folder) -> None:  # noqa: ARG002
         self.kept.record(documents.night_of_run(run, values))

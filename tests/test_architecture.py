@@ -21,8 +21,9 @@ FLOORS = (
     ("artifacts", "datasets", "measurements"),
     ("criteria", "subjects"),
     ("attributions", "ci", "console", "engines", "figures", "history"),
-    ("judging", "runs"),
+    ("judging", "processes", "runs"),
     ("checks", "pipeline", "report"),
+    ("warming",),
     ("blaming", "nightly", "sweeps"),
     ("cli",),
 )

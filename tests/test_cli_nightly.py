@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +62,7 @@ def test_blame_finds_nothing_where_nothing_changed(folder: Path) -> None:
     [
         (("nightly", "--seeds", "1"), "a night draws fresh ones"),
         (("nightly", "--warm-up", "-1"), "--warm-up"),
+        (("nightly", "--warm-up", "2", "--jobs", "0"), "--jobs"),
         (("nightly", "--history", "mysql://there/db"), "mysql is no store of a history"),
         (("pin", "nowhere"), "is no run directory"),
         (("blame", "artifacts/latest", "--against", "nowhere"), "is no run directory"),
@@ -82,6 +88,49 @@ def test_a_night_that_is_refused_is_recorded_as_an_error(
     (night,) = History.open(tmp_path / "artifacts/history.db").nights()
     assert (night.status, night.verdict) == ("ended", "error")
     assert "--device cuda" in night.sentence
+
+
+def test_help_names_no_flag_that_only_processes_give(tmp_path: Path) -> None:
+    """How a process of a warm-up is asked for is nobody's business; whoever gives it is understood."""
+    from harness import warming
+
+    told = called(tmp_path, "nightly", "--help").stdout
+    assert "--jobs" in told
+    assert warming.ONE_POINT not in told
+    done = called(tmp_path, "nightly", warming.ONE_POINT, "--dataset", "nowhere.npz")
+    assert done.returncode == 2
+    assert "nowhere.npz" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_warm_up_in_processes_survives_its_own(tmp_path: Path) -> None:
+    """One that is killed is gone on with; each has one thread, a number and a seed; the night follows."""
+    (tmp_path / "harness.toml").write_text(TOML)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    output, killed = tmp_path / "artifacts", list[str]()
+    command = [sys.executable, "-m", "harness", "nightly", *flags, "--warm-up", "3", "--jobs", "2"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        while process.poll() is None and not killed:
+            # a night is held by a hidden folder whose name ends with who holds it
+            for path in [] if len(list(output.glob("runs/*"))) < 2 else output.glob(".night-*"):
+                killed = [path.name.removeprefix(".night-").partition("~")[0]]
+                os.kill(int(path.name.split("-")[-2]), signal.SIGKILL)
+                break
+            time.sleep(0.05)
+        printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, printed
+    assert "at try 2" in printed
+    assert "warm-up: point 3 of 3" in printed
+    nights = History.open(output / "history.db").nights()
+    assert [one.kind for one in nights] == ["warm-up"] * 3 + ["night"]
+    assert [one.status for one in nights] == ["ended"] * 4
+    assert killed[0] in {one.id for one in nights}
+    assert len({seed for one in nights for seed in one.seeds}) == 4
+    assert {one.environment["machine.threads"] for one in nights[:3]} == {"1"}
+    assert len({tuple(sorted(one.identity.items())) for one in nights}) == 1
+    assert not list(output.glob(".*"))
 
 
 def test_the_place_of_a_history_is_asked_configured_or_beside_the_runs(tmp_path: Path) -> None:

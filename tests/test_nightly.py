@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from harness import nightly
+from harness import config as configuration
+from harness import nightly, warming
 from harness.artifacts.directories import RunDirectory
 from harness.config import Config
 from harness.config.parameters import Nightly
 from harness.criteria.diagnosis import sentence
 from harness.criteria.rows import PAST
-from harness.errors import ConfigurationError, RunError
+from harness.errors import ConfigurationError, HarnessError, RunError
 from harness.history import documents, kept
 from harness.history.acting import pinning
 from harness.history.documents import NIGHT, Written
@@ -33,6 +34,7 @@ from harness.judging import verdicts
 from harness.judging.publishing import failure_of, unjudged
 from harness.nightly import Nights
 from harness.pipeline.started import Silence
+from harness.warming import Ended
 from tests.test_history import a_night
 from tests.written import GOOD, a_run, an_estimate
 
@@ -127,6 +129,96 @@ def test_warm_up_makes_the_first_points_and_no_more(nights: HandWritten, config:
     assert values["past"]["status"] == "compared"
     assert values["past"]["why"] == "compared with 12 nights: 10 measurements, 0 regressions"
     assert values["verdict"] == "pass"
+
+
+@pytest.fixture
+def here(nights: HandWritten, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[HandWritten], object]]:
+    """Lets the points of a warm-up be made in threads, by nights of their own; each may be changed first."""
+    changes: list[Callable[[HandWritten], object]] = []
+
+    def made(_: object, folder: Path, log: str, variables: Mapping[str, str]) -> Ended:
+        config = configuration.load(folder / "settings.toml")
+        kept = Kept(variables[warming.PLACE], lambda _: None)
+        one = HandWritten(config, kept, Silence(), identity=dict(nights.identity))
+        with suppress(IndexError):
+            changes.pop(0)(one)
+        with one.held:
+            try:
+                failure = one.warm_up_once()
+            except HarnessError as error:
+                return Ended(error.exit_code, f"error: {error}\n")
+        return Ended(0 if failure is None else 3, f"warning: {failure}\n")
+
+    monkeypatch.setattr(warming, "_made", made)
+    return changes
+
+
+@pytest.mark.usefixtures("here")
+def test_points_side_by_side_are_points_one_after_another(nights: HandWritten, config: Config) -> None:
+    """Each has its number and its seeds; the nights are of their series, and held against them."""
+    nights.tonight()
+    assert nights.warm_up(12, jobs=4) is None
+    assert nights.warm_up(12, jobs=4) is None
+    found = stored(config)
+    assert [one.sequence for one in found] == list(range(1, 13))
+    assert [(one.kind, one.status) for one in found] == [("night", "ended")] + [("warm-up", "ended")] * 11
+    assert len({seed for one in found for seed in one.seeds}) == 12
+    assert {tuple(sorted(one.identity.items())) for one in found} == {tuple(sorted(nights.identity.items()))}
+    assert len(nights.asked) == 1
+    assert len(list(config.output.glob(".night-*"))) == 1  # that of the night, of this process
+    _, values, _ = nights.tonight()
+    assert values["past"]["why"] == "compared with 12 nights: 10 measurements, 0 regressions"
+
+
+def test_points_that_were_killed_are_gone_on_with_side_by_side(
+    nights: HandWritten, config: Config, here: list[Callable[[HandWritten], object]]
+) -> None:
+    """By their numbers and seeds, and by one process each."""
+
+    def interrupted(one: HandWritten) -> None:
+        one.failures = [KeyboardInterrupt()]
+
+    nights.tonight()
+    here += [interrupted] * 2
+    with pytest.raises(RunError, match="ended with 3"):
+        nights.warm_up(5, jobs=2)
+    begun = [one for one in stored(config) if one.status == "begun"]
+    assert begun
+    assert nights.warm_up(5, jobs=2) is None
+    found = {one.id: one for one in stored(config) if one.status == "ended"}
+    assert all(found[one.id].seeds == one.seeds for one in begun)
+    assert sorted(one.sequence for one in found.values()) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_point_that_fails_ends_the_warm_up(
+    nights: HandWritten, config: Config, jobs: int, here: list[Callable[[HandWritten], object]]
+) -> None:
+    """It is not made again and again: one without a number counts for nothing."""
+
+    def broken(one: HandWritten) -> None:
+        one.numbers = lambda _: {"accuracy": None}
+
+    here += [broken] * 9
+    broken(nights)
+    with pytest.raises(RunError, match="gives no point; see its verdict"):
+        nights.warm_up(9, jobs=jobs)
+    assert 1 <= len(stored(config)) <= jobs
+
+
+def test_points_of_another_series_are_told(
+    nights: HandWritten, config: Config, here: list[Callable[[HandWritten], object]]
+) -> None:
+    """As where the data is replaced meanwhile: they are not made for ever."""
+
+    def other(one: HandWritten) -> None:
+        one.config = one.config.model_copy(update={"recipe": "joint"})
+
+    here += [other] * 3
+    nights.tonight()
+    with pytest.raises(RunError, match="is of another series"):
+        nights.warm_up(4, jobs=2)
+    assert len(stored(config)) == 4
 
 
 def test_a_break_is_red_until_somebody_accepts_it(nights: HandWritten, config: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,13 @@ def nightly(
     warm_up: Annotated[
         int, typer.Option("--warm-up", min=0, metavar="N", help="first make up a young series' points to N")
     ] = 0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="of these points at once [default: cores; one where a GPU may be]"
+        ),
+    ] = None,
+    one_warm_up_point: Annotated[bool, typer.Option("--one-warm-up-point", hidden=True)] = False,
     **flags: Any,
 ) -> None:
     """A night: fresh seeds and the canary, recorded, judged, and held against the nights before.
@@ -34,6 +42,7 @@ def nightly(
     """
     from harness import config as configuration
     from harness import nightly as nights
+    from harness import warming
     from harness.console import Shown
     from harness.criteria import announcements
     from harness.history.kept import place_of
@@ -44,6 +53,11 @@ def nightly(
         raise ConfigurationError(
             "--seeds: a night draws fresh ones: `[nightly] seeds` says how many, `canary_seed` which is fixed"
         )
+    if one_warm_up_point:
+        place = os.environ.pop(warming.PLACE, None) or place_of(settings, history)
+        with nights.nights_of(settings, place, Shown(quiet=True)) as asked:
+            failure = asked.warm_up_once()
+        raise typer.Exit(0 if failure is None else code_of(failure))
     shown = Shown(quiet=settings.quiet)
     for text in announcements(settings):
         shown.warn(text)
@@ -51,7 +65,7 @@ def nightly(
     with nights.nights_of(settings, place, shown, page, shown.begin) as asked:
         for name in asked.catch_up():
             shown.say(f"night {name} is recorded now")
-        failure = asked.warm_up(warm_up)
+        failure = asked.warm_up(warm_up, warming.at_once(settings, jobs))
         if failure is not None:
             raise typer.Exit(code_of(failure))
         gc.disable()  # as in `report`
