@@ -20,6 +20,7 @@ from harness.engines import Done, Engine, Task
 from harness.errors import ConfigurationError, HarnessError, StorageError
 from harness.pipeline import loaded
 from harness.pipeline.started import Progress
+from harness.processes import last_line
 from harness.sweeps import worker
 from harness.sweeps.places import POINTS, SWEEPS, Place
 from harness.sweeps.records import Point, Row
@@ -220,8 +221,7 @@ class Running:
             code = 2
         else:
             code, seconds = answer.exit_code, answer.seconds
-            lines = [line.strip() for line in answer.said.splitlines() if line.strip()]
-            said = lines[-1] if lines else "it printed nothing"
+            said = last_line(answer.said)
             ended = f"ended with {code}" if (code or 0) >= 0 else f"was killed by signal {-(code or 0)}"
             why = said if code == 2 else f"its process {ended}, {done.attempts} times: {said}"
             if answer.archive:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import signal
-import subprocess
 import sys
 import tarfile
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,24 +23,18 @@ from harness.artifacts import latest
 from harness.artifacts.files import Folder, write
 from harness.artifacts.staging import Staged, sweep
 from harness.config import tables
-from harness.engines import ENDS_WITH_PARENT
 from harness.errors import HarnessError
+from harness.processes import Processes, Stopped, said
 from harness.sweeps.places import LOG, POINT
 
 RECORD = "environment.json"
 """The file that every run directory begins with."""
 
-TAIL = 4000
-"""Letters of what a process printed last that are handed back."""
-
-_MINE: dict[subprocess.Popen[bytes], str] = {}
-"""The processes of this worker that run, with the mark of whom they run for."""
-
-_STOPPED: set[str] = set()
-"""The marks of those for whom no process is begun any more."""
+_BEGUN: dict[str, Processes] = {}
+"""The processes of this worker, by the mark of whom they run for."""
 
 _LOCK = threading.Lock()
-"""Held by whoever begins or stops processes."""
+"""Held while that is looked up."""
 
 
 @dataclass(frozen=True)
@@ -110,38 +101,28 @@ def compute(order: Order) -> Answer:
 def _ran(order: Order, folder: Path, working: Path) -> Answer:
     """Run the command in a folder that holds the point's configuration."""
     command = [sys.executable, "-m", "harness", "validate", "--config", str(folder / POINT), "--quiet"]
-    variables = {**os.environ, **order.variables, ENDS_WITH_PARENT: "1"}
     start = time.perf_counter()
-    with (folder / LOG).open("wb") as log:
-        with _LOCK:
-            if order.token in _STOPPED:
-                return Answer(-signal.SIGTERM, said="it was not begun: whoever asked was interrupted")
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                [*command, *["--fresh"] * order.fresh],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=working if working.is_dir() else folder,
-                env=variables,
-            )
-            _MINE[process] = order.token
-        try:
-            code = process.wait()
-        finally:
-            _MINE.pop(process, None)
-            if process.stdin is not None:
-                process.stdin.close()
-    said = (folder / LOG).read_bytes()[-TAIL:].decode("utf-8", "replace")
-    return Answer(code, time.perf_counter() - start, said)
+    try:
+        code = _processes(order.token).run(
+            [*command, *["--fresh"] * order.fresh],
+            folder / LOG,
+            order.variables,
+            working if working.is_dir() else folder,
+        )
+    except Stopped:
+        return Answer(-signal.SIGTERM, said="it was not begun: whoever asked was interrupted")
+    return Answer(code, time.perf_counter() - start, said(folder / LOG))
+
+
+def _processes(token: str) -> Processes:
+    """Those of a mark that this worker began."""
+    with _LOCK:
+        return _BEGUN.setdefault(token, Processes())
 
 
 def stop(token: str) -> None:
     """End this worker's processes of a mark as SIGTERM does, and begin none: what they finished is kept."""
-    with _LOCK:
-        _STOPPED.add(token)
-        for process in [one for one, mark in _MINE.items() if mark == token]:
-            with suppress(OSError):
-                process.send_signal(signal.SIGTERM)
+    _processes(token).stop()
 
 
 def _elsewhere(order: Order, place: Path) -> Answer:
