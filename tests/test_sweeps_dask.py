@@ -20,7 +20,7 @@ TINY: dict[str, Any] = dict(
     epochs=2,
     classifier_epochs=30,
     samples_per_class=3,
-    confidence=0.2,
+    confidence=0.1,
     batch_size=16,
     code_width=64,
     k=16,
@@ -98,7 +98,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:distributed", "ignore:.*:ResourceWarning")
 def test_on_workers_that_see_the_askers_files(started: Cluster) -> None:
     """As here, to the last digit, whatever threads the workers have; nothing is sent back."""
-    alike(ran(started, "there", [8, 24]), ran(None, "here", [8, 24]))
+    alike(ran(started, "there", [16, 24]), ran(None, "here", [16, 24]))
     assert not list(Path("../home").rglob("*.npz"))
 
 
@@ -110,11 +110,11 @@ def test_on_workers_that_see_the_askers_files(started: Cluster) -> None:
 def test_on_workers_that_do_not(started: Cluster) -> None:
     """They are sent the data once, and hand each run back whole; their own folders hold no point after."""
     output = "/proc/self/cwd/there"  # in a worker, its own folder
-    found = ran(started, output, [8, 24])
-    alike(found, ran(None, "here", [8, 24]))
+    found = ran(started, output, [16, 24])
+    alike(found, ran(None, "here", [16, 24]))
     assert len(list(Path("../home/.cache/harness/data").rglob("tiny.npz"))) == 1
     for place in Path("../cluster").glob("worker-*"):
         assert not (place / "there").exists()
-    again = ran(started, output, [8, 24], fresh=True)
+    again = ran(started, output, [16, 24], fresh=True)
     assert not {row.run for row in again.rows} & {row.run for row in found.rows}
     alike(again, found)
