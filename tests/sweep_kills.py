@@ -196,6 +196,11 @@ def main() -> int:
         print(
             f"unbroken: {len(unbroken)} points, {len(unbroken[0])} columns, {whole:.0f} s, ended with {code}"
         )
+        if cache is not None:  # trainings are there from now on
+            again, begun = Sweeping(folder, folder / "again", asked.values, cache), time.monotonic()
+            again.begin().wait(900)
+            whole, bad = time.monotonic() - begun, int(again.table() != unbroken)
+            print(f"the same with its trainings: {whole:.0f} s, {'ANOTHER TABLE' if bad else 'the same'}")
         for kind, moment in rounds(asked.moments, asked.only.split(",")):
             after = whole * (moment + 0.5) / asked.moments
             sweeping = Sweeping(folder, folder / f"{kind}-{moment}", asked.values, cache)

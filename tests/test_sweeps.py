@@ -216,6 +216,9 @@ def test_what_was_computed_and_not_written_down_is_there(workers: Workers) -> No
     again = sweeps.run(plan, Heard())
     assert len(workers.orders) == 2
     assert [row.estimates for row in again.rows] == [row.estimates for row in whole.rows]
+    assert [row.exit_code for row in again.rows] == [
+        {"pass": 0, "fail": 1}[row.verdict] for row in whole.rows
+    ]
 
 
 def test_a_run_that_is_judged_anew_is_read_anew(workers: Workers) -> None:

@@ -28,6 +28,9 @@ from harness.sweeps.records import Point, Row, State
 
 SWEEPS, POINTS, OUTCOME, POINT, LOG = "sweeps", "points", "outcome.json", "point.toml", "log.txt"
 
+EXIT_CODES = {"pass": 0, "fail": 1, "error": 3}
+"""What a process ends with, by the verdict of its run."""
+
 REFUSED = 2
 """What a process ends with that did no work, for its configuration cannot be used."""
 
@@ -125,7 +128,8 @@ class Place:
         return Row(
             point,
             "finished" if judged else tried,
-            exit_code=one.exit_code,
+            # whose end nobody told is known by its verdict, of which its exit code is the contract
+            exit_code=EXIT_CODES.get(one.verdict) if one.exit_code is None else one.exit_code,
             verdict=one.verdict if judged else "",
             run=run if judged else None,
             why=one.why,

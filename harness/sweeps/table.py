@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from harness.artifacts.files import Folder
 from harness.environment import gate_digest
 from harness.records import Estimate
+from harness.sweeps.places import EXIT_CODES
 from harness.sweeps.records import Axis, Row, Selected, Sweep, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CSV, JSON, PAGE = "points.csv", "sweep.json", "index.html"
-
-EXIT_CODES = {"pass": 0, "fail": 1, "error": 3}
 
 
 def exit_code(rows: Sequence[Row]) -> int:
