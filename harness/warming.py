@@ -66,8 +66,8 @@ def side_by_side(
 
     On a CPU each has one thread, however many run: the last bits of a number depend on how many threads share
     a sum, and must not on what runs beside it. A process that was killed is tried again once, and goes on
-    with the point that it left; one that failed by itself ends them all, which are gone on with the next
-    time.
+    with the point that it left, or makes one more where that was recorded already; one that failed by itself
+    ends them all, which are gone on with the next time.
 
     Args:
         config: The configuration of the nights.
