@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness import figures
 from harness.artifacts.directories import RunDirectory
@@ -229,6 +229,7 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "breakable": breakable,
         "clean": clean,
         "origin": origin,
         "draw": inline,
@@ -255,6 +256,12 @@ def _environment(into: Folder) -> jinja2.Environment:
 
     environment.filters["draw"] = draw_chart
     return environment
+
+
+def breakable(text: str) -> Markup:
+    """A text whose dotted names may be broken at their dots: a page without its style has no other way."""
+    # what stands between is escaped, and what is put there is ours
+    return Markup(re.sub(r"(?<=[a-z])([._])(?=[a-z])", r"\1<wbr/>", str(escape(text))))  # noqa: S704
 
 
 def inline(chart: Chart) -> Markup:
