@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import (
@@ -23,6 +24,7 @@ from concurrent.futures import (
 )
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
@@ -209,6 +211,13 @@ def finished(
                     stopped = stopped or fail_fast
     finally:
         _drop(executor)
+
+
+def left(since: float, made: int, of: int) -> str:
+    """The time left where so many were made since then (`time.monotonic`); empty where nothing tells it."""
+    if not 0 < made < of:
+        return ""
+    return f"; {timedelta(seconds=round((time.monotonic() - since) * (of - made) / made))} left"
 
 
 def _opened(engine: Engine, attempts: int) -> tuple[Executor | None, BaseException | None]:

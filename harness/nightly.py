@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import environment, pipeline, warming
+from harness import engines, environment, pipeline, warming
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder
 from harness.artifacts.latest import run_directories
@@ -213,7 +213,7 @@ class Nights:
                 other = "warm-up: what was made is of another series: data or machine changed meanwhile"
                 raise RunError(self.kept.trouble or other)
         while (there := self.points()) < points:
-            told = warming.left(since, there - first, points - first)
+            told = engines.left(since, there - first, points - first)
             self.progress.say(f"warm-up: point {there + 1} of {points}{told}")
             failure = self.warm_up_once()
             if failure is not None:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from harness import engines
@@ -50,13 +49,6 @@ def at_once(config: Config, jobs: int | None) -> int:
     if jobs is not None:
         return jobs
     return engines.cores() if is_cpu(config.device) else 1
-
-
-def left(since: float, made: int, of: int) -> str:
-    """The time left where so many were made since then (`time.monotonic`); empty where nothing tells it."""
-    if not 0 < made < of:
-        return ""
-    return f"; {timedelta(seconds=round((time.monotonic() - since) * (of - made) / made))} left"
 
 
 def side_by_side(
@@ -107,7 +99,7 @@ def side_by_side(
                 _refuse_failed(done)
                 again = "" if done.attempts == 1 else f", at try {done.attempts}"
                 told = f"warm-up: point {there + made} of {points}{again}"
-                progress.say(told + left(since, made, missing))
+                progress.say(told + engines.left(since, made, missing))
         finally:
             processes.stop()
 

@@ -110,8 +110,8 @@ def test_as_many_are_made_as_are_missing(played: Played, tmp_path: Path) -> None
 def test_the_time_left_goes_by_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown before anything is, and none where all is."""
     monkeypatch.setattr(time, "monotonic", lambda: 160.0)
-    assert warming.left(100.0, 2, 5) == "; 0:01:30 left"
-    assert warming.left(100.0, 0, 5) == warming.left(100.0, 5, 5) == ""
+    assert engines.left(100.0, 2, 5) == "; 0:01:30 left"
+    assert engines.left(100.0, 0, 5) == engines.left(100.0, 5, 5) == ""
 
 
 def test_a_point_that_is_killed_is_tried_again(played: Played, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 
 from harness import datasets, engines
@@ -143,7 +142,7 @@ class Running:
                 point = by_id[done.task.name]
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
-                self._tell(row, spent, len(todo), time.monotonic() - began)
+                self._tell(row, engines.left(began, spent, len(todo)), spent, len(todo))
                 if self.fail_fast and row.verdict not in SETTLED and not self._stopped:
                     self.progress.warn("--fail-fast: no further point is begun")
                     self._stopped = True
@@ -235,16 +234,13 @@ class Running:
             return replace(place.row(point), why=why or str(error))
         return place.row(point)
 
-    def _tell(self, row: Row, ended: int, of: int, seconds: float) -> None:
-        left = (of - ended) * seconds / ended
+    def _tell(self, row: Row, left: str, ended: int, of: int) -> None:
         told = f"{ended}/{of} {row.point.title}: {row.verdict or row.state}"
         if row.seconds is not None:
             told += f", {row.seconds:.0f} s"
         if row.why:
             told += f" ({row.why})"
-        if ended < of:
-            told += f"; {timedelta(seconds=round(left))} left"
-        (self.progress.say if row.verdict == "pass" else self.progress.warn)(told)
+        (self.progress.say if row.verdict == "pass" else self.progress.warn)(told + left)
 
 
 def files_of(data: Known, config: Config) -> dict[str, bytes]:
