@@ -75,6 +75,26 @@ def test_lists_and_keywords_may_be_axes_of_a_file(tmp_path: Path) -> None:
     assert found[0].title == "settings.sparsity 0.1, methods gradients,smoothgrad"
 
 
+def test_side_by_side_a_value_may_come_again_and_a_keyword_may_be_left_out(tmp_path: Path) -> None:
+    """Models of different keywords in one sweep: where one takes none, `none` is its factory's default."""
+    (tmp_path / "harness.toml").write_text("[model.settings]\nl1 = 1.0\n")
+    axes = asking.axes_of(
+        {
+            "model": ["k-sparse", "k-sparse", "relu-l1"],
+            "k": [10, 25, 50],
+            "settings.l1": ["none", "none", 0.1],
+        },
+        [("model", "k", "settings.l1")],
+    )
+    found = asking.points_of(axes, folder=tmp_path)
+    assert [dict(p.config.model.settings) for p in found] == [{}, {}, {"l1": 0.1}]
+    assert found[0].title == "model k-sparse, k 10, settings.l1 none"
+    base = config.load(folder=tmp_path)
+    wanted = {"model": "k-sparse", "k": 25, "settings.l1": "none"}
+    assert asking.reference_of(found, wanted, base) == found[1].id
+    assert [axis.values for axis in asking.typed(axes, found)][2] == (None, 0.1)
+
+
 @pytest.mark.parametrize(
     ("asked", "zipped", "told"),
     [
@@ -83,6 +103,11 @@ def test_lists_and_keywords_may_be_axes_of_a_file(tmp_path: Path) -> None:
         ({"k": []}, (), "must be a list of values"),
         ({"k": "10"}, (), "must be a list of values"),
         ({"k": [10, "10"]}, (), "names a value twice: 10"),
+        (
+            {"k": [1, 1], "epochs": [2, 2]},
+            [("k", "epochs")],
+            "'k' with 'epochs' names a value twice: 1 with 2",
+        ),
         ({"k": [1, 2], "model.k": [3]}, (), "stands twice"),
         ({"k": [1, 2], "epochs": [1]}, [("k", "epochs")], r"as many values each \(k has 2, epochs has 1\)"),
         ({"k": [1, 2]}, [("k", "epochs")], "'epochs' is no axis"),

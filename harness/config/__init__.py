@@ -212,7 +212,8 @@ def load_each(
     """For each of several sets of flags, on top of `flags`, what `load` gives; the file is read once.
 
     Args:
-        points: Flags by flat key; `settings.<keyword>` is a keyword of the model's factory.
+        points: Flags by flat key; `settings.<keyword>` is a keyword of the model's factory, and where it is
+            `none`, the factory's own default.
         path: As of `load`.
         flags: Likewise.
         folder: Likewise.
@@ -224,7 +225,8 @@ def load_each(
     beside = None if path is None else named_place("--config", path).absolute().parent
     common = _flat(flags)
     for point in points:
-        keywords = {k.removeprefix(KEYWORD): v for k, v in point.items() if k.startswith(KEYWORD)}
+        given = {k.removeprefix(KEYWORD): v for k, v in point.items() if k.startswith(KEYWORD)}
+        keywords = {name: value for name, value in given.items() if value not in (None, "none")}
         own = _flat({key: value for key, value in point.items() if not key.startswith(KEYWORD)})
         values = dict(raw)
         for key, (table, value) in (common | own).items():
@@ -238,10 +240,11 @@ def load_each(
                 values[key] = value
             else:
                 values[table] = table_of(values.get(table, {}), f"{table} in {origin}") | {key: value}
-        if keywords:
+        if given:
             model = table_of(values.get("model", {}), f"model in {origin}")
             known = table_of(model.get("settings", {}), f"model.settings in {origin}")
-            values["model"] = model | {"settings": known | keywords}
+            rest = {name: value for name, value in known.items() if name not in given}
+            values["model"] = model | {"settings": rest | keywords}
         _name_folder(values, beside)
         yield of(values, origin)
 

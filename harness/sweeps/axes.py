@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -63,17 +64,14 @@ def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] 
         zipped: Keys that go side by side.
 
     Raises:
-        ConfigurationError: an unknown key, one twice, no value or one twice, or keys side by side of which
-            one has more values than the other.
+        ConfigurationError: an unknown key, one twice, no value, or keys side by side of which one has more
+            values than the other; or a value twice, among those that nothing beside it tells apart.
     """
     found: dict[str, tuple[Any, ...]] = {}
     for key, values in asked.items():
         name = _flat_name(key)
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ConfigurationError(f"sweep: axis {key!r} must be a list of values (got {values!r:.80})")
-        written = [shown(value) for value in values]
-        if twice := sorted({one for one in written if written.count(one) > 1}):
-            raise ConfigurationError(f"sweep: axis {key!r} names a value twice: {', '.join(twice)}")
         if name in found:
             raise ConfigurationError(f"sweep: axis {name!r} stands twice; leave one out")
         found[name] = tuple(tuple(one) if isinstance(one, list) else one for one in values)
@@ -92,6 +90,12 @@ def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] 
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} has {many}" for name, many in lengths.items())
             raise ConfigurationError(f"sweep: axes side by side must have as many values each ({told})")
+    for number in dict.fromkeys(group.values()):
+        names = [name for name in found if group[name] == number]
+        steps = Counter(zip(*(map(shown, found[name]) for name in names), strict=True))
+        if twice := sorted(" with ".join(step) for step, many in steps.items() if many > 1):
+            told = " with ".join(map(repr, names))
+            raise ConfigurationError(f"sweep: axis {told} names a value twice: {', '.join(twice)}")
     return tuple(Axis(name, values, group[name]) for name, values in found.items())
 
 
