@@ -84,13 +84,13 @@ class Engine:
         name: As it was asked for.
         open: Makes the executor; again after one broke.
         at_once: How many tasks are handed over at once.
-        is_here: Whether they run on this machine, and see its files.
+        remark: What somebody who waits for it should know; empty for nothing.
     """
 
     name: str
     open: Callable[[], Executor]
     at_once: int
-    is_here: bool = True
+    remark: str = ""
 
 
 def end_with_parent() -> None:
@@ -116,6 +116,19 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def at_once_here(*, on_cpu: bool, threads: int | None = None) -> int:
+    """How many computations run at once on this machine: as the cores have threads for; one on a GPU."""
+    return max(1, cores() // (threads or 1)) if on_cpu else 1
+
+
+def threads_each(at_once: int, *, on_cpu: bool) -> int:
+    """The threads of each of several computations; on a CPU one, however many run side by side.
+
+    The last bits of a number depend on how many threads share a sum, and must not on what runs beside it.
+    """
+    return 1 if on_cpu else max(1, cores() // at_once)
+
+
 def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
     """The engine of a name.
 
@@ -139,9 +152,12 @@ def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
         address = f"tcp://{name.removeprefix('dask://')}"
         threads = _dask_threads(distributed, address, name)
         many = 2 * max(1, threads) if at_once is None else at_once
-        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, is_here=False)
+        remark = (
+            "" if threads else f"{name} has no workers yet, and is waited for; start some by 'dask worker'"
+        )
+        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, remark)
     factory = _factory(name)
-    return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once, is_here=False)
+    return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once)
 
 
 def pool() -> Engine:

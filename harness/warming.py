@@ -46,9 +46,7 @@ class Ended:
 
 def at_once(config: Config, jobs: int | None) -> int:
     """How many points are made at once: as asked for, else a core each; one where a GPU may be."""
-    if jobs is not None:
-        return jobs
-    return engines.cores() if is_cpu(config.device) else 1
+    return engines.at_once_here(on_cpu=is_cpu(config.device)) if jobs is None else jobs
 
 
 def side_by_side(
@@ -56,8 +54,7 @@ def side_by_side(
 ) -> None:
     """Make the points that are missing, each in a process of its own, several at once.
 
-    On a CPU each has one thread, however many run: the last bits of a number depend on how many threads share
-    a sum, and must not on what runs beside it. A process that was killed is tried again once, and goes on
+    A process that was killed is tried again once, and goes on
     with the point that it left, or makes one more where that was recorded already; one that failed by itself
     ends them all, which are gone on with the next time.
 
@@ -76,8 +73,8 @@ def side_by_side(
         StorageError: the output folder cannot be written to.
     """
     missing = points - there
-    threads = 1 if is_cpu(config.device) else max(1, engines.cores() // jobs)
     engine = engines.engine_of(engines.LOCAL, jobs, missing)
+    threads = engines.threads_each(engine.at_once, on_cpu=is_cpu(config.device))
     variables = dict.fromkeys(engines.THREADS, str(threads)) | {PLACE: str(place)}
     progress.say(
         f"warm-up: {missing} of {points} points are missing; {engine.at_once} at once, {threads} "

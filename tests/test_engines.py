@@ -18,7 +18,7 @@ import pytest
 from harness import engines
 from harness.engines import Engine, Task
 from harness.errors import ConfigurationError
-from tests.cluster import cluster
+from tests.cluster import Cluster, cluster
 
 
 def squared(number: int) -> int:
@@ -170,7 +170,7 @@ def test_names_of_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
     engine = engines.engine_of("my_engine:make")
     assert engine.at_once == 32
-    assert not engine.is_here
+    assert not engine.remark
     (done,) = engines.finished([Task("a", squared, (3,))], engine)
     assert done.result == 9
     with pytest.raises(ConfigurationError, match=r"must give a concurrent\.futures\.Executor \(got int\)"):
@@ -281,6 +281,18 @@ def test_an_executor_that_cannot_be_made_again_is_tried_for_a_while_and_not_for_
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_without_workers_is_told(tmp_path: Path) -> None:
+    """They may come later, and whoever waits knows for what."""
+    started = Cluster(tmp_path)
+    try:
+        engine = engines.engine_of(started.engine)
+    finally:
+        started.close()
+    assert "has no workers yet" in engine.remark
+    assert engine.at_once == 2
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
 def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -289,7 +301,7 @@ def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
     monkeypatch.setattr(engines, "_DASK_WAITS", 2)
     with cluster(tmp_path / "cluster", workers=1) as started:
         engine = engines.engine_of(started.engine)
-        assert engine.at_once == 2
+        assert (engine.at_once, engine.remark) == (2, "")
         timer = threading.Timer(1.0, started.scheduler.send_signal, (getattr(signal, how),))
         timer.start()
         begun = time.monotonic()

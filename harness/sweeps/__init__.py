@@ -159,10 +159,8 @@ def plan(
     on_cpu = all(is_cpu(device) for device in {point.config.device for point in points})
     at_once = jobs
     if jobs is None and on in (engines.LOCAL, engines.DASK_LOCAL):
-        at_once = max(1, engines.cores() // (threads or 1)) if on_cpu else 1
+        at_once = engines.at_once_here(on_cpu=on_cpu, threads=threads)
     engine = engines.engine_of(on, at_once, len(points))
-    # on a CPU one, however many run side by side: the last bits of a number depend on how many share a sum
-    share = 1 if on_cpu else max(1, engines.cores() // engine.at_once)
     return Plan(
         id=named(name) if name else asking.sweep_id(found, base),
         base=base,
@@ -170,7 +168,7 @@ def plan(
         points=points,
         reference=asking.reference_of(points, wanted, base),
         engine=engine,
-        threads=share if threads is None else threads,
+        threads=engines.threads_each(engine.at_once, on_cpu=on_cpu) if threads is None else threads,
         fail_fast=fail_fast,
         select=select,
         command=command,
@@ -203,6 +201,8 @@ def run(asked: Plan, progress: Progress) -> Sweep:
         def told() -> None:
             table.write_table(asked.folder, asked.output, asked.axes, rows())
 
+        if todo and asked.engine.remark:
+            progress.warn(asked.engine.remark)
         told()
         try:
             if todo:
