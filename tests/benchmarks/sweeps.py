@@ -1,10 +1,15 @@
 """What a sweep costs by itself: a simulated one, whose runs take no time, planned, resumed and rendered.
 
 Usage: python -m tests.benchmarks.sweeps [--points 10000] [--output FOLDER]
+       python -m tests.benchmarks.sweeps --real 5
 
 One small run is computed, and stands in every point's folder by hard links. Then seconds are told of planning
 (every point's configuration), looking (what is finished), comparing (differences from the reference) and
 rendering (table and page), with the largest memory of the process.
+
+With `--real` four points are really run, so often: each by its own command alone, in a sweep one at a
+time, and in one two at a time. The medians of two ratios are told: a sweep's seconds to those of the
+commands, and one at a time to two.
 """
 
 from __future__ import annotations
@@ -13,14 +18,20 @@ import argparse
 import os
 import resource
 import shutil
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness import config, pipeline, sweeps
 from harness.artifacts import latest
 from harness.artifacts.directories import RunDirectory
+from harness.artifacts.files import Folder
+from harness.engines import THREADS
 from harness.judging import verdicts
 from harness.pipeline.started import Silence
 from harness.sweeps import table
@@ -39,7 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--output", type=Path, help="made, and removed after, where it is not named")
+    parser.add_argument("--real", type=int, metavar="ROUNDS", help="run points, in rounds of three ways")
     asked = parser.parse_args()
+    if asked.real:
+        in_rounds(asked.real)
+        return
     with tempfile.TemporaryDirectory() as made:
         simulate(asked.points, asked.output or Path(made))
 
@@ -84,6 +99,59 @@ def simulate(points: int, output: Path) -> None:
     size = (plan.folder / table.PAGE).stat().st_size / 1e6
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(f"{len(found.differences)} differences; page {size:.1f} MB; at most {memory:.0f} MB")
+
+
+def in_rounds(rounds: int) -> None:
+    """Four points by their commands alone, one at a time, and two at a time, in turn."""
+    ways: dict[str, Callable[[Path], None]] = {
+        "commands": by_commands,
+        "one at a time": lambda output: swept(output, 1),
+        "two at a time": lambda output: swept(output, 2),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            with tempfile.TemporaryDirectory() as made:
+                start = time.perf_counter()
+                way(Path(made))
+                seconds[name].append(time.perf_counter() - start)
+        print(", ".join(f"{name} {taken[-1]:.1f} s" for name, taken in seconds.items()), flush=True)
+    for name, other in (("one at a time", "commands"), ("one at a time", "two at a time")):
+        ratios = [one / its for one, its in zip(seconds[name], seconds[other], strict=True)]
+        middle = statistics.median(ratios)
+        print(f"{name} / {other}: {middle:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+
+
+def real(output: Path, jobs: int | None = None) -> sweeps.Plan:
+    """Four points of some seconds each, that share nothing in the cache."""
+    flags = SMALL | {"output": output, "epochs": 10, "classifier_epochs": 20}
+    return sweeps.plan({"k": [16, 24, 32, 48]}, flags=flags, jobs=jobs, folder=output)
+
+
+def swept(output: Path, jobs: int) -> None:
+    """As a sweep, page and all."""
+    found = sweeps.run(real(output, jobs), Silence())
+    assert all(row.state == "finished" for row in found.rows)
+
+
+def by_commands(output: Path) -> None:
+    """Each point by `harness validate`, one after the other."""
+    variables = {**os.environ, **dict.fromkeys(THREADS, "1")}
+    for point in real(output).points:
+        folder = Folder(output / point.id)
+        settings = point.config.model_copy(update={"output": folder.path})
+        folder.write_toml("point.toml", settings.as_toml_values())
+        command = [
+            sys.executable,
+            "-m",
+            "harness",
+            "validate",
+            "--config",
+            str(folder / "point.toml"),
+            "--quiet",
+        ]
+        done = subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, check=False)
+        assert done.returncode in (0, 1)
 
 
 if __name__ == "__main__":
