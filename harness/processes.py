@@ -65,6 +65,11 @@ class Processes:
             if process.stdin is not None:
                 process.stdin.close()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether none is begun any more."""
+        return self._stopped
+
     def stop(self) -> None:
         """End those that run as SIGTERM does, and begin none any more: what they finished is kept."""
         with self._lock:

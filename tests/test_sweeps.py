@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import tarfile
 import threading
@@ -22,6 +23,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.artifacts.staging import Staged
 from harness.config.tables import parse
 from harness.errors import ConfigurationError
+from harness.processes import Processes
 from harness.sweeps import places, running, table, worker
 from harness.sweeps.worker import Answer, Order
 from tests.commands import called
@@ -438,3 +440,82 @@ def test_cleaning_keeps_what_points_use(workers: Workers) -> None:
     with suppress(StopIteration):
         next(cleaning.points_runs(Path("nowhere")))
         raise AssertionError
+
+
+def test_a_point_whose_run_was_removed_is_missing(workers: Workers) -> None:
+    """It is computed again; one that lost nothing but `latest`, as a killed process leaves it, stands."""
+    plan = planned({"k": [10, 20, 30]})
+    sweeps.run(plan, Heard())
+    first, second, _ = (places.Place(plan.output, point.id) for point in plan.points)
+    shutil.rmtree(first.folder / "runs")
+    (second.folder / "latest").unlink()
+    running = plan.running(Heard())
+    assert [point.id for point in running.look()] == [plan.points[0].id]
+    row = running.rows[plan.points[1].id]
+    assert row.run is not None
+    assert (row.run / "verdict.json").is_file()
+    assert [row.state for row in sweeps.run(plan, Heard()).rows] == ["finished"] * 3
+
+
+def test_what_another_sweep_computed_meanwhile_is_taken(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever comes second waits for the point, and computes nothing."""
+    monkeypatch.setattr(worker, "_run", lambda *_: pytest.fail("it was computed again"))
+    plan = planned({"k": [10]})
+    order = plan.running(Heard())._order(plan.points[0])
+    folder, found = Path(order.folder), list[Answer]()
+    second = threading.Thread(target=lambda: found.append(worker._ran(order, folder, tmp_path)))
+    with worker._alone(folder, Processes()):
+        second.start()
+        second.join(0.3)
+        assert not found
+        workers(order)
+    second.join(30)
+    (answer,) = found
+    assert answer.exit_code == 0
+    assert "by another sweep" in answer.said
+
+
+def test_points_on_other_threads_are_told(workers: Workers) -> None:
+    """The last digits depend on them."""
+    sweeps.run(planned({"k": [10]}, threads=1), Heard())
+    found = sweeps.run(planned({"k": [10, 20]}, threads=2, jobs=1), Heard())
+    assert any("1 of 2 points were computed on other numbers of threads" in one for one in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("axes", "asked", "told"),
+    [
+        ({"k": [10, 20]}, {"select": "agrement"}, "unknown measurement 'agrement'"),
+        ({"k": [10, 20]}, {"select": "agreement"}, "one seed cannot both choose and tell"),
+        ({"k": [10, 20]}, {"reference": {"k": "ten"}}, "the reference: "),
+        ({"settings.l1": ["none", 0.1]}, {"flags": {"model": "mlp"}}, "unknown keyword 'l1' of 'mlp'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(
+    workers: Workers, axes: dict[str, Any], asked: dict[str, Any], told: str
+) -> None:
+    """Not after hours."""
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        planned(axes, **asked)
+    assert not workers.points
+
+
+def test_an_axis_of_the_file_and_a_flag_for_all_points_are_not_mixed(
+    workers: Workers, tmp_path: Path
+) -> None:
+    """Which of the two is meant nobody can know."""
+    (tmp_path / "harness.toml").write_text("[sweep.axes]\nk = [10, 20]\n")
+    with pytest.raises(ConfigurationError, match="'k' is an axis in the file"):
+        sweeps.plan(flags={"k": 30})
+
+
+def test_other_values_of_an_axis_leave_the_earlier_points(workers: Workers) -> None:
+    """The table is of what is asked for now, and says so."""
+    sweeps.run(planned({"k": [10, 20]}), Heard())
+    _, heard = swept({"k": [20, 30]})
+    assert any("the table was of 1 more points" in one for one in heard.said)
+    found, _ = swept({"k": [10, 20, 30]})
+    assert [row.state for row in found.rows] == ["finished"] * 3
+    assert len(workers.points) == 3

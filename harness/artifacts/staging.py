@@ -53,20 +53,23 @@ def hold(handle: int) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Inside, no other is inside for the same folder; who stays for longer than `PATIENCE` is passed.
+def locked(folder: Path, patience: float = PATIENCE) -> Iterator[bool]:
+    """Inside, no other is inside for the same folder; who stays for longer than so many seconds is passed.
 
     Without a lock where the file system has none.
+
+    Returns:
+        Whether nobody was passed.
     """
     handle = -1
     if _FLOCK is not None:
         with suppress(OSError):
             handle = os.open(folder, os.O_RDONLY)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     try:
-        while handle >= 0 and not _is_held(handle) and time.monotonic() < end:
+        while handle >= 0 and not (held := _is_held(handle)) and time.monotonic() < end:
             time.sleep(0.01)
-        yield
+        yield handle < 0 or held
     finally:
         if handle >= 0:
             os.close(handle)

@@ -103,6 +103,8 @@ def sweep(
     found = sweeps.run(plan, shown)
     for text in found.remarks:
         shown.warn(text)
+    if found.selected is not None:
+        shown.say(table.told_of(found))
     verdicts = [row.verdict or row.state for row in found.rows]
     told = ", ".join(f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts))
     shown.last(f"{len(found.rows)} points: {told}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,19 @@ def _keywords(factory: Factory, settings: Model, given: Mapping[str, Any]) -> di
                 f"set {one.name} in the table [model.settings]"
             )
     return keywords
+
+
+def refuse_unbuildable(models: Iterable[Model]) -> None:
+    """Refuse keywords that a shipped model's factory does not take; nothing is built.
+
+    One of somebody's own is asked where it is built: its module may be on another machine alone.
+
+    Raises:
+        ConfigurationError: as `build`.
+    """
+    for settings in models:
+        if ":" not in settings.model:
+            _keywords(factory_of(settings), settings, dict.fromkeys(GIVEN))
 
 
 def factory_of(settings: Model) -> Factory:

@@ -21,6 +21,7 @@ from harness.engines import Engine
 from harness.environment import is_cpu
 from harness.errors import ConfigurationError
 from harness.pipeline.started import Progress, Silence
+from harness.registry import suggestion
 from harness.sweeps import axes as asking
 from harness.sweeps import table
 from harness.sweeps.pacing import hours
@@ -142,8 +143,9 @@ def plan(
         ConfigurationError: no axis, no such key, a point whose configuration cannot be used, no such engine.
     """
     # points are compared on the images that both explain
-    flags = {"common_order": True} | {key: value for key, value in (flags or {}).items() if value is not None}
-    base = configuration.load(config, flags, folder)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    flags = {"common_order": True} | given
+    base = asking.placed(configuration.load(config, flags, folder))
     configuration.refuse_absent(base.checks)
     asked = {**base.sweep.axes, **(axes or {})}
     if not asked:
@@ -151,8 +153,22 @@ def plan(
             "sweep: no axis: name several values, such as --k 10,25,50, or [sweep] axes in the file"
         )
     found = asking.axes_of(asked, (*base.sweep.zipped, *zipped))
+    # axes that were asked for beside flags win over them; those of the file do not
+    flagged = set(map(asking.flat, given)) - set(map(asking.flat, axes or {}))
+    if both := [axis.name for axis in found if axis.name in flagged]:
+        raise ConfigurationError(
+            f"sweep: {both[0]!r} is an axis in the file, and a flag gives it one value; leave one out, or "
+            "give the flag several"
+        )
     points = asking.points_of(found, config, flags, folder)
+    from harness.subjects.catalogue import refuse_unbuildable  # with torch
+
+    refuse_unbuildable(point.config.model for point in points)
+    if select:
+        _refuse_unchosen(select, points)
     wanted = base.sweep.reference if reference is None else reference
+    if wanted:
+        wanted = asking.meant(wanted, config, flags, folder)
     for number in (jobs, threads):
         if number is not None and number < 1:
             raise ConfigurationError(f"--jobs and --threads must be 1 or more (got {number})")
@@ -173,6 +189,22 @@ def plan(
         select=select,
         command=command,
     )
+
+
+def _refuse_unchosen(select: str, points: Sequence[Point]) -> None:
+    """Refuse a measurement that no point can be chosen by.
+
+    Raises:
+        ConfigurationError: there is none of that name, or no seeds to choose by and to tell by.
+    """
+    from harness.measurements import measurements
+
+    if (name := select.split(".")[0]) not in measurements:
+        raise ConfigurationError(
+            f"--select: unknown measurement {select!r}: {suggestion(name, measurements)}"
+        )
+    if all(len(point.config.seeds) < 2 for point in points):
+        raise ConfigurationError("--select: one seed cannot both choose and tell; give two or more --seeds")
 
 
 def run(asked: Plan, progress: Progress) -> Sweep:
@@ -203,6 +235,8 @@ def run(asked: Plan, progress: Progress) -> Sweep:
 
         if todo and asked.engine.remark:
             progress.warn(asked.engine.remark)
+        if others := table.others(asked.folder, {point.id for point in asked.points}):
+            progress.say(f"the table was of {others} more points; their runs stay, and count where asked for")
         told()
         try:
             if todo:
@@ -227,7 +261,7 @@ def _published(asked: Plan, rows: Sequence[Row], seconds: float, ran: int) -> Sw
         differences=differences(rows, asked.reference, table.compared(rows), confidence, folder=asked.folder),
         confidence=confidence,
         selected=selected(rows, asked.select, confidence) if asked.select else None,
-        remarks=table.remarks(rows),
+        remarks=table.remarks(rows, asked.threads),
     )
     cost = {
         "seconds": seconds,

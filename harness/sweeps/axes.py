@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from harness import config as configuration
+from harness import datasets
 from harness.artifacts.files import key_of
 from harness.config import KEYWORD, Config
 from harness.errors import ConfigurationError
@@ -70,6 +71,8 @@ def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] 
     found: dict[str, tuple[Any, ...]] = {}
     for key, values in asked.items():
         name = _flat_name(key)
+        if callable(listed := getattr(values, "tolist", None)):  # numpy's
+            values = listed()
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ConfigurationError(f"sweep: axis {key!r} must be a list of values (got {values!r:.80})")
         if name in found:
@@ -99,6 +102,11 @@ def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] 
     return tuple(Axis(name, values, group[name]) for name, values in found.items())
 
 
+def flat(key: object) -> str:
+    """A key as the configuration writes it, where a flag stands for it."""
+    return str(key).removeprefix("--").replace("-", "_")
+
+
 def _flat_name(key: str) -> str:
     """The flat name of a key that may be written with its table or as a flag.
 
@@ -106,8 +114,7 @@ def _flat_name(key: str) -> str:
         ConfigurationError: there is none.
     """
     tables = {f"{table}.{name}": name for name, table, _ in configuration.settings() if table}
-    name = key.removeprefix("--").replace("-", "_") if isinstance(key, str) else str(key)
-    name = tables.get(name, name)
+    name = tables.get(flat(key), flat(key))
     if name.startswith("model.settings."):
         name = name.removeprefix("model.")
     if name in keys() or (name.startswith(KEYWORD) and len(name) > len(KEYWORD)):
@@ -164,6 +171,7 @@ def points_of(
         except ConfigurationError as error:
             raise ConfigurationError(f"point {told}: {error}" if told else str(error)) from None
         # what a flag's text meant: numbers are numbers
+        config = placed(config)
         point = Point(identity_of(config), _values_of(config, one), config)
         if point.id in found:
             raise ConfigurationError(
@@ -176,9 +184,19 @@ def points_of(
 def typed(axes: Sequence[Axis], points: Sequence[Point]) -> tuple[Axis, ...]:
     """The axes, with values as the configuration holds them, where they were a flag's texts."""
     return tuple(
-        replace(axis, values=tuple(dict.fromkeys(point.values[axis.name] for point in points)))
+        replace(
+            axis, values=tuple({shown(one): one for one in (p.values[axis.name] for p in points)}.values())
+        )
         for axis in axes
     )
+
+
+def placed(config: Config) -> Config:
+    """The configuration with its data's name as a run keeps it, which is the same from any folder."""
+    name = datasets.kept(config.data.dataset)
+    if name == config.data.dataset:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"dataset": name})})
 
 
 def identity_of(config: Config) -> str:
@@ -200,6 +218,31 @@ def sweep_id(axes: Sequence[Axis], base: Config) -> str:
         inside = inside["settings"] if name.startswith(KEYWORD) else inside
         inside.pop(name.removeprefix(KEYWORD), None)
     return key_of({"axes": sorted(names), "base": whole})[:NAMES]
+
+
+def meant(
+    reference: Mapping[str, Any],
+    path: str | Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    folder: str | Path = Path(),
+) -> dict[str, Any]:
+    """What a reference's values mean, as the points' configurations hold them: 1e-3 is 0.001.
+
+    Args:
+        reference: By key.
+        path: As of `points_of`.
+        flags: Likewise.
+        folder: Likewise.
+
+    Raises:
+        ConfigurationError: an unknown key, or a value that it cannot take.
+    """
+    asked = {_flat_name(key): value for key, value in reference.items()}
+    try:
+        (config,) = configuration.load_each([asked], path, flags, folder)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"sweep: the reference: {error}") from None
+    return _values_of(placed(config), asked)
 
 
 def reference_of(points: Sequence[Point], asked: Mapping[str, Any], base: Config) -> str:

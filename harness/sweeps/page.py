@@ -75,6 +75,7 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
             planes=planes(points, moving),
             selected=_selected(sweep, points),
             command=command,
+            reference_threads=next((r.threads for r in sweep.rows if r.point.id == sweep.reference), None),
         )
     )
     Folder(path.parent).write_text(path.name, page)

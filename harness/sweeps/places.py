@@ -55,6 +55,7 @@ class Outcome(pydantic.BaseModel):
     judged: str = ""
     verdict: Literal["", "pass", "fail", "error", "interrupted"] = ""
     why: str = ""
+    threads: int | None = None
     data: str = ""
     code: str = ""
     criteria: list[Verdict] = []
@@ -67,6 +68,11 @@ class Place:
     def __init__(self, output: Path, point: str) -> None:
         """`point` is its id."""
         self.folder = Folder(output / SWEEPS / POINTS / point)
+
+    @classmethod
+    def at(cls, folder: Path) -> Place:
+        """Of the point of a folder."""
+        return cls(folder.parents[2], folder.name)
 
     def prepare(self, point: Point, cache: Path) -> Config:
         """Write the point's configuration, as its process is given it; that configuration.
@@ -82,38 +88,56 @@ class Place:
 
     @property
     def run(self) -> Path | None:
-        """The run directory that the point began last."""
-        return latest.named(self.folder / latest.LATEST)
+        """The run directory that the point began last.
+
+        Of a process that was killed, or refused, before it began one: the one before, if that stands.
+        """
+        return latest.named(self.folder / latest.LATEST) or self._before
+
+    @cached_property
+    def _written(self) -> Outcome:
+        """What was written down; nothing where that cannot be read."""
+        with suppress(RunError, OSError):
+            return self.folder.read_record(OUTCOME, Outcome)
+        return Outcome()
+
+    @property
+    def _before(self) -> Path | None:
+        known = self._written
+        path = self.folder / "runs" / known.run
+        return path if known.run and _digest(path / "verdict.json") == known.judged else None
 
     @cached_property
     def outcome(self) -> Outcome:
         """What is known of the point, whoever was killed before it could be written down."""
-        found = Outcome()
-        with suppress(RunError, OSError):
-            found = self.folder.read_record(OUTCOME, Outcome)
-        run = self.run
+        found, run = self._written, self.run
         if run is None:
-            return found
-        try:
-            judged = digest_of(run / "verdict.json")
-        except OSError:
-            judged = ""
+            # what a run told that is gone is not known any more
+            return found if not found.run else Outcome()
+        judged = _digest(run / "verdict.json")
         if (found.run, found.judged) == (run.name, judged):
             return found
         # another run than was written down, or judged anew
         known = found if found.run == run.name else Outcome()
         return known.model_copy(update=_told_by(run, judged))
 
-    def end(self, exit_code: int | None, attempts: int, seconds: float | None, why: str) -> Outcome:
+    def end(
+        self,
+        exit_code: int | None,
+        attempts: int,
+        seconds: float | None,
+        why: str,
+        threads: int | None = None,
+    ) -> Outcome:
         """Write down how the process ended.
 
         Raises:
             StorageError: it cannot be written.
         """
-        self.__dict__.pop("outcome", None)
-        outcome = self.outcome.model_copy(
-            update={"exit_code": exit_code, "attempts": attempts, "seconds": seconds}
-        )
+        for known in ("outcome", "_written"):
+            self.__dict__.pop(known, None)
+        ended = {"exit_code": exit_code, "attempts": attempts, "seconds": seconds, "threads": threads}
+        outcome = self.outcome.model_copy(update=ended)
         if outcome.verdict not in ("pass", "fail", "error"):
             outcome = outcome.model_copy(update={"why": why})
         self.folder.write_json(OUTCOME, outcome.model_dump(mode="json"))
@@ -138,8 +162,17 @@ class Place:
             seconds=one.seconds,
             memory_mb=one.memory_mb,
             code=one.code,
+            threads=one.threads,
             judged=one.judged,
         )
+
+
+def _digest(path: Path) -> str:
+    """Of a file; empty where it cannot be read."""
+    try:
+        return digest_of(path)
+    except OSError:
+        return ""
 
 
 _OF_RUN = ("run", "judged", "verdict", "why", "data", "code", "memory_mb", "criteria", "estimates")

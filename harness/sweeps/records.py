@@ -74,6 +74,7 @@ class Row:
         seconds: Its process took; None where that is not known.
         memory_mb: The largest that it held; likewise.
         code: The digest of the code that computed it.
+        threads: That it was computed on; None where nobody wrote it down.
         judged: That of its verdict, which says of which files; another digest is another state of the run.
     """
 
@@ -88,6 +89,7 @@ class Row:
     seconds: float | None = None
     memory_mb: float | None = None
     code: str = ""
+    threads: int | None = None
     judged: str = ""
 
 

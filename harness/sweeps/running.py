@@ -21,12 +21,15 @@ from harness.pipeline import loaded
 from harness.pipeline.started import Progress
 from harness.processes import last_line
 from harness.sweeps import worker
-from harness.sweeps.places import POINTS, SWEEPS, Place
+from harness.sweeps.places import EXIT_CODES, POINTS, SWEEPS, Place
 from harness.sweeps.records import Point, Row
 from harness.sweeps.worker import Answer, Order
 
-SETTLED = ("pass", "fail")
-"""Verdicts of points that are not run again."""
+JUDGED = ("pass", "fail")
+"""Verdicts of points that could be judged."""
+
+SETTLED = (*JUDGED, "error")
+"""Verdicts of points that are not run again: what cannot be judged could not be the next time, either."""
 
 ENDED_ITSELF = (0, 1, 2)
 """Exit codes of a point that another try would not change."""
@@ -143,7 +146,7 @@ class Running:
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
                 self._tell(row, engines.left(began, spent, len(todo)), spent, len(todo))
-                if self.fail_fast and row.verdict not in SETTLED and not self._stopped:
+                if self.fail_fast and row.verdict not in JUDGED and not self._stopped:
                     self.progress.warn("--fail-fast: no further point is begun")
                     self._stopped = True
                 if time.monotonic() - last > TOLD_EVERY:
@@ -178,11 +181,18 @@ class Running:
                 again.put(wanted)
                 continue
             tried[name] = tried.get(name, 0) + done.attempts
-            died = answer is not None and not answer.wants_data and answer.exit_code not in ENDED_ITSELF
+            died = answer is not None and not answer.wants_data and not self._ended_itself(name, answer)
             if died and tried[name] < engines.ATTEMPTS and not self._stopped:
                 again.put(done.task)
             else:
                 yield replace(done, attempts=tried[name])
+
+    def _ended_itself(self, point: str, answer: Answer) -> bool:
+        """Whether another try would change nothing."""
+        code = answer.exit_code
+        return code in ENDED_ITSELF or (
+            code == EXIT_CODES["error"] and Place(self.output, point).outcome.verdict == "error"
+        )
 
     def _order(self, point: Point) -> Order:
         place = Place(self.output, point.id)
@@ -229,7 +239,7 @@ class Running:
                 except (OSError, tarfile.TarError, ValueError, HarnessError) as error:
                     why = f"its run cannot be kept: {error}"
         try:
-            place.end(code, done.attempts, seconds, why)
+            place.end(code, done.attempts, seconds, why, self.threads)
         except StorageError as error:  # its run stands as it is; a disk that is full refuses the table too
             return replace(place.row(point), why=why or str(error))
         return place.row(point)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,22 @@ def exit_code(rows: Sequence[Row]) -> int:
     return EXIT_CODES["fail" if any(row.verdict == "fail" for row in rows) else "pass"]
 
 
-def remarks(rows: Sequence[Row]) -> tuple[str, ...]:
-    """What a reader of the table must know of it."""
+def others(folder: Path, points: Collection[str]) -> int:
+    """How many points stand in the table of a folder that are none of these; 0 where there is no table."""
+    try:
+        with (folder / CSV).open(encoding="utf-8", newline="") as text:
+            return len({row.get("point") for row in csv.DictReader(text)} - {*points})
+    except (OSError, ValueError, csv.Error):
+        return 0
+
+
+def remarks(rows: Sequence[Row], threads: int | None = None) -> tuple[str, ...]:
+    """What a reader of the table must know of it.
+
+    Args:
+        rows: The points.
+        threads: That points are computed on now.
+    """
     code, found = gate_digest(), []
     other = [row for row in rows if row.code and row.code != code]
     if other:
@@ -38,6 +52,12 @@ def remarks(rows: Sequence[Row]) -> tuple[str, ...]:
         found.append(
             f"{len(other)} of {len(rows)} points were computed by other code than tonight's"
             f"{'' if kinds == 1 else f', of {kinds} kinds'}; --fresh computes them anew"
+        )
+    apart = [row for row in rows if row.threads not in (None, threads)]
+    if threads is not None and apart:
+        found.append(
+            f"{len(apart)} of {len(rows)} points were computed on other numbers of threads than {threads}, "
+            "on which the last digits of what is trained depend; --fresh computes them anew"
         )
     left = [row for row in rows if row.state != "finished"]
     if left:
@@ -150,12 +170,25 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]
     )
 
 
+def told_of(sweep: Sweep) -> str:
+    """What was chosen, in a sentence."""
+    one = sweep.selected
+    assert one is not None
+    if not one.point:
+        return f"by {one.measurement} no point can be chosen: {one.reason}"
+    bounds = "" if one.low is None or one.high is None else f" [{one.low:.4g}, {one.high:.4g}]"
+    told = "no number" if one.estimate is None else f"{one.estimate:.4g}{bounds}"
+    seeds, point = ", ".join(map(str, one.chosen_on)), sweep.row(one.point).point
+    return f"by {one.measurement} of seeds {seeds}: {point.title}; the others say {told}"
+
+
 def tidy(sweep: Sweep) -> pd.DataFrame:
     """A row for each point and measurement, with the difference from the reference beside it.
 
     Columns: `point`, one for each axis as it was asked for, `state`, `verdict`, `run`, `measurement`,
     `estimate`, `low`, `high`, `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`. A point
-    without numbers has one row, of no measurement.
+    without numbers has one row, of no measurement. `attrs["selected"]` has what was chosen, where that was
+    asked for.
     """
     import pandas as pd
 
@@ -178,4 +211,6 @@ def tidy(sweep: Sweep) -> pd.DataFrame:
     names = [axis.name for axis in sweep.axes]
     numbers = ["estimate", "low", "high", "n", "unit", "difference", "difference_low", "difference_high", "p"]
     columns = ["point", *names, "state", "verdict", "run", "measurement", *numbers]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    table.attrs["selected"] = None if sweep.selected is None else asdict(sweep.selected)
+    return table

@@ -14,21 +14,25 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import datasets
 from harness.artifacts import latest
 from harness.artifacts.files import Folder, write
-from harness.artifacts.staging import Staged, sweep
+from harness.artifacts.staging import Staged, locked, sweep
 from harness.config import tables
 from harness.errors import HarnessError
 from harness.processes import Processes, Stopped, said
-from harness.sweeps.places import LOG, POINT
+from harness.sweeps.places import EXIT_CODES, LOG, POINT, Place
 
 RECORD = "environment.json"
 """The file that every run directory begins with."""
+
+LOOKS_EVERY = 1.0
+"""Seconds between two looks at whether a point that another computes is still wanted."""
 
 _BEGUN: dict[str, Processes] = {}
 """The processes of this worker, by the mark of whom they run for."""
@@ -72,7 +76,7 @@ class Answer:
 
     Attributes:
         exit_code: The process's; None where it was not begun for want of data.
-        seconds: It took.
+        seconds: It took; None where it was not begun.
         said: The end of what it printed.
         run: The name of its run directory, where that is in `archive`.
         archive: The run directory as a tar; empty where it stands in the asker's folder.
@@ -80,7 +84,7 @@ class Answer:
     """
 
     exit_code: int | None
-    seconds: float = 0.0
+    seconds: float | None = None
     said: str = ""
     run: str = ""
     archive: bytes = b""
@@ -98,19 +102,52 @@ def compute(order: Order) -> Answer:
         return _elsewhere(order, place)
 
 
+@contextmanager
+def _alone(folder: Path, processes: Processes) -> Iterator[None]:
+    """Inside, no other computes the point of a folder; whoever does is waited for.
+
+    Raises:
+        Stopped: nothing is begun any more.
+    """
+    runs = folder / "runs"
+    runs.mkdir(exist_ok=True)
+    while not processes.is_stopped:
+        # the point's own process locks its folder: here it is the one below
+        with locked(runs, LOOKS_EVERY) as mine:
+            if mine:
+                yield
+                return
+    raise Stopped("nothing is begun any more")
+
+
+def _by_another(order: Order, folder: Path) -> Answer | None:
+    """What another sweep computed of the point since it was ordered; None where none did."""
+    if latest.next_sequence(folder / "runs") == order.number:
+        return None
+    found = Place.at(folder).outcome
+    if found.data != order.data or found.verdict not in EXIT_CODES:
+        return None
+    return Answer(EXIT_CODES[found.verdict], found.seconds, f"{found.why or found.verdict}, by another sweep")
+
+
 def _ran(order: Order, folder: Path, working: Path) -> Answer:
-    """Run the command in a folder that holds the point's configuration."""
-    command = [sys.executable, "-m", "harness", "validate", "--config", str(folder / POINT), "--quiet"]
-    start = time.perf_counter()
+    """Run the command in a folder that holds the point's configuration, when nobody else does."""
     try:
-        code = _processes(order.token).run(
-            [*command, *["--fresh"] * order.fresh],
-            folder / LOG,
-            order.variables,
-            working if working.is_dir() else folder,
-        )
+        with _alone(folder, _processes(order.token)):
+            return _by_another(order, folder) or _run(order, folder, working)
     except Stopped:
         return Answer(-signal.SIGTERM, said="it was not begun: whoever asked was interrupted")
+
+
+def _run(order: Order, folder: Path, working: Path) -> Answer:
+    command = [sys.executable, "-m", "harness", "validate", "--config", str(folder / POINT), "--quiet"]
+    start = time.perf_counter()
+    code = _processes(order.token).run(
+        [*command, *["--fresh"] * order.fresh],
+        folder / LOG,
+        order.variables,
+        working if working.is_dir() else folder,
+    )
     return Answer(code, time.perf_counter() - start, said(folder / LOG))
 
 
