@@ -22,9 +22,6 @@ NEEDED = ("starlette", "uvicorn")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Where the studio listens without being told by which names it may be asked."""
 
-SECONDS = 3
-"""How long requests in work may take at the end."""
-
 
 def add_to(app: typer.Typer) -> None:
     """Give the `harness` command that of the studio."""
@@ -149,9 +146,9 @@ def _serve(
     """Answer until the command is interrupted."""
     import uvicorn
 
-    from harness.studio import page, saved, security
+    from harness.studio import page, security
     from harness.studio.live import Live
-    from harness.studio.server import Studio
+    from harness.studio.server import Studio, settings
 
     token, port = security.new_token(), int(listening.getsockname()[1])
     lives = [Live(run) for run in runs]
@@ -168,13 +165,10 @@ def _serve(
         checks=folder,
         seed=seed,
         files=files,
-        view=saved.render,
+        view=_view,
         report=_tell_trace,
     )
-    settings: dict[str, Any] = dict(loop="asyncio", http="h11", ws="none", lifespan="off")
-    silent: dict[str, Any] = dict(log_config=None, log_level="critical", access_log=False)
-    settings |= silent | dict(server_header=False, timeout_graceful_shutdown=SECONDS)
-    server = uvicorn.Server(uvicorn.Config(served.application, **settings))
+    server = uvicorn.Server(uvicorn.Config(served.application, **settings()))
     reached = f"[{host}]" if ":" in host else host
     if host not in LOOPBACK:
         reached = min(names)
@@ -188,6 +182,13 @@ def _serve(
         shown.say("ended")
     finally:
         served.worker.close()
+
+
+def _view(about: Any, question: Any, answer: Any) -> str:
+    """A page of its own of one answer; what draws it takes seconds to import."""
+    from harness.studio import saved
+
+    return saved.render(about, question, answer)
 
 
 def _tell_trace(error: Exception) -> None:

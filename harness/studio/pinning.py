@@ -211,7 +211,10 @@ def _as_npy(inputs: Floats) -> bytes:
     return stream.getvalue()
 
 
-HEAD = '''"""Pinned in the studio: {of} of run {run}, asked again of every run that is judged."""
+HEAD = '''"""Pinned in the studio: {of}, asked again of every run that is judged.
+
+Seen in run {run}.
+"""
 
 from pathlib import Path
 

@@ -34,6 +34,9 @@ View = Callable[[About, Question, Answer], str]
 SECONDS = 10.0
 """How long a body may take to arrive."""
 
+ENDING = 3
+"""Seconds that requests in work may take when the server ends."""
+
 ARRIVING = 64
 """At most so many bodies arrive at once."""
 
@@ -41,6 +44,21 @@ PAGE = "x-harness-page"
 """The header by which several pages are told apart; without it an address is one page."""
 
 _PAGE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def settings() -> dict[str, Any]:
+    """What uvicorn is told: plain HTTP, no websocket, and nothing logged of who asks what."""
+    return {
+        "loop": "asyncio",
+        "http": "h11",
+        "ws": "none",
+        "lifespan": "off",
+        "log_config": None,
+        "log_level": "critical",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": ENDING,
+    }
 
 
 class Asked(Protocol):
@@ -158,15 +176,21 @@ class Studio:
         question = await self._asked(request, [pair for pair in pairs if pair[0] != "name"])
         about = self._abouts[question.run]
         question = pinning.to_pin(question)
-        answer = await self._answered(request, "check", question)
-        pinned = await asyncio.to_thread(pinning.pin, self._checks, names[0], question, about, answer)
-        return Response(as_json(pinned), media_type="application/json")
+
+        def pin(answer: Answer) -> Answer:
+            return {"pinned": pinning.pin(self._checks, names[0], question, about, answer)}
+
+        answer = await self._answered(request, "check", question, pin)
+        return Response(as_json(answer["pinned"]), media_type="application/json")
 
     async def _save(self, request: Request) -> Response:
         question = await self._asked(request, request.query_params.multi_items())
-        answer = await self._answered(request, "view", question)
         about = self._abouts[question.run]
-        page = await asyncio.to_thread(self._view, about, question, answer)
+
+        def draw(answer: Answer) -> Answer:
+            return {"page": self._view(about, question, answer)}
+
+        page = (await self._answered(request, "view", question, draw))["page"]
         name = re.sub(r"[^A-Za-z0-9-]+", "-", str(about["id"]))[:80]
         headers = {"content-disposition": f'attachment; filename="studio-{name}.html"'}
         return Response(page, media_type="text/html", headers=headers)
@@ -186,11 +210,26 @@ class Studio:
             self._arriving -= 1
         return asked.with_inputs(question, body, about)
 
-    async def _answered(self, request: Request, purpose: str, question: Question) -> Answer:
-        """What the worker says to a question, for as long as somebody is there to hear it."""
+    async def _answered(
+        self,
+        request: Request,
+        purpose: str,
+        question: Question,
+        then: Callable[[Answer], Answer] | None = None,
+    ) -> Answer:
+        """What the worker says to a question, for as long as somebody is there to hear it.
+
+        `then` is done with the whole of it on the worker's thread, too: methods draw from the process's
+        generators, which nothing else may touch meanwhile.
+        """
 
         def work() -> Generator[Answer, None, None]:
-            yield from self._runs[question.run].answer(question)
+            found: Answer = {}
+            for part in self._runs[question.run].answer(question):
+                found |= part
+                yield part
+            if then is not None:
+                yield then(found)
 
         who: Hashable = (_page_of(request), purpose, question.run)
         future: asyncio.Future[Any] = asyncio.wrap_future(self.worker.ask(who, work))
