@@ -45,7 +45,10 @@ def stand_in(name, **values):
 
 stand_in("live", Live=Live)
 stand_in("saved", render=lambda about, question, answer: "view")
-stand_in("page", render=lambda abouts: f"<p>{len(abouts)} open</p>", script=lambda: "js", style=lambda: "css")
+def files(abouts):
+    return {"/": ("text/html", b"<p>%d open</p>" % len(abouts)), "/studio.css": ("text/css", b"css")}
+
+stand_in("page", files=files)
 from harness.cli import main
 main()
 """
@@ -244,8 +247,6 @@ def test_an_error_of_the_studio_is_the_terminals(tmp_path: Path) -> None:
 
 def test_a_real_run_is_asked(finished: RunDirectory, tmp_path: Path) -> None:
     """With its own networks and its own page."""
-    for name in ("live", "page"):
-        pytest.importorskip(f"harness.studio.{name}")
     with started(tmp_path, str(finished.path), code="from harness.cli import main; main()") as told:
         process, place, token = told
         status, page = asked(place, "GET", "/", "")

@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -507,7 +508,7 @@ def test_a_slow_body_is_given_up(studio: Made) -> None:
         quick = raw(
             made, [BODY], method="POST", path="/api/answer", headers=[*PAGE, (b"x-harness-page", b"b")]
         )
-        return await asyncio.gather(slow, quick)
+        return [*await asyncio.gather(slow, quick)]
 
     slow, quick = asyncio.run(both())
     assert slow[0]["status"] == 408
@@ -702,12 +703,13 @@ def test_over_the_wire_it_is_the_same(served: Any) -> None:
     status, headers, text = asked_of(port, "POST", "/api/answer?parts=agreement", BODY)
     assert (status, json.loads(text)["prediction"]["class"]) == (200, 1)
     assert headers["server"] is None
-    for path, changed, wanted in (
+    cases: tuple[tuple[str, dict[str, Any], int], ...] = (
         ("/api/about", {"Host": "evil.example"}, 403),
         ("/api/about", {"X_Harness_Token": "wrong"}, 403),
         ("/api/../x", {}, 404),
         ("/", {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Key": "x"}, 200),
-    ):
+    )
+    for path, changed, wanted in cases:
         status, headers, text = asked_of(port, "GET", path, **changed)
         assert status == wanted, path
         assert {name: headers.get_all(name) for name in security.HEADERS} == {
@@ -725,6 +727,32 @@ def test_over_the_wire_a_body_too_large_is_refused_before_it_comes(served: Any) 
         while part := wire.recv(4096):
             received += part
     assert received.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32 + b"\r\n\r\n",
+        b"GET / HTTP/one\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000,
+    ],
+    ids=["TLS", "version", "no host", "endless head"],
+)
+def test_over_the_wire_what_is_no_request_is_answered_alike(
+    served: Any, capfd: pytest.CaptureFixture[str], sent: bytes
+) -> None:
+    """One line of JSON, with every header; and nothing is printed."""
+    port, _ = served()
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG) as wire:
+        wire.sendall(sent)
+        wire.shutdown(socket.SHUT_WR)
+        with closing(http.client.HTTPResponse(wire)) as response:
+            response.begin()
+            status, headers, text = response.status, response.headers, response.read()
+    assert (status, json.loads(text)) == (400, {"error": "this is no HTTP request"})
+    assert all(headers.get_all(name) == [value] for name, value in security.HEADERS.items())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_over_the_wire_a_client_that_hangs_up_is_noticed(served: Any, told: list[Exception]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,9 @@ NEEDED = ("starlette", "uvicorn")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Where the studio listens without being told by which names it may be asked."""
+
+CONNECTIONS = 4096
+"""At most so many may be open at once."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -152,11 +156,6 @@ def _serve(
 
     token, port = security.new_token(), int(listening.getsockname()[1])
     lives = [Live(run) for run in runs]
-    files: dict[str, tuple[str, bytes]] = {
-        "/": ("text/html", page.render([live.about for live in lives]).encode()),
-        "/studio.js": ("text/javascript", page.script().encode()),
-        "/studio.css": ("text/css", page.style().encode()),
-    }
     served = Studio(
         lives,
         token=token,
@@ -164,10 +163,11 @@ def _serve(
         names=names,
         checks=folder,
         seed=seed,
-        files=files,
+        files=page.files([live.about for live in lives]),
         view=_view,
         report=_tell_trace,
     )
+    _make_room()
     server = uvicorn.Server(uvicorn.Config(served.application, **settings()))
     reached = f"[{host}]" if ":" in host else host
     if host not in LOOPBACK:
@@ -184,11 +184,28 @@ def _serve(
         served.worker.close()
 
 
+def _make_room() -> None:
+    """Let as many connections be open as the system allows, and log none that has to wait for one."""
+    import logging
+
+    logging.getLogger("asyncio").addFilter(lambda record: "out of system resource" not in record.getMessage())
+    try:
+        import resource
+    except ImportError:  # a system without such bounds
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS if most == resource.RLIM_INFINITY else min(CONNECTIONS, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def _view(about: Any, question: Any, answer: Any) -> str:
     """A page of its own of one answer; what draws it takes seconds to import."""
     from harness.studio import saved
 
-    return saved.render(about, question, answer)
+    drawn: str = saved.render(about, question, answer)
+    return drawn
 
 
 def _tell_trace(error: Exception) -> None:

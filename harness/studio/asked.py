@@ -26,7 +26,7 @@ SWITCHES = ("set", "times")
 """What is done to a unit's activation: it becomes the value, or is multiplied with it."""
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:[eE][+-]?[0-9]{1,2})?")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})(?:[eE][+-]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, eq=False)

@@ -178,6 +178,19 @@ def as_json(values: Any) -> bytes:
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'"}
 
 
+_WHY = as_json({"error": "this is no HTTP request"})
+MALFORMED = b"".join(
+    (
+        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n",
+        b"content-length: %d\r\n" % len(_WHY),
+        *(b"%s: %s\r\n" % header for header in _HEADERS),
+        b"\r\n",
+        _WHY,
+    )
+)
+"""The whole answer to what no application gets to see."""
+
+
 async def refuse(send: Send, status: int, why: str) -> None:
     """Answer with an error, as one line of JSON, and read nothing more of what was sent."""
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]

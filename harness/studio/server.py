@@ -19,12 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from harness.errors import ConfigurationError, InputError, OutputError
 from harness.records import Floats
 from harness.studio import asked, pinning
 from harness.studio.asked import About, Question
-from harness.studio.security import FAILED, Guard, as_json
+from harness.studio.security import FAILED, MALFORMED, Guard, as_json
 from harness.studio.worker import Busy, Superseded, Worker
 from harness.text import clean
 
@@ -46,11 +47,19 @@ PAGE = "x-harness-page"
 _PAGE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class _Protocol(H11Protocol):
+    """HTTP, whose answer to what is none of it bears the headers, too."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what is wrong tells nobody anything
+        self.transport.write(MALFORMED)
+        self.transport.close()
+
+
 def settings() -> dict[str, Any]:
     """What uvicorn is told: plain HTTP, no websocket, and nothing logged of who asks what."""
     return {
         "loop": "asyncio",
-        "http": "h11",
+        "http": _Protocol,
         "ws": "none",
         "lifespan": "off",
         "log_config": None,
@@ -199,15 +208,17 @@ class Studio:
         """The question of a request, its inputs with it: the body is read once all else is in order."""
         question = asked.asked(pairs, self._abouts)
         about = self._abouts[question.run]
-        if self._arriving >= ARRIVING:
-            raise Busy("too many pages ask at once; ask again in a moment")
-        self._arriving += 1
+        is_kept = self._arriving < ARRIVING
+        self._arriving += is_kept
         try:
-            body = await asyncio.wait_for(_body(request, 4 * int(about["features"])), self._seconds)
+            arriving = _body(request, 4 * int(about["features"]), is_kept=is_kept)
+            body = await asyncio.wait_for(arriving, self._seconds)
         except asyncio.TimeoutError:
             raise _Refusal(408, f"the body did not arrive within {self._seconds:g} s") from None
         finally:
-            self._arriving -= 1
+            self._arriving -= is_kept
+        if not is_kept:
+            raise Busy("too many pages ask at once; ask again in a moment")
         return asked.with_inputs(question, body, about)
 
     async def _answered(
@@ -293,20 +304,24 @@ def _page_of(request: Request) -> str:
     return f"page {named}"
 
 
-async def _body(request: Request, size: int) -> bytes:
-    """A body of exactly so many bytes; of one that is of another size no more is read than tells it."""
+async def _body(request: Request, size: int, *, is_kept: bool) -> bytes:
+    """A body of exactly so many bytes; of one that is of another size no more is read than tells it.
+
+    One that is not kept is read all the same: a browser that is still sending hears no refusal.
+    """
     told = request.headers.get("content-length")
     if told is not None and not re.fullmatch(r"[0-9]{1,20}", told):
         raise _Refusal(400, "content-length must be a number")
     if told is not None and int(told) != size:
         raise _of_size(int(told), size)
-    body = bytearray()
+    body, got = bytearray(), 0
     async for part in request.stream():
-        body += part
-        if len(body) > size:
-            raise _of_size(len(body), size)
-    if len(body) != size:
-        raise _of_size(len(body), size)
+        got += len(part)
+        if got > size:
+            raise _of_size(got, size)
+        body += part if is_kept else b""
+    if got != size:
+        raise _of_size(got, size)
     return bytes(body)
 
 
