@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode
+
+import numpy as np
+
+from harness.studio.server import Studio
+from tests.studio_runs import FakeLive
 
 PORT = 8750
 HOME = f"http://127.0.0.1:{PORT}"
 TOKEN = "t" * 43
 PAGE = [(b"host", f"127.0.0.1:{PORT}".encode()), (b"x-harness-token", TOKEN.encode())]
 """What a page sends that may ask."""
+BODY = np.array([0, 1, 0.5, 0, 0, 0], dtype="<f4").tobytes()
+"""An input of six pixels."""
+LONG = 20
+"""Seconds after which a test is lost."""
+
+Made = Callable[..., Studio]
 
 
 @dataclass(frozen=True)
@@ -158,3 +171,57 @@ async def _arrive(
     await leaves.wait()
     while True:
         yield {"type": "http.disconnect"}
+
+
+def view(about: Any, question: Any, answer: Any) -> str:
+    """A page of one answer."""
+    return f"<p>view of {about['id']}, seed {question.seed}, class {answer['target']}</p>"
+
+
+@contextmanager
+def studios(checks: Path, report: Callable[[Exception], object]) -> Iterator[Made]:
+    """Makes studios over runs that answer without a network, and ends them.
+
+    Args:
+        checks: The folder of their checks.
+        report: Takes what reaches the terminal.
+    """
+    made: list[Studio] = []
+
+    def make(*runs: FakeLive, **changed: Any) -> Studio:
+        known: dict[str, Any] = dict(
+            token=TOKEN,
+            port=PORT,
+            checks=checks,
+            files={"/": ("text/html", b"<p>studio</p>"), "/studio.js": ("text/javascript", b"1")},
+            view=view,
+            report=report,
+        )
+        made.append(Studio(runs or (FakeLive(),), **known | changed))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.worker.close(LONG)
+
+
+def of(studio: Studio, **headers: str | None) -> Client:
+    """A client that may ask, with headers changed or taken away."""
+    known: dict[str, str | None] = {"X_Harness_Token": TOKEN}
+    sent = {key.replace("_", "-"): value for key, value in (known | headers).items() if value is not None}
+    return Client(studio.application, {name.lower(): value for name, value in sent.items()})
+
+
+def refusal(response: Response) -> str:
+    """The one line of an error, which every error has."""
+    assert response.headers["content-type"] == "application/json"
+    assert "\n" not in response.text
+    found = response.json()["error"]
+    assert "Traceback" not in found
+    return str(found)
+
+
+async def raw(studio: Studio, parts: Sequence[bytes] = (), **changed: Any) -> list[Any]:
+    """What is sent to a request whose body arrives in these parts."""
+    sent: list[Any] = await exchange(studio.application, parts, **changed)
+    return sent

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ FROZEN = "frozen"
 MARGIN = 0.1
 """What agreement may lose before a check is red."""
 
-PARTS = frozenset({"maps", "integrity", "agreement"})
+PARTS = frozenset({"integrity", "agreement"})
 """What a check asks beside the prediction."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -62,9 +63,7 @@ class Pinned:
         Raises:
             RunError: the file is gone or another, or the run cannot be asked this.
         """
-        from harness.studio.live import Live  # torch with it
-
-        live = Live(run)
+        live = _live(run)
         found: dict[str, Any] = {}
         for part in live.answer(self.question(live.about)):
             found |= part
@@ -106,6 +105,14 @@ class Pinned:
         inputs: Floats = np.load(io.BytesIO(content), allow_pickle=False)
         inputs.setflags(write=False)
         return inputs
+
+
+@lru_cache(maxsize=1)
+def _live(run: Run) -> Any:
+    """The run's networks, read once for all checks of it."""
+    from harness.studio.live import Live  # torch with it
+
+    return Live(run)
 
 
 def _place(name: str, about: About) -> int:
