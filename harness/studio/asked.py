@@ -1,0 +1,205 @@
+"""What the studio's page asks, read from an address' query and a body, and refused in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from harness.errors import InputError
+from harness.records import Floats
+from harness.text import clean
+
+About = Mapping[str, Any]
+"""What `Live.about` tells of a run."""
+
+PARTS = frozenset({"maps", "integrity", "agreement", "deletion", "units", "path"})
+"""What an answer may have beside the prediction."""
+
+UNITS, LONGEST = 64, 4096
+"""At most so many units are switched in one question, and so many characters tell methods or units."""
+
+SWITCHES = ("set", "times")
+"""What is done to a unit's activation: it becomes the value, or is multiplied with it."""
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})(?:[eE][+-]?[0-9]{1,2})?")
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One question about one input.
+
+    Attributes:
+        run: Position among the runs that are open.
+        seed: One of the run's seeds.
+        target: The class explained; None is the predicted one.
+        against: A second class, whose logit is taken away from the target's; None where there is none.
+        methods: Of the run's; none names all.
+        units: By switched unit of the code its position, one of `SWITCHES`, and the value.
+        parts: Of `PARTS`, those wanted beside the prediction.
+        index: Position in the test set that the input was taken from; None where it is one's own.
+        inputs: float32 [features], in the data's own scale, read-only.
+    """
+
+    run: int
+    seed: int
+    target: int | None
+    against: int | None
+    methods: tuple[str, ...]
+    units: tuple[tuple[int, str, float], ...]
+    parts: frozenset[str]
+    index: int | None
+    inputs: Floats
+
+
+KEYS = frozenset({"run", "seed", "target", "against", "methods", "units", "parts", "index"})
+"""The keys that a query may have."""
+
+
+def asked(pairs: Iterable[tuple[str, str]], abouts: Sequence[About]) -> Question:
+    """The question of a query; its inputs, which come in the body, are none yet.
+
+    Args:
+        pairs: The query's keys and values, decoded.
+        abouts: What each open run tells of itself.
+
+    Raises:
+        InputError: a key is unknown or stands twice, or its value is none of the run's.
+    """
+    known: dict[str, str] = {}
+    for key, value in pairs:
+        if key not in KEYS:
+            raise InputError(f"unknown key {_shown(key)}; a question has {', '.join(sorted(KEYS))}")
+        if key in known:
+            raise InputError(f"{key} may stand only once")
+        known[key] = value
+    number = run_of(known.get("run", "0"), abouts)
+    about = abouts[number]
+    target, against = (_class(key, known.get(key, ""), about) for key in ("target", "against"))
+    if against is not None and against == target:
+        raise InputError(f"against must be another class than target (got {against} twice)")
+    return Question(
+        run=number,
+        seed=_seed(known.get("seed", ""), about),
+        target=target,
+        against=against,
+        methods=_methods(known.get("methods", ""), about),
+        units=_units(known.get("units", ""), about),
+        parts=_parts(known.get("parts", "")),
+        index=index_of(known["index"], about) if known.get("index") else None,
+        inputs=np.empty(0, dtype=np.float32),
+    )
+
+
+def with_inputs(question: Question, body: bytes, about: About) -> Question:
+    """The question about the input that a body holds.
+
+    Args:
+        question: Of `asked`.
+        body: 4 * features bytes, float32, little endian.
+        about: What the question's run tells of itself.
+
+    Raises:
+        InputError: the body is of another size, or a number is not finite or not in the data's range.
+    """
+    features = int(about["features"])
+    if len(body) != 4 * features:
+        raise InputError(f"a body has {4 * features} bytes, float32 of {features} features (got {len(body)})")
+    inputs = np.frombuffer(body, dtype="<f4").astype(np.float32)
+    if not np.isfinite(inputs).all():
+        place = int(np.flatnonzero(~np.isfinite(inputs))[0])
+        raise InputError(f"features must be finite (got {inputs[place]} at {place})")
+    low, high = (np.float32(bound) for bound in about["range"])
+    if outside := np.flatnonzero((inputs < low) | (inputs > high)).tolist():
+        value = inputs[outside[0]]
+        raise InputError(f"features must be in [{low:g}, {high:g}] (got {value:g} at {outside[0]})")
+    inputs.setflags(write=False)
+    return replace(question, inputs=inputs)
+
+
+def run_of(text: str, abouts: Sequence[About]) -> int:
+    """The position of an open run.
+
+    Raises:
+        InputError: there is none there.
+    """
+    return _below("run", text, len(abouts))
+
+
+def index_of(text: str, about: About) -> int:
+    """A position in the test set.
+
+    Raises:
+        InputError: it has none there.
+    """
+    return _below("index", text, int(about["tests"]))
+
+
+def _below(key: str, text: str, end: int) -> int:
+    if not _WHOLE.fullmatch(text) or int(text) >= end:
+        raise InputError(f"{key} must be in 0..{end - 1} (got {_shown(text)})")
+    return int(text)
+
+
+def _seed(text: str, about: About) -> int:
+    if not text:
+        return int(about["seed"])
+    seeds = [int(seed) for seed in about["seeds"]]
+    if not _WHOLE.fullmatch(text) or int(text) not in seeds:
+        raise InputError(f"seed must be one of {', '.join(map(str, seeds))} (got {_shown(text)})")
+    return int(text)
+
+
+def _class(key: str, text: str, about: About) -> int | None:
+    return _below(key, text, len(about["classes"])) if text else None
+
+
+def _split(key: str, text: str) -> list[str]:
+    if len(text) > LONGEST:
+        raise InputError(f"{key} has at most {LONGEST} characters (got {len(text)})")
+    parts = text.split(",") if text else []
+    if len(set(parts)) != len(parts):
+        raise InputError(f"{key} may name each only once (got {_shown(text)})")
+    return parts
+
+
+def _methods(text: str, about: About) -> tuple[str, ...]:
+    named, there = _split("methods", text), [str(one["name"]) for one in about["methods"]]
+    for name in named:
+        if name not in there:
+            raise InputError(f"methods must be of the run's: {', '.join(there)} (got {_shown(name)})")
+    return tuple(named)
+
+
+def _parts(text: str) -> frozenset[str]:
+    named = _split("parts", text)
+    for name in named:
+        if name not in PARTS:
+            raise InputError(f"parts must be of {', '.join(sorted(PARTS))} (got {_shown(name)})")
+    return frozenset(named)
+
+
+def _units(text: str, about: About) -> tuple[tuple[int, str, float], ...]:
+    named = _split("units", text)
+    if named and "code" not in about["capabilities"]:
+        raise InputError("units: the model has no code, so none can be switched")
+    if len(named) > UNITS:
+        raise InputError(f"units may name at most {UNITS} (got {len(named)})")
+    found = []
+    for one in named:
+        unit, how, value = [*one.split(":"), "", ""][:3]
+        is_whole = _WHOLE.fullmatch(unit) and one.count(":") == 2
+        if not (is_whole and how in SWITCHES and _DECIMAL.fullmatch(value)):
+            raise InputError(f"units are written 12:set:0,40:times:2 (got {_shown(one)})")
+        found.append((int(unit), how, float(value)))
+    if len({unit for unit, _, _ in found}) != len(found):
+        raise InputError("units may name each only once")
+    return tuple(found)
+
+
+def _shown(text: str) -> str:
+    return repr(clean(text, 60))
