@@ -246,7 +246,7 @@ const follow = async () => {
       const took = performance.now() - from, inside = found.reduce((sum, one) => sum + (one.ms ?? 0), 0);
       found.forEach((answer, run) => Object.assign(answers[run], answer));
       element("latency").textContent = `${Math.round(took)} ms, ${Math.round(inside)} of them the model's`;
-      complain("");
+      if (troubled === "server") complain("");
       drawQuick();
       if (now !== wanted) continue;
       const rest = [];
@@ -258,7 +258,7 @@ const follow = async () => {
     } catch (error) {
       if (error.name === "AbortError") continue;
       if (error instanceof Superseded) { await pause(150); continue; }
-      complain(error instanceof Refused ? error.message : "The studio does not answer: is it still running?");
+      complain(error instanceof Refused ? error.message : "The studio does not answer: is it still running?", "server");
       done = now;
     }
   }
@@ -277,7 +277,9 @@ const changed = () => {
   if (!inHand) follow();
 };
 
-const complain = (text) => {
+let troubled = "";
+const complain = (text, who = "") => {
+  troubled = who;
   element("trouble").hidden = !text;
   if (element("trouble").textContent !== text) element("trouble").textContent = text;
 };
@@ -764,10 +766,10 @@ const another = async (index) => {
   try {
     await take(index);
     undone.push(before);
+    settle();
   } catch (error) {
     complain(error.message);
   }
-  settle();
 };
 
 const owned = async (file) => {
@@ -809,6 +811,7 @@ const numbersOf = (text) => {
 // ---- controls ---------------------------------------------------------------------------------------------------------------
 
 const settle = () => {
+  complain("");
   fillControls();
   drawPaper();
   showBrush();
@@ -917,8 +920,9 @@ const onChange = async ({ target }) => {
   else if (target.id === "sample" && numbered !== null) return another(numbered);
   else if (target.id === "index" && within(target.value, runs[0].tests) !== null) return another(numbered);
   else if (target.id === "file" && target.files.length) {
-    await owned(target.files[0]).then(() => complain(""), (error) => complain(error.message));
+    const refusal = await owned(target.files[0]).then(() => "", (error) => error.message);
     target.value = "";
+    if (refusal) return complain(refusal);
   } else if (target.closest("#methods")) {
     target.checked ? state.methods.add(target.value) : state.methods.delete(target.value);
     if (!state.methods.size) state.methods.add(target.value);

@@ -75,6 +75,32 @@ class Part:
     absent: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What the sections are made of: what was told, asked and answered, and how inputs are drawn."""
+
+    about: About
+    asked: Asked
+    answer: Answer
+    layout: Layout
+
+    def named(self, label: int) -> str:
+        """A class's name."""
+        return clean(self.about["classes"][label], 60)
+
+    @property
+    def explained(self) -> str:
+        """What the maps explain."""
+        text, against = self.named(self.answer["target"]), self.answer.get("against")
+        return text if against is None else f"{text} against {self.named(against)}"
+
+    @property
+    def again(self) -> Floats | None:
+        """The reconstruction: float32 [features]; None of a model that gives none."""
+        found = floats(self.answer.get("reconstruction"))
+        return None if found is None else found.ravel()
+
+
 @clean_state()
 def render(about: About, asked: Asked, answer: Answer) -> str:
     """The page of one view.
@@ -84,8 +110,8 @@ def render(about: About, asked: Asked, answer: Answer) -> str:
         asked: The question, with its input.
         answer: All parts of its answer, or some; a part that is missing has no section.
     """
-    layout = _layout(about, asked, answer)
-    sections: Mapping[str, Callable[..., Part]] = {
+    view = _View(about, asked, answer, _layout(about, asked, answer))
+    sections: Mapping[str, Callable[[_View], Part]] = {
         "prediction": _prediction,
         "maps": _maps,
         "integrity": _integrity,
@@ -94,13 +120,11 @@ def render(about: About, asked: Asked, answer: Answer) -> str:
         "units": _units,
         "path": _path,
     }
-    parts = [fill(about, asked, answer, layout) for name, fill in sections.items() if name in answer]
+    parts = [fill(view) for name, fill in sections.items() if name in answer]
     return (
         templates()
         .get_template("studio-view.html.j2")
-        .render(
-            about=about, headline=_headline(about, asked, answer), facts=_facts(about, asked), parts=parts
-        )
+        .render(about=about, headline=_headline(view), facts=_facts(about, asked), parts=parts)
     )
 
 
@@ -124,22 +148,13 @@ def _layout(about: About, asked: Asked, answer: Answer) -> Layout:
     return Layout.of_shape(kind_of(about), tuple(about["shape"]), flat)
 
 
-def _named(about: About, label: int) -> str:
-    return clean(about["classes"][label], 60)
-
-
-def _explained(about: About, answer: Answer) -> str:
-    target, against = answer["target"], answer.get("against")
-    text = _named(about, target)
-    return text if against is None else f"{text} against {_named(about, against)}"
-
-
-def _headline(about: About, asked: Asked, answer: Answer) -> str:
+def _headline(view: _View) -> str:
+    about, asked, answer = view.about, view.asked, view.answer
     found = answer["prediction"]
     what = f"Test {about['noun']} {asked.index}" if asked.index is not None else f"One's own {about['noun']}"
     changed = ", changed" if answer.get("changed") else ""
-    is_ = f"{_named(about, found['class'])}, {sure(found['confidence'])} sure"
-    return f"{what}{changed}: {is_}; explained for {_explained(about, answer)}"
+    is_ = f"{view.named(found['class'])}, {sure(found['confidence'])} sure"
+    return f"{what}{changed}: {is_}; explained for {view.explained}"
 
 
 def _facts(about: About, asked: Asked) -> list[tuple[str, str]]:
@@ -156,11 +171,12 @@ def _facts(about: About, asked: Asked) -> list[tuple[str, str]]:
     return facts + ([("units", switched)] if switched else [])
 
 
-def _prediction(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
+def _prediction(view: _View) -> Part:
+    about, answer = view.about, view.answer
     found, edited = answer["prediction"], answer.get("edited")
     order = np.argsort(-np.asarray(found["logits"], dtype=np.float64), kind="stable")[:CLASSES].tolist()
     columns = ["class", "probability", "logit"]
-    rows = [[_named(about, at), sure(found["probabilities"][at]), show(found["logits"][at])] for at in order]
+    rows = [[view.named(at), sure(found["probabilities"][at]), show(found["logits"][at])] for at in order]
     if edited:
         columns += ["probability with units switched", "its logit"]
         for row, at in zip(rows, order, strict=True):
@@ -173,25 +189,24 @@ def _prediction(about: About, asked: Asked, answer: Answer, layout: Layout) -> P
     return Part("prediction", "Prediction", lines, tables=[Table("Probability by class", columns, rows)])
 
 
-def _maps(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
-    maps = {one["method"]: floats(one["map"]) for one in answer["maps"]}
+def _maps(view: _View) -> Part:
+    maps = {one["method"]: floats(one["map"]) for one in view.answer["maps"]}
     found = {str(name): one.ravel() for name, one in maps.items() if one is not None}
     lines = [
         f"{words(one['method'])}: {one.get('reason') or 'it has no map here'}."
-        for one in answer["maps"]
+        for one in view.answer["maps"]
         if one["map"] is None
     ]
     if not found:
         return Part("maps", "Maps", lines, absent="No method was asked for a map.")
-    again = floats(answer.get("reconstruction"))
     figure = figures.explanation(
-        asked.inputs,
+        view.asked.inputs,
         found,
-        layout=layout,
-        reconstruction=None if again is None else again.ravel(),
+        layout=view.layout,
+        reconstruction=view.again,
     )
     finding = (
-        f"Contributions of {counted(len(found), 'method')} to {_explained(about, answer)}, each on the scale "
+        f"Contributions of {counted(len(found), 'method')} to {view.explained}, each on the scale "
         "that is printed with it; red added to the logit, blue took from it."
     )
     rows = [
@@ -202,7 +217,7 @@ def _maps(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
     return Part("maps", "Maps", lines, [chart])
 
 
-def _integrity(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
+def _integrity(view: _View) -> Part:
     said = {True: "✓ is what it claims", False: "✗ is not what it claims", None: "no definition is known"}
     rows = [
         (
@@ -210,16 +225,16 @@ def _integrity(about: About, asked: Asked, answer: Answer, layout: Layout) -> Pa
             said[one["holds"]],
             *(show(one.get(key)) for key in ("error", "tolerance", "gap")),
         )
-        for one in answer["integrity"]
+        for one in view.answer["integrity"]
     ]
-    broken = [words(one["method"]) for one in answer["integrity"] if one["holds"] is False]
+    broken = [words(one["method"]) for one in view.answer["integrity"] if one["holds"] is False]
     lines = [f"Not what they claim to be: {', '.join(broken)}."] if broken else []
     columns = ("method", "asked by forward passes", "error", "at most", "off completeness by")
     return Part("integrity", "Integrity", lines, tables=[Table("Integrity by method", columns, rows)])
 
 
-def _agreement(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
-    found = answer["agreement"]
+def _agreement(view: _View) -> Part:
+    found = view.answer["agreement"]
     if not found:
         return Part("agreement", "Agreement", absent="Two methods at least are needed.")
     rows = [("these maps", show(found["value"]))]
@@ -242,8 +257,8 @@ def _agreement(about: About, asked: Asked, answer: Answer, layout: Layout) -> Pa
     return Part("agreement", "Agreement beside its controls", lines, [chart])
 
 
-def _deletion(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
-    curves = answer["deletion"]
+def _deletion(view: _View) -> Part:
+    curves = view.answer["deletion"]
     if not curves:
         return Part("deletion", "What is left", absent="Nothing was deleted.")
     found = [
@@ -259,37 +274,39 @@ def _deletion(about: About, asked: Asked, answer: Answer, layout: Layout) -> Par
     return Part("deletion", "What is left", charts=[chart])
 
 
-def _units(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
-    units = answer["units"]
+def _units(view: _View) -> Part:
+    units = view.answer["units"]
     if units is None:
         return Part("units", "Units", absent="This model has no code, so it has no units.")
     rows = [(one["unit"], show(one["activation"]), show(one["contribution"])) for one in units]
     table = Table("Active units by contribution", ("unit", "activation", "contribution to the logit"), rows)
     atoms = [(one, atom) for one in units[:ATOMS] if (atom := floats(one.get("atom"))) is not None]
-    again = floats(answer.get("reconstruction"))
+    again = view.again
     if not atoms or again is None:
         return Part("units", "Units", tables=[table])
     figure = figures.atoms(
-        [_named(about, answer["prediction"]["class"])],
-        asked.inputs[None],
-        again.reshape(1, -1),
+        [view.named(view.answer["prediction"]["class"])],
+        view.asked.inputs[None],
+        again[None],
         np.stack([atom.ravel() for _, atom in atoms])[None],
         [[f"unit {one['unit']}\n{one['contribution']:+.3g}" for one, _ in atoms]],
-        layout,
+        view.layout,
     )
     finding = f"The {len(atoms)} active units that contribute most, with their contributions to the logit."
     return Part("units", "Units", charts=[Chart("view-atoms", figure, finding)], tables=[table])
 
 
-def _path(about: About, asked: Asked, answer: Answer, layout: Layout) -> Part:
-    found = answer["path"]
+def _path(view: _View) -> Part:
+    found = view.answer["path"]
     if found is None:
         absent = "This model has no code of active units, so nothing switches on the way."
         return Part("path", "Switches on the way", absent=absent)
     jumps = sorted(found["jumps"], key=lambda one: float(one["t"]))
     steps = _steps(found, jumps)
-    figure = figures.path(steps, layout, asked.inputs, [])
-    finding = f"The logit from the baseline to the {about['noun']}, with {counted(len(jumps), 'jump')}."
+    figure = figures.path(steps, view.layout, view.asked.inputs, [])
+    finding = (
+        f"The logit from the baseline to the {view.layout.form.one}, with {counted(len(jumps), 'jump')}."
+    )
     largest = sorted(jumps, key=lambda one: -abs(one["size"]))[:JUMPS]
     rows = [(show(one["t"]), f"{one['size']:+.4g}", one["leaving"], one["entering"]) for one in largest]
     tie = found.get("nearest_tie")

@@ -133,7 +133,7 @@ def remembered(page: Page, words: str) -> None:
 
 @pytest.mark.parametrize("kind", ["grey", "colour", "series", "table"])
 def test_painting_moves_every_map(studio: Studio, kind: str) -> None:
-    """A stroke changes the input, the prediction's numbers and all maps, which share one scale; the latency is told."""
+    """A stroke changes the input, the prediction and all maps, which share one scale; the latency is told."""
     page, faked = studio(kind)
     before = [picture(one) for one in page.locator("#maps canvas").all()]
     assert len(before) == 4
@@ -173,7 +173,7 @@ def test_tools_change_the_input_and_undo_takes_it_back(studio: Studio) -> None:
 
 
 def test_a_broken_map_is_red_while_one_looks(studio: Studio) -> None:
-    """The light says in words and by a sign what holds; a map that is not what it claims is marked at once."""
+    """The light says in words and by a sign what holds; a map that is not what it claims is marked."""
     page, faked = studio()
     expect(page.locator(".light.holds")).to_have_count(3)
     expect(page.locator(".light.unknown")).to_have_text("– no definition of it is known")
@@ -202,7 +202,7 @@ def test_agreement_stands_beside_its_controls(studio: Studio) -> None:
 
 
 def test_any_class_and_any_contrast_is_explained(studio: Studio) -> None:
-    """Another class, the runner-up, one against another; what cannot take it says why; none against itself."""
+    """Another class, the runner-up, one against another; what cannot take it says why."""
     page, faked = studio()
     page.locator("#target").select_option("4")
     settled(page)
@@ -243,7 +243,7 @@ def test_the_deletion_follows_the_finger_without_asking(studio: Studio) -> None:
 
 
 def test_units_are_switched_by_a_forward_pass(studio: Studio) -> None:
-    """Off, doubled, set to a value, put back: the question says so, and the logits stand beside the others."""
+    """Off, doubled, set to a value, put back: the question says so, and the logits stand beside."""
     page, faked = studio()
     row = page.locator("#units tbody tr", has=page.locator("[data-at='0:3:off']"))
     row.get_by_role("button", name="switch off unit 3").click()
@@ -299,7 +299,7 @@ def test_what_was_seen_becomes_a_check(studio: Studio) -> None:
 
 
 def test_two_runs_answer_about_one_image(studio: Studio) -> None:
-    """Each map stands in A, in B and as their difference; both are asked about the same bytes, and all parts are there twice."""
+    """Each map stands in A, in B and as their difference, and every other part is there twice."""
     page, faked = studio("two")
     expect(page.locator(".map").first.locator("figcaption")).to_have_text(["A", "B", "B − A"])
     expect(page.locator("#maps canvas")).to_have_count(12)
@@ -375,7 +375,7 @@ def test_a_view_is_saved_as_one_page(studio: Studio, tmp_path: Path, browser: Br
 
 
 def test_the_keyboard_alone_paints(studio: Studio) -> None:
-    """The skip link leads to the paper; arrows move the brush, space paints, shift moves all, Ctrl+Z undoes."""
+    """The skip link leads to the paper; arrows move the brush, space paints, shift moves all."""
     page, faked = studio()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -482,6 +482,7 @@ def test_everybody_can_use_it(studio: Studio, kind: str, dark: bool) -> None:
     """At four widths nothing is wider than the window, and axe finds nothing, in either theme."""
     page, faked = studio(kind, dark=dark)
     faked.broken = "gradients"
+    expect(page.locator(".without-script")).to_be_hidden()
     page.locator("[data-at='0:3:off']").click()
     settled(page)
     unfold(page)
@@ -508,7 +509,7 @@ def test_without_a_script_it_is_a_page(studio: Studio) -> None:
     """What can be known without the token can be read, and no control that does nothing is shown."""
     page, _ = studio("two", script=False, width=360)
     expect(page.locator("h1")).to_have_text("Two runs, one image")
-    expect(page.locator("noscript")).to_contain_text("JavaScript")
+    expect(page.locator(".without-script")).to_be_visible()
     expect(page.locator(".abilities li")).to_have_count(10)
     assert page.locator("button:visible, input:visible, select:visible, canvas:visible").count() == 0
     assert sideways(page) == []
@@ -528,7 +529,7 @@ def test_without_its_token_it_says_so(studio: Studio) -> None:
 
 
 def test_a_question_that_was_overtaken_is_asked_again(studio: Studio) -> None:
-    """Where the server says that a later question came first, the page asks anew; a refusal is shown, once."""
+    """Where a later question came first the page asks anew; a refusal is shown, once."""
     page, faked = studio()
     faked.superseding = 2
     drag(page)
