@@ -309,10 +309,14 @@ const fill = (canvas, colour) => {
   context.putImageData(image, 0, 0);
 };
 
-const pixel = (shown, column, row) => {
-  if (form.channels === 3) return [0, 1, 2].map((channel) => levelled(shown[form.at(column, row, channel)]));
+const pixel = (shown, column, row, gone = null) => {
+  const level = (channel) => {
+    const at = form.at(column, row, channel);
+    return levelled(isLeft(gone, at) ? shown[at] : form.empty);
+  };
+  if (form.channels === 3) return [0, 1, 2].map(level);
   let sum = 0;
-  for (let channel = 0; channel < form.channels; channel++) sum += levelled(shown[form.at(column, row, channel)]);
+  for (let channel = 0; channel < form.channels; channel++) sum += level(channel);
   return Array(3).fill(sum / form.channels);
 };
 
@@ -353,7 +357,9 @@ const trace = (canvas, shown, gone = null, over = false) => {
 const drawInput = (canvas, shown, gone = null) => {
   if (!form.picture) return trace(canvas, shown, gone);
   return fill(canvas, (column, row) => {
-    if (isLeft(gone, form.at(column, row))) return [...pixel(shown, column, row), 255];
+    let left = false;  // of a pixel some channels may be
+    for (let channel = 0; channel < form.channels; channel++) left ||= isLeft(gone, form.at(column, row, channel));
+    if (left) return [...pixel(shown, column, row, gone), 255];
     return (column + row) % 2 ? [196, 150, 60, 255] : [150, 110, 40, 255];
   });
 };
@@ -498,7 +504,10 @@ const picture = (head, draw) => {
 const light = (told) => {
   if (!told) return make("span", { className: "light unknown" }, "– not asked");
   if (told.holds === null) return make("span", { className: "light unknown" }, "– no definition of it is known");
-  const sure = `error ${show(told.error)}, ${told.holds ? "within" : "over"} ${show(told.tolerance)}`;
+  const within_ = told.error !== null && told.error <= told.tolerance;
+  const sure = told.error === null ? "a number in it is none" : within_ && !told.holds
+    ? "it adds something where the input is the baseline"
+    : `error ${show(told.error)}, ${within_ ? "within" : "over"} ${show(told.tolerance)}`;
   return told.holds
     ? make("span", { className: "light holds" }, `✓ is what it claims: ${sure}`)
     : make("span", { className: "light broken" }, `✗ is not what it claims: ${sure}`);
@@ -546,15 +555,16 @@ const drawMaps = () => {
 
 const drawAgreement = () => renew("agreement", (answer, about) => {
   const told = answer.agreement;
-  if (!told) return [absent("Two methods at least are needed.")];
+  if (!told) return [absent("Nothing was compared.")];
+  const alone = told.value === null ? absent("Two maps at least that are not constant are needed.") : null;
   const bar = (name, value, own) => make("li", { className: own ? "explained" : "" }, make("span", { className: "name" }, name), track(value),
     make("span", { className: "figure" }, show(value)));
   const where = told.percentile === null || told.percentile === undefined ? "" : `${percent(told.percentile)} of the run's explained ${NOUNS} agree less.`;
   return [
     make("ol", { className: "bars" }, bar("these maps", told.value, true),
       ...told.controls.map((one) => bar(words(one.title ?? one.name), one.value, false))),
-    make("p", { className: "quiet" }, where),
-    folded("By pair", table("Agreement by pair of methods", ["pair", "correlation"],
+    alone, make("p", { className: "quiet" }, where),
+    !told.pairs.length ? null : folded("By pair", table("Agreement by pair of methods", ["pair", "correlation"],
       told.pairs.map(([a, b, r]) => [`${words(a)} – ${words(b)}`, show(r)]))),
   ];
 });
@@ -627,18 +637,37 @@ const drawUnits = () => {
 };
 
 const JUMPS = 8;
+const unitNamed = (unit) => unit === null ? "nobody" : `unit ${unit}`;
+
+// the line between its places: straight but for the jumps that lie there
+const stepped = ({ t, logit, jumps }) => {
+  const x = [t[0]], y = [logit[0]], inOrder = [...jumps].sort((a, b) => a.t - b.t);
+  for (let place = 1, next = 0; place < t.length; place++) {
+    const inside = [];
+    while (next < inOrder.length && inOrder[next].t <= t[place]) inside.push(inOrder[next++]);
+    const slope = (logit[place] - logit[place - 1] - inside.reduce((sum, one) => sum + one.size, 0)) / (t[place] - t[place - 1]);
+    for (const one of inside) {
+      const before = y.at(-1) + slope * (one.t - x.at(-1));
+      x.push(one.t, one.t);
+      y.push(before, before + one.size);
+    }
+    x.push(t[place]);
+    y.push(logit[place]);
+  }
+  return { x, y };
+};
 
 const drawPath = () => renew("path", (answer) => {
   const told = answer.path;
   if (!told) return [absent("This model has no code of active units, so nothing switches on the way.")];
   const jumps = [...told.jumps].sort((a, b) => Math.abs(b.size) - Math.abs(a.size));
   const near = told.nearest_tie === null || told.nearest_tie === undefined ? "" : `The nearest tie is ${percent(told.nearest_tie)} away: so near is the unit that would be next to the last that is active.`;
-  const most = jumps[0] ? `Largest: ${signed(jumps[0].size)} at ${show(jumps[0].t)} of the way, where unit ${jumps[0].leaving} leaves and unit ${jumps[0].entering} enters.` : "It has no jumps.";
-  return [chart(`The logit from baseline to input, with ${jumps.length} jumps. ${most}`, [{ x: told.t, y: told.logit, look: "look-0" }],
+  const most = jumps[0] ? `Largest: ${signed(jumps[0].size)} at ${show(jumps[0].t)} of the way, where ${unitNamed(jumps[0].leaving)} leaves and ${unitNamed(jumps[0].entering)} enters.` : "It has no jumps.";
+  return [chart(`The logit from baseline to input, with ${jumps.length} jumps. ${most}`, [{ ...stepped(told), look: "look-0" }],
     { x: "place between baseline (0) and input (1), root scale", y: "logit", root: true, marks: jumps.slice(0, JUMPS).map((one) => one.t), ticks: [0, 0.05, 0.2, 0.5, 1] }),
   make("p", {}, `${jumps.length} jumps. ${most} ${near}`),
   jumps.length ? folded(`The ${Math.min(JUMPS, jumps.length)} largest jumps`, table("The largest jumps of the logit", ["place", "jump", "leaves", "enters"],
-    jumps.slice(0, JUMPS).map((one) => [show(one.t), signed(one.size), String(one.leaving), String(one.entering)]))) : null];
+    jumps.slice(0, JUMPS).map((one) => [show(one.t), signed(one.size), unitNamed(one.leaving), unitNamed(one.entering)]))) : null];
 });
 
 const drawQuick = () => { drawPaper(); drawPrediction(); drawMaps(); };

@@ -261,13 +261,13 @@ def _agreement(maps: Mapping[str, Floats]) -> dict[str, Any] | None:
 
 
 def _path(logit: float) -> dict[str, Any]:
-    places = np.sort(np.r_[np.linspace(0, 1, 41), 0.08, 0.3])
+    places = np.linspace(0, 1, 50)
     along = logit * places + 0.5 * (places > 0.08) - 0.8 * (places > 0.3)
     return {
         "t": places.tolist(),
         "logit": along.tolist(),
         "jumps": [
-            {"t": 0.08, "size": 0.5, "leaving": 3, "entering": 7},
+            {"t": 0.08, "size": 0.5, "leaving": None, "entering": 7},
             {"t": 0.3, "size": -0.8, "leaving": 11, "entering": 15},
         ],
         "nearest_tie": 0.012,

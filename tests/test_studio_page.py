@@ -196,3 +196,20 @@ def test_arrays_come_back() -> None:
     assert found is not None
     np.testing.assert_array_equal(found, values)
     assert saved.floats(None) is None
+
+
+def test_the_path_is_straight_between_its_jumps() -> None:
+    """Just before a jump the line is where its slope leads, whichever jumps came before it."""
+    found = {"t": [0.0, 0.5, 1.0], "logit": [0.0, 3.0, 4.0]}
+    jumps = [{"t": 0.1, "size": 1.0}, {"t": 0.3, "size": 1.0}, {"t": 0.75, "size": -1.0}]
+    steps = saved._steps(found, jumps)
+    np.testing.assert_allclose(steps.before, [0.2, 1.6, 4.0])
+    np.testing.assert_allclose(steps.jumps, [1, 1, -1])
+    assert len(saved._steps(found, []).at) == 0
+
+
+def test_a_run_that_was_not_judged_says_so() -> None:
+    """No verdict is told as that."""
+    told = faked_studio.about() | {"verdict": None}
+    assert "Not judged." in Seen(page.render([told])).text
+    assert 'class="verdict "' in view(told)

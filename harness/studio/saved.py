@@ -235,8 +235,9 @@ def _integrity(view: _View) -> Part:
 
 def _agreement(view: _View) -> Part:
     found = view.answer["agreement"]
-    if not found:
-        return Part("agreement", "Agreement", absent="Two methods at least are needed.")
+    if not found or found["value"] is None:
+        absent = "Two maps at least that are not constant are needed."
+        return Part("agreement", "Agreement", absent=absent)
     rows = [("these maps", show(found["value"]))]
     rows += [(words(one.get("title") or one["name"]), show(one["value"])) for one in found["controls"]]
     pairs = [(f"{words(a)} – {words(b)}", show(value)) for a, b, value in found["pairs"]]
@@ -308,20 +309,28 @@ def _path(view: _View) -> Part:
         f"The logit from the baseline to the {view.layout.form.one}, with {counted(len(jumps), 'jump')}."
     )
     largest = sorted(jumps, key=lambda one: -abs(one["size"]))[:JUMPS]
-    rows = [(show(one["t"]), f"{one['size']:+.4g}", one["leaving"], one["entering"]) for one in largest]
+    rows = [
+        (show(one["t"]), f"{one['size']:+.4g}", *map(_unit, (one["leaving"], one["entering"])))
+        for one in largest
+    ]
     tie = found.get("nearest_tie")
     lines = [] if tie is None else [f"The nearest tie between units is {sure(tie)} away."]
     chart = Chart("view-path", figure, finding, ("place", "jump", "leaves", "enters"), rows)
     return Part("path", "Switches on the way", lines, [chart])
 
 
-def _steps(found: Mapping[str, Any], jumps: Sequence[Mapping[str, Any]]) -> Steps:
-    """The path as it is drawn: at even places, and just before each jump.
+def _unit(number: int | None) -> str:
+    return "nobody" if number is None else str(number)
 
-    Where a jump's place stands among those of the path, the logit there is the one before it.
-    """
+
+def _steps(found: Mapping[str, Any], jumps: Sequence[Mapping[str, Any]]) -> Steps:
+    """The path as it is drawn: between two places it is straight, but for the jumps that lie there."""
     places, logits = (np.asarray(found[key], dtype=np.float64) for key in ("t", "logit"))
     at, sizes = (np.array([one[key] for one in jumps], dtype=np.float64) for key in ("t", "size"))
-    first = np.minimum(np.searchsorted(places, at), len(places) - 1)
-    before = np.where(places[first] == at, logits[first], np.interp(at, places, logits) - sizes / 2)
-    return Steps(np.interp(np.linspace(0, 1, 201), places, logits), at, before, sizes)
+    intervals = np.clip(np.searchsorted(places, at), 1, len(places) - 1)
+    straight = np.diff(logits) - np.bincount(intervals - 1, sizes, minlength=len(places) - 1)
+    slopes, so_far = straight / np.diff(places), np.r_[0.0, sizes.cumsum()[:-1]] if len(sizes) else sizes
+    first = np.searchsorted(intervals, intervals)  # the first jump of the same interval
+    before = logits[intervals - 1] + slopes[intervals - 1] * (at - places[intervals - 1])
+    before += so_far - so_far[first]
+    return Steps(np.interp(np.linspace(0, 1, len(places)), places, logits), at, before, sizes)
