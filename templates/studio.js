@@ -222,8 +222,9 @@ const post = (what, run, parts, more = {}, signal = undefined) => {
   return reach(`/api/${what}?${told}`, { method: "POST", body: values.slice(), signal });
 };
 
-const QUICK = ["maps", "integrity"], LATER = ["agreement", "deletion", "units", "path"];
-const ALL = [...QUICK, ...LATER];
+// what follows the finger; then, as soon as it rests, the dearer, each shown as it comes
+const QUICK = ["maps", "integrity"], LATER = [["agreement", "units"], ["deletion"], ["path"]];
+const ALL = [...QUICK, ...LATER.flat()];
 let wanted = 0, inHand = false, later = null;
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -249,12 +250,16 @@ const follow = async () => {
       if (troubled === "server") complain("");
       drawQuick();
       if (now !== wanted) continue;
-      const rest = [];
-      for (const run of runs.keys()) rest.push(await asked(run, LATER, later.signal));
-      rest.forEach((answer, run) => Object.assign(answers[run], answer));
-      drawLater();
-      if (now === wanted) stale(false);
-      done = now;
+      stale(false, ["prediction", "maps"]);
+      for (const parts of LATER) {
+        const rest = [];
+        for (const run of runs.keys()) rest.push(await asked(run, parts, later.signal));
+        rest.forEach((answer, run) => Object.assign(answers[run], answer));
+        for (const part of parts) DRAW[part]();
+        if (now !== wanted) break;
+        stale(false, parts);
+      }
+      if (now === wanted) done = now;
     } catch (error) {
       if (error.name === "AbortError") continue;
       if (error instanceof Superseded) { await pause(150); continue; }
@@ -265,8 +270,8 @@ const follow = async () => {
   inHand = false;
 };
 
-const stale = (is) => {
-  for (const one of document.querySelectorAll(".panels > section")) one.ariaBusy = String(is);
+const stale = (is, parts = ["prediction", "maps", ...LATER.flat()]) => {
+  for (const part of parts) element(part).ariaBusy = String(is);
 };
 
 const changed = () => {
@@ -478,8 +483,8 @@ const drawPrediction = () => {
       return make("li", { className: marks.length ? "explained" : "" },
         make("span", { className: "name" }, tidy(about.classes[at]), marks.length ? make("span", { className: "quiet" }, ` (${marks.join(", ")})`) : ""),
         track(probabilities[at]),
-        make("span", { className: "figure" }, percent(probabilities[at]), make("span", { className: "quiet" }, ` logit ${show(logits[at])}`),
-          now ? make("b", { className: "switched" }, `→ ${percent(now.probabilities[at])}, logit ${show(now.logits[at])}`) : ""));
+        make("span", { className: "figure" }, percent(probabilities[at]), make("span", { className: "quiet" }, ` logit ${show(logits[at])}`)),
+        now ? make("b", { className: "switched" }, `→ ${percent(now.probabilities[at])}, logit ${show(now.logits[at])}`) : "");
     });
     const again = floatsOf(answer.reconstruction), after = now && floatsOf(now.reconstruction);
     const pictures = make("div", { className: "pictures-row" });
@@ -521,8 +526,10 @@ const drawMaps = () => {
       found.get(one.method)[run] = { ...one, values: floatsOf(one.map) };
     }
   });
-  const all = [...found.values()].flat().filter((one) => one?.values).map((one) => one.values);
-  const limit = limitOf(all);
+  const all = [...found.values()].flat().filter((one) => one?.values);
+  // a control explains nothing, and is not to make the others pale
+  const compared = all.some((one) => !one.control) ? all.filter((one) => !one.control) : all;
+  const limit = limitOf(compared.map((one) => one.values));
   element("scale").textContent = state.own ? "each map's own scale" : `±${show(limit)} on every map`;
   body("maps").replaceChildren(...[...found].map(([name, pair]) => {
     const sides = make("div", { className: "pictures-row" }), told = pair.find(Boolean);
@@ -538,7 +545,7 @@ const drawMaps = () => {
       drawMap(canvas, one.values, own, state.over);
       sides.append(make("figure", { className: "picture" }, canvas, runs.length > 1 ? make("figcaption", {}, "AB"[run]) : ""));
       const asked = answers[run].integrity?.find((row) => row.method === name);
-      const gap = asked && asked.gap !== null && asked.gap !== undefined ? ` Sum off the logit's change by ${percent(Math.abs(asked.gap))}.` : "";
+      const gap = asked && !one.control && asked.gap !== null && asked.gap !== undefined ? ` Sum off the logit's change by ${percent(Math.abs(asked.gap))}.` : "";
       lights.append(make("p", {}, letter, light(asked), make("span", { className: "quiet" }, gap)));
     });
     if (pair[0]?.values && pair[1]?.values) {
@@ -671,7 +678,7 @@ const drawPath = () => renew("path", (answer) => {
 });
 
 const drawQuick = () => { drawPaper(); drawPrediction(); drawMaps(); };
-const drawLater = () => { drawAgreement(); drawDeletion(); drawUnits(); drawPath(); };
+const DRAW = { agreement: drawAgreement, deletion: drawDeletion, units: drawUnits, path: drawPath };
 
 // ---- painting ---------------------------------------------------------------------------------------------------------------
 
@@ -1041,7 +1048,7 @@ const listen = () => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     drawPaper();
     if (answers[0].prediction) drawQuick();
-    if (answers[0].deletion) drawLater();
+    for (const part of LATER.flat()) if (part in answers[0]) DRAW[part]();
   });
 };
 
