@@ -552,6 +552,7 @@ def test_it_never_asks_twice_at_once(studio: Studio) -> None:
     """However fast the finger is, one question is out, and the newest state is asked last."""
     page, faked = studio()
     faked.asked.clear()
+    faked.most_at_once = 0  # what other pages asked before does not count
     for row in range(4):
         drag(page, ((0.1, 0.2 + 0.2 * row), (0.9, 0.2 + 0.2 * row)))
     settled(page)
