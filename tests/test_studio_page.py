@@ -1,0 +1,215 @@
+"""The studio's page before anybody asks, its script and style, and the saved view: inert, whole, and safe."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.studio import page, saved
+from tests import faked_studio
+from tests.hostile import HOSTILE, OWNED
+
+HANDLER = re.compile(r"^on[a-z]+$")
+
+
+class Seen(HTMLParser):
+    """Elements of a page with their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if {"script", "style"} & set(self.inside):
+            self.elements.append(("inline", {"text": data}))
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self) -> list[tuple[str, str, str]]:
+        return [(tag, key, value or "") for tag, found in self.elements for key, value in found.items()]
+
+
+def two() -> list[dict[str, Any]]:
+    return [faked_studio.about(), faked_studio.about(name="other", title="The night before")]
+
+
+def view(told: dict[str, Any], *, units: tuple[tuple[int, str, float], ...] = (), **query: str) -> str:
+    inputs = faked_studio.test_input(told, 3)
+    asked = {"seed": "0", "parts": "maps,integrity,agreement,deletion,units,path", "index": "3"} | query
+    if units:
+        asked["units"] = ",".join(f"{unit}:{how}:{value:g}" for unit, how, value in units)
+    found = faked_studio.answer(told, asked, inputs, broken="gradients")
+    return saved.render(told, faked_studio.Question(0, units, 3, inputs), found)
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_the_first_page_holds_to_the_policy(form: str) -> None:
+    """No script, style or handler stands in the page itself; what it loads are its own two files."""
+    seen = Seen(page.render([faked_studio.about(form)]))
+    assert [one for one in seen.elements if one[0] in ("inline", "style", "form", "iframe", "object")] == []
+    assert [one for one in seen.attributes() if one[1] == "style" or HANDLER.match(one[1])] == []
+    loaded = [value for _, key, value in seen.attributes() if key in ("src", "href")]
+    assert sorted(loaded) == ["#paper", "/studio.css", "/studio.js", "data:,"]
+
+
+def test_no_file_names_a_network() -> None:
+    """Nothing in page, style and script leads out of the machine; what is evaluated is none of it."""
+    for path, (_, content) in page.files(two()).items():
+        text = content.decode().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"(?:https?:)?//[a-z0-9]+\.[a-z]|@import|url\(", text), path
+    script = page.files(two())["/studio.js"][1].decode()
+    for word in (
+        "eval(",
+        "new Function",
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "import(",
+    ):
+        assert word not in script, word
+
+
+def test_the_script_is_small() -> None:
+    """A few tens of kB, as they stand: nothing builds it."""
+    files = page.files(two())
+    assert 10_000 < len(files["/studio.js"][1]) < 60_000
+    assert {kind for kind, _ in files.values()} == {"text/html", "text/css", "text/javascript"}
+
+
+def test_the_style_has_the_reports_colours_first() -> None:
+    """The report's style comes first, the studio's own may overrule it."""
+    style = page.files(two())["/studio.css"][1].decode()
+    assert style.index("--page:") < style.index(".workbench")
+
+
+def test_it_can_be_read_without_a_script() -> None:
+    """Names, verdicts, abilities and the explained images by class stand in the page itself."""
+    text = Seen(page.render(two())).text
+    for words in (
+        "Fashion, tonight",
+        "The night before",
+        "FAIL",
+        "k sparse on fashion-mnist-mini",
+        "JavaScript",
+    ):
+        assert words in text, words
+    assert "30 of 200 test images" in text
+    assert "Ankle boot 27, 57, 87" in text
+    assert len(re.findall(r"<li>\s*<b>|<li><b>", page.render(two()))) == 10
+
+
+def test_it_tells_no_secret() -> None:
+    """No pixel and no token is in what anybody may ask for."""
+    for _, content in page.files(two()).values():
+        assert faked_studio.TOKEN not in content.decode()
+        assert "data:image" not in content.decode()
+
+
+@pytest.mark.parametrize("how", ["page", "view"])
+def test_hostile_names_are_inert(how: str) -> None:
+    """Names of classes, runs and data that try to be markup stay text, on the page and in a saved view."""
+    told = faked_studio.about(classes=HOSTILE, title=HOSTILE[1], name=HOSTILE[0], methods=(HOSTILE[2], "b"))
+    told["model"], told["dataset"], told["verdict"] = HOSTILE[3], HOSTILE[8], HOSTILE[2]
+    text = page.render([told]) if how == "page" else view(told)
+    seen = Seen(text)
+    assert [one for one in seen.attributes() if HANDLER.match(one[1]) or one[2] == "x"] == []
+    assert OWNED not in text
+    assert OWNED in seen.text
+    assert [
+        value
+        for tag, found in seen.elements
+        for value in [found.get("text")]
+        if tag == "inline" and "owned" in str(value)
+    ] == []
+
+
+def test_a_model_without_a_code_says_so() -> None:
+    """What needs a code is absent, and the first page says why."""
+    told = faked_studio.about(capabilities=("gradient",))
+    assert page.lacks(told) == ["The model has no code: units and switches are absent."]
+    assert "The model has no code" in Seen(page.render([told])).text
+    assert page.lacks(faked_studio.about()) == []
+    text = Seen(view(told)).text
+    assert "it has no units" in text
+    assert "nothing switches on the way" in text
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_a_saved_view_is_one_page_without_a_script(form: str) -> None:
+    """All that was seen is there, as drawings and numbers, and the page asks for nothing."""
+    text = view(faked_studio.about(form))
+    seen = Seen(text)
+    assert {"script", "form", "link"}.isdisjoint({tag for tag, _ in seen.elements})
+    addresses = [value for _, key, value in seen.attributes() if key in ("src", "href", "xlink:href")]
+    assert [one for one in addresses if not one.startswith(("#", "data:"))] == []
+    parts = [found["id"] for tag, found in seen.elements if tag == "section"]
+    assert parts == ["prediction", "maps", "integrity", "agreement", "deletion", "units", "path"]
+    assert text.count("<svg") >= 5
+    assert "is not what it claims" in seen.text
+    assert "script-src" not in text
+
+
+def test_a_saved_view_tells_what_was_switched_and_against_what() -> None:
+    """Units, the contrast, and a method without a map are told."""
+    text = Seen(
+        view(faked_studio.about(), units=((3, "set", 0.0), (7, "times", 2.0)), target="1", against="2")
+    ).text
+    assert "3 set to 0, 7 times 2" in text
+    assert "Trouser against Pullover" in text
+    assert "probability with units switched" in text
+    assert "it explains one logit alone" in text
+
+
+def test_a_saved_view_has_only_what_was_asked() -> None:
+    """A part that nobody asked for has no section."""
+    parts = [
+        found["id"]
+        for tag, found in Seen(view(faked_studio.about(), parts="integrity")).elements
+        if tag == "section"
+    ]
+    assert parts == ["prediction", "integrity"]
+
+
+def test_arrays_come_back() -> None:
+    """What an answer packs is what the view draws."""
+    values = np.arange(6, dtype=np.float32).reshape(2, 3) / 7
+    found = saved.floats(faked_studio.array(values))
+    assert found is not None
+    np.testing.assert_array_equal(found, values)
+    assert saved.floats(None) is None
+
+
+def test_the_path_is_straight_between_its_jumps() -> None:
+    """Just before a jump the line is where its slope leads, whichever jumps came before it."""
+    found = {"t": [0.0, 0.5, 1.0], "logit": [0.0, 3.0, 4.0]}
+    jumps = [{"t": 0.1, "size": 1.0}, {"t": 0.3, "size": 1.0}, {"t": 0.75, "size": -1.0}]
+    steps = saved._steps(found, jumps)
+    np.testing.assert_allclose(steps.before, [0.2, 1.6, 4.0])
+    np.testing.assert_allclose(steps.jumps, [1, 1, -1])
+    assert len(saved._steps(found, []).at) == 0
+
+
+def test_a_run_that_was_not_judged_says_so() -> None:
+    """No verdict is told as that."""
+    told = faked_studio.about() | {"verdict": None}
+    assert "Not judged." in Seen(page.render([told])).text
+    assert 'class="verdict "' in view(told)
