@@ -47,6 +47,7 @@ class Asked:
     Attributes:
         seed: The seed.
         network: Trained, in evaluation mode.
+        exact: The same network in `precision`.
         blank: The same before its training.
         settings: Of all methods.
         baseline_logits: float32 [classes], of the baseline.
@@ -60,6 +61,7 @@ class Asked:
 
     seed: int
     network: Any
+    exact: nn.Module
     blank: nn.Module
     settings: Mapping[str, Any]
     baseline_logits: Tensor
@@ -215,7 +217,7 @@ class Answer:
     def _hold(self, name: str) -> Part:
         asked, seed = self.asked, stream(self.asked.seed, "integrity")
         self.errors[name] = definition_error(
-            self.network, self.decision, self.found[name], asked.settings, seed, asked.precision
+            asked.exact, self.decision, self.found[name], asked.settings, seed, asked.precision
         )
         return {}
 

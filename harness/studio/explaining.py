@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import attributions
+from harness import attributions, environment
 from harness.attributions import integrity
 from harness.attributions.method import CHUNK_SIZE, Method, known_to
+from harness.environment import state
 from harness.measurements import MethodMaps
 from harness.pipeline.work import to_numpy
 from harness.studio.decision import Decision
+from harness.subjects.inputs import maps_of
 
 LINEAR = frozenset(
     {
@@ -80,8 +82,11 @@ def explained(network: nn.Module, decision: Decision, name: str, settings: Mappi
     """
     method = attributions.methods[name]
     asked = decision.alone if method.control else decision
-    rows = attributions.attribute(network, asked.inputs, asked.targets, name, settings)
-    own, inputs = asked.joined(rows.own)[None], asked.inputs[:1]
+    # past the door of `attribute`, which looks at all settings and at the model at each call
+    with state.evaluation(network), environment.seeded(int(settings["noise_seed"])):
+        given = asked.inputs.clone(), asked.targets.clone()
+        rows = method.maps(network, *given, **known_to(method.maps, settings))
+    own, inputs = asked.joined(maps_of(rows, asked.inputs, name))[None], asked.inputs[:1]
     contribution = own if method.space == "contribution" else own * inputs
     groups = attributions.groups_of(name, inputs.shape[1], settings)
     return Explained(method, own, contribution, groups)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from harness.records import Floats
 from harness.runs import Run
 from harness.studio.answer import Answer, Asked, Part
 from harness.studio.asked import Question
+from harness.subjects.precision import in_precision
+from harness.subjects.sparse.structure import structure_of
 from harness.text import words
 
 
@@ -82,7 +84,7 @@ class Live:
     @clean()
     def _read(self, seed: int) -> Asked:
         network = filled(self.config, self.dataset, seed, self.run.directory.seed(seed))
-        network = network.to(self.device).eval()
+        network = _laid_out(network.to(self.device).eval())
         with torch.no_grad():
             baseline = network(torch.zeros(1, len(self.form.reference), device=self.device))[0]
         agreements = np.empty(0)
@@ -91,7 +93,8 @@ class Live:
         return Asked(
             seed=seed,
             network=network,
-            blank=untrained(self.config, self.dataset, seed).to(self.device),
+            exact=in_precision(network, self.precision),
+            blank=_laid_out(untrained(self.config, self.dataset, seed).to(self.device)),
             # of a run's work it reads what stands here, too
             settings=attribution_settings(cast(Work, self), seed),
             baseline_logits=baseline,
@@ -158,7 +161,8 @@ class Live:
         tests = self.dataset.test_images
         if not 0 <= index < len(tests):
             raise InputError(f"index: must be in 0..{len(tests) - 1}, a test {self.form.one} (got {index})")
-        return self._scaled.inputs(tests[index : index + 1])[0]
+        (found,) = self._scaled.inputs(tests[index : index + 1])
+        return np.asarray(found)
 
     def seen(self, inputs: Floats) -> Tensor:
         """An input in the data's own scale (float32 [features]) as the networks see it: [1, features]."""
@@ -200,3 +204,11 @@ class Live:
         if question.index is not None:
             changed = float(np.abs(self.input(question.index) - question.inputs).max())
         return Answer(asked, question, self.seen(question.inputs), changed)
+
+
+def _laid_out(network: Any) -> Any:
+    """The same network, its classifier's weights in memory by input, as the fast paths take them."""
+    structure = structure_of(network)
+    for layer in structure.layers[:-1] if structure is not None else ():
+        layer.weight.data = layer.weight.data.T.contiguous().T
+    return network
