@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
@@ -180,9 +181,13 @@ class Live:
             InputError: the question asks for what the run does not have.
         """
         for step in self._asking(question).steps():
-            with clean(), environment.deterministic():
+            with clean(), self._deterministic():
                 found = step()
             yield found
+
+    def _deterministic(self) -> AbstractContextManager[object]:
+        """As the run computed; a CPU has no other way, and the settings are spared it."""
+        return nullcontext() if self.device.type == "cpu" else environment.deterministic()
 
     def _asking(self, question: Question) -> Answer:
         """The answer to a question, not begun.
