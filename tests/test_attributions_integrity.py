@@ -321,3 +321,20 @@ def test_a_kink_within_the_step_is_stepped_under() -> None:
     assert float(found.errors) < 1e-3
     assert float(found.along) == 1
     assert float(integrity.errors(model, image, target, -maps, integrity.of_gradients, seed=0).errors) > 0.1
+
+
+def test_points_asked_together_are_asked_alike(
+    network: PixelClassifier, images: Tensor, targets: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many points go through the network in one pass changes no slope."""
+    exact, points = network.double(), images[:3].double()
+    steps = torch.randn(2, 1, points.shape[1], dtype=torch.float64)
+    noise = 0.1 * torch.randn(5, points.shape[1], dtype=torch.float64)
+    for asked in ([((number + 0.5) / 5, None) for number in range(5)], [(1.0, one) for one in noise]):
+        found = []
+        for together in (1, 3 * exact.autoencoder.encoder.out_features * 2, 2**16):
+            monkeypatch.setattr(integrity, "TOGETHER", together)
+            found.append(torch.stack([*integrity.slopes_at(exact, points, targets[:3], steps, asked)]))
+        assert found[0].shape == (5, 3, 2)
+        torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(found[2], found[0], rtol=1e-6, atol=1e-6)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from harness import attributions
 from harness.measurements.integrity import TOLERANCE
 from harness.subjects.models import Convolutional
-from harness.subjects.precision import KINK, is_exact
+from harness.subjects.precision import KINK, in_precision, is_exact
 
 Where = Callable[["Network", Tensor], Tensor]
 PIXELS, N = 144, 100
@@ -120,3 +120,16 @@ def test_in_float32_right_maps_pass_and_wrong_ones_do_not(name: str, images: Ten
         wrong["endpoint"] = images * attributions.attribute(model, images, first, "gradients").own
     for kind, maps in wrong.items():
         assert passed(model, images, first, maps, name) <= 0.3, kind
+
+
+def test_a_model_that_is_in_a_precision_is_no_copy() -> None:
+    """A copy is made of a model that trains, or of other numbers; the model itself is left as it is."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)).double().eval()
+    assert in_precision(model, torch.float64) is model
+    other = in_precision(model, torch.float32)
+    kinds = [next(one.parameters()).dtype for one in (other, model)]
+    assert kinds == [torch.float32, torch.float64]
+    model[1].train()
+    asked = in_precision(model, torch.float64)
+    assert asked is not model
+    assert (model[1].training, asked.get_submodule("1").training) == (True, False)

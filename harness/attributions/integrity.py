@@ -40,6 +40,9 @@ FEATURES = 5
 CHUNK = 512
 """Images whose points are in memory at once."""
 
+TOGETHER = 2**16
+"""Numbers of the points that are asked in one pass, of few and small images."""
+
 RARE = 0.01
 """A value that more than this share of an image's features have may be one of ties."""
 
@@ -48,6 +51,9 @@ ALONE = 512
 
 ROUNDING = 16
 """How many units of the last place of a logit its difference may be off by."""
+
+Points = Sequence[tuple[float, Tensor | None]]
+"""Points a x + e of each image x, as (a, e); of all of them e is None, or of none."""
 
 Logit = Callable[[Tensor], Tensor]
 Identity = Callable[..., Tensor]
@@ -367,26 +373,13 @@ def of_expected_gradients(
     return total / expected_gradients_samples
 
 
-def _mean_slope(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    steps: Tensor,
-    points: Sequence[tuple[float, Tensor | None]],
-) -> Tensor:
+def _mean_slope(model: nn.Module, images: Tensor, targets: Tensor, steps: Tensor, points: Points) -> Tensor:
     """The mean over points of `slopes_at`: float64 [n, directions]."""
-    total = images.new_zeros(len(images), len(steps))
-    for slopes in slopes_at(model, images, targets, steps, points):
-        total += slopes
-    return total / len(points)
+    return torch.stack([*slopes_at(model, images, targets, steps, points)]).mean(dim=0)
 
 
 def slopes_at(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    steps: Tensor,
-    points: Sequence[tuple[float, Tensor | None]],
+    model: nn.Module, images: Tensor, targets: Tensor, steps: Tensor, points: Points
 ) -> Iterator[Tensor]:
     """For each point (a, e) the slope at a x + e along each step: float64 [n, directions].
 
@@ -394,7 +387,11 @@ def slopes_at(
     """
     split = Split(model, images)
     logit, along, ahead = split.logit(targets), split.of(images), split.of(steps)
-    ahead = ahead.expand(-1, len(images), -1)
-    for scale, shift in points:
-        place = scale * along + split.offset
-        yield slopes_along(logit, place if shift is None else place + split.of(shift), ahead)
+    ahead, each = ahead.expand(-1, len(images), -1), max(1, TOGETHER // max(1, along.numel()))
+    for start in range(0, len(points), each):
+        some = points[start : start + each]
+        places = torch.stack([scale * along + split.offset for scale, _ in some])
+        if shifts := [shift for _, shift in some if shift is not None]:
+            places += split.of(torch.stack(shifts))[:, None]
+        slopes = slopes_along(logit, places.flatten(0, 1), ahead.repeat(1, len(some), 1))
+        yield from slopes.unflatten(0, places.shape[:2])

@@ -37,7 +37,10 @@ DIRECTIONS = 5
 
 
 def in_precision(model: nn.Module, precision: torch.dtype) -> nn.Module:
-    """A copy of a model with its numbers in that precision, evaluating."""
+    """A copy of a model with its numbers in that precision, evaluating; the model itself where it is so."""
+    numbers = (one for one in (*model.parameters(), *model.buffers()) if one.is_floating_point())
+    if all(one.dtype == precision for one in numbers) and not any(one.training for one in model.modules()):
+        return model
     return copy.deepcopy(model).to(precision).eval()
 
 

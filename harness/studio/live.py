@@ -1,0 +1,219 @@
+"""One run's networks, ready to answer: prediction, maps and checks of any input, part by part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness import attributions, environment, pipeline
+from harness.environment.state import clean
+from harness.errors import DataError, InputError
+from harness.measurements import CONTROL_METHOD
+from harness.measurements.integrity import TOLERANCE
+from harness.pipeline.work import Work, attribution_settings, filled, untrained
+from harness.records import Floats
+from harness.runs import Run
+from harness.studio.answer import Answer, Asked, Part
+from harness.studio.asked import Question
+from harness.subjects.precision import in_precision
+from harness.subjects.sparse.structure import structure_of
+from harness.text import words
+
+
+class Live:
+    """One run's networks, ready to answer.
+
+    Not to be asked by two threads at once.
+
+    Args:
+        run: A finished run.
+        device: Where to compute.
+
+    Raises:
+        ConfigurationError: the run's methods or its model are not there.
+        DataError: its data is not there, or is not the data that it was computed of.
+        RunError: its samples or its weights are missing or damaged.
+    """
+
+    def __init__(self, run: Run, *, device: str = "cpu") -> None:
+        self.run, self.config, self.device = run, run.config, torch.device(device)
+        self.dataset = pipeline.loaded(self.config)
+        known = run.provenance.dataset["digest"]
+        if known and known != self.dataset.digest:
+            raise DataError(
+                f"{run.directory.path}: was computed of other data than {self.dataset.name} is here "
+                f"(digest {known[:12]}, got {self.dataset.digest[:12]}); bring that data"
+            )
+        self.form = self.dataset.form
+        self.methods = self.config.attribution.methods
+        if "reconstruction" in run.capabilities:
+            self.methods = tuple(dict.fromkeys((*self.methods, CONTROL_METHOD)))
+        attributions.refuse_uninstalled(self.methods)
+        self.precision = torch.float64 if "float64" in run.capabilities else torch.float32
+        self.tolerance = TOLERANCE[str(self.precision).removeprefix("torch.")]
+        self._scaled = replace(self.form, reference=np.zeros_like(self.form.reference))
+        self._samples = run.directory.read_arrays("samples.npz", only=("indices", "labels"))
+        self._seeds: dict[int, Asked] = {}
+        self.of(self.config.seeds[0])
+
+    @property
+    def train_images(self) -> Tensor:
+        """float32 [n, features], the training inputs as the networks see them."""
+        return torch.from_numpy(self.dataset.inputs(self.dataset.train_images))
+
+    def of(self, seed: int) -> Asked:
+        """What a seed is asked with; read once.
+
+        Raises:
+            InputError: it is none of the run's.
+            RunError: its weights are missing or damaged.
+        """
+        if seed not in self.config.seeds:
+            raise InputError(f"seed: must be one of {list(self.config.seeds)}, the run's (got {seed})")
+        if seed not in self._seeds:
+            self._seeds[seed] = self._read(seed)
+        return self._seeds[seed]
+
+    @clean()
+    def _read(self, seed: int) -> Asked:
+        network = filled(self.config, self.dataset, seed, self.run.directory.seed(seed))
+        network = _laid_out(network.to(self.device).eval())
+        with torch.no_grad():
+            baseline = network(torch.zeros(1, len(self.form.reference), device=self.device))[0]
+        agreements = np.empty(0)
+        if "agreement" in (rows := self.run.directory.read_arrays("measurements/agreement.npz")):
+            agreements = rows["agreement"][self.config.seeds.index(seed)]
+        return Asked(
+            seed=seed,
+            network=network,
+            exact=in_precision(network, self.precision),
+            blank=_laid_out(untrained(self.config, self.dataset, seed).to(self.device)),
+            # of a run's work it reads what stands here, too
+            settings=attribution_settings(cast(Work, self), seed),
+            baseline_logits=baseline,
+            agreements=agreements,
+            methods=self.methods,
+            form=self.form,
+            capabilities=self.run.capabilities,
+            precision=self.precision,
+            tolerance=self.tolerance,
+        )
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest number that an input may hold, in the data's own scale."""
+        stored = self.dataset.train_images, self.dataset.test_images
+        if stored[0].dtype == np.uint8:
+            return 0.0, 255 * self.form.scale
+        ends = np.array([[min(one.min() for one in stored), max(one.max() for one in stored)]])
+        low, high = np.sort(self._scaled.inputs(ends)[0]).tolist()
+        if self.form.kind in ("image", "clip") and low >= 0 and high <= 1:
+            return 0.0, 1.0
+        return low, high
+
+    @property
+    def about(self) -> Part:
+        """What the run is, and what may be asked of it, as plain values."""
+        verdict, model = self.run.verdict, self.run.model.model
+        return {
+            "id": self.run.provenance.run_id,
+            "title": f"{model} on {self.dataset.name}",
+            "verdict": None if verdict is None else verdict["verdict"],
+            "model": model,
+            "dataset": self.dataset.name,
+            "digest": self.dataset.digest,
+            "seeds": list(self.config.seeds),
+            "seed": self.config.seeds[0],
+            "classes": list(self.run.classes),
+            "shape": list(self.form.shape),
+            "axes": list(self.form.axes),
+            "features": math.prod(self.form.shape),
+            "range": list(self.range),
+            "capabilities": sorted(self.run.capabilities),
+            "methods": [
+                {"name": name, "title": words(name), "space": one.space, "control": one.control}
+                for name, one in ((name, attributions.methods[name]) for name in self.methods)
+            ],
+            "samples": [
+                {"place": place, "index": int(index), "label": int(label)}
+                for place, (index, label) in enumerate(
+                    zip(self._samples["indices"], self._samples["labels"], strict=True)
+                )
+            ],
+            "tests": len(self.dataset.test_images),
+            "tolerance": self.tolerance,
+            "noun": self.form.one,
+        }
+
+    def input(self, index: int) -> Floats:
+        """A test input in the data's own scale: float32 [features].
+
+        Raises:
+            InputError: there is none at that position.
+        """
+        tests = self.dataset.test_images
+        if not 0 <= index < len(tests):
+            raise InputError(f"index: must be in 0..{len(tests) - 1}, a test {self.form.one} (got {index})")
+        (found,) = self._scaled.inputs(tests[index : index + 1])
+        return np.asarray(found)
+
+    def seen(self, inputs: Floats) -> Tensor:
+        """An input in the data's own scale (float32 [features]) as the networks see it: [1, features]."""
+        values = np.array(inputs, dtype=np.float32)
+        if self.form.reference.any():
+            values -= self.form.reference
+        return torch.from_numpy(values)[None].to(self.device)
+
+    def answer(self, question: Question) -> Iterator[Part]:
+        """The parts of an answer, the prediction first, the dearest last.
+
+        Empty parts come between, after each method's map: wherever something is yielded the rest may be left.
+
+        Raises:
+            InputError: the question asks for what the run does not have.
+        """
+        for step in self._asking(question).steps():
+            with clean(), self._deterministic():
+                found = step()
+            yield found
+
+    def _deterministic(self) -> AbstractContextManager[object]:
+        """As the run computed; a CPU has no other way, and the settings are spared it."""
+        return nullcontext() if self.device.type == "cpu" else environment.deterministic()
+
+    def _asking(self, question: Question) -> Answer:
+        """The answer to a question, not begun.
+
+        Raises:
+            InputError: as `answer`.
+        """
+        asked, features = self.of(question.seed), math.prod(self.form.shape)
+        if np.shape(question.inputs) != (features,):
+            raise InputError(f"inputs: must be {features} numbers (got shape {np.shape(question.inputs)})")
+        for name in question.methods:
+            if name not in self.methods:
+                raise InputError(f"methods: must be some of {', '.join(self.methods)} (got {name!r})")
+        for what in ("target", "against"):
+            label = getattr(question, what)
+            if label is not None and not 0 <= label < len(self.run.classes):
+                raise InputError(f"{what}: must be in 0..{len(self.run.classes) - 1} (got {label})")
+        changed = None
+        if question.index is not None:
+            changed = float(np.abs(self.input(question.index) - question.inputs).max())
+        return Answer(asked, question, self.seen(question.inputs), changed)
+
+
+def _laid_out(network: Any) -> Any:
+    """The same network, its classifier's weights in memory by input, as the fast paths take them."""
+    structure = structure_of(network)
+    for layer in structure.layers[:-1] if structure is not None else ():
+        layer.weight.data = layer.weight.data.T.contiguous().T
+    return network
