@@ -24,11 +24,11 @@ FLOORS = (
     ("judging", "processes", "runs"),
     ("checks", "pipeline", "report"),
     ("warming",),
-    ("blaming", "nightly", "sweeps"),
+    ("blaming", "nightly", "studio", "sweeps"),
     ("cli",),
 )
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-WITH_TORCH = ("attributions", "blaming", "pipeline", "subjects")
+WITH_TORCH = ("attributions", "blaming", "pipeline", "studio", "subjects")
 """What computes; all else is entered without torch, and so is the door of the pipeline."""
 
 ONLY_IMPORTER = {

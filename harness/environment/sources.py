@@ -37,6 +37,7 @@ SHOWING = (
     "figures",
     "report",
     "runs",
+    "studio",
     "sweeps",
     "text",
 )
