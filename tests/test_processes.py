@@ -24,7 +24,7 @@ def test_a_process_ends_with_its_exit_code_and_what_it_printed(tmp_path: Path) -
     """Both streams, in its folder, with its variables, and a pipe of ours as its input."""
     code = (
         "import os, stat, sys; "
-        "print(os.getcwd(), os.environ['MORE'], os.environ['HARNESS_ENDS_WITH_PARENT']); "
+        "print(os.getcwd(), os.environ['MORE'], os.environ['HARNESS_ENDS_WITH_PARENT'], flush=True); "
         "sys.exit(f'pipe {stat.S_ISFIFO(os.fstat(0).st_mode)}')"
     )
     log = tmp_path / "log"
