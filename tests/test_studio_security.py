@@ -199,7 +199,7 @@ def test_a_websocket_is_refused(studio: Made, path: str) -> None:
 def every_response(studio: Made) -> Iterator[tuple[int, Response]]:
     """One of each kind, with the status that it must have."""
     run, failing = FakeLive(), FakeLive()
-    failing.error = RuntimeError("secret /root/path")
+    failing.error = RuntimeError("secret /some/path")
     client = of(studio(run))
     yield 200, client.get("/")
     yield 200, client.get("/studio.js")
@@ -232,7 +232,7 @@ def test_every_response_bears_the_headers(studio: Made, told: list[Exception]) -
     policy = security.HEADERS["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert [str(error) for error in told] == ["secret /root/path"]
+    assert [str(error) for error in told] == ["secret /some/path"]
 
 
 def test_an_unforeseen_error_is_the_terminals_alone(studio: Made, told: list[Exception]) -> None:

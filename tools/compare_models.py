@@ -2,9 +2,9 @@
 
 Usage: python -m tools.compare_models [--config docs/matched.toml] [--output FOLDER] [--jobs N] [--as-is]
 
-The sweep runs what is missing, an hour on two cores; `--as-is` tells what is there. Intervals of a run's own
-numbers are those of its recipe, seeds and images crossed. Differences are taken image by image and seed by
-seed, with intervals that hold together in their column (`harness.statistics.simultaneous`), and Holm's p.
+The sweep runs what is missing, two hours on two cores; `--as-is` tells what is there. Intervals of a run's
+own numbers are those of its recipe, seeds and images crossed. Differences are taken image by image and seed
+by seed, with intervals that hold together in their column (`harness.statistics.simultaneous`), and Holm's p.
 """
 
 from __future__ import annotations

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 NEEDED = ("starlette", "uvicorn")
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Where the studio listens without being told by which names it may be asked."""
 
 CONNECTIONS = 4096
 """At most so many may be open at once."""
@@ -43,7 +41,7 @@ def studio(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 is a free one")] = 0,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="where to listen; beyond this machine needs --allow-host")
-    ] = LOOPBACK[0],
+    ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="a name by which browsers may reach it; again for others"),
@@ -70,7 +68,7 @@ def studio(
     from harness.studio import security
 
     names = security.allowed_names(allow_host or ())
-    if host not in LOOPBACK and not names:
+    if _as_called(host) not in security.LOOPBACK and not names:
         raise ConfigurationError(
             f"--host {host}: is reached from beyond this machine; name with --allow-host the hosts that "
             "browsers may call it by"
@@ -114,6 +112,11 @@ def _opened(path: str, shown: Shown) -> Run:
     for one in directory.amiss():
         shown.warn(f"{directory.path}: {one}")
     return Run(directory)
+
+
+def _as_called(host: str) -> str:
+    """An address as it stands in another: of version 6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -169,8 +172,8 @@ def _serve(
     )
     _make_room()
     server = uvicorn.Server(uvicorn.Config(served.application, **settings()))
-    reached = f"[{host}]" if ":" in host else host
-    if host not in LOOPBACK:
+    reached = _as_called(host)
+    if reached not in security.LOOPBACK:
         reached = min(names)
     shown.last(f"studio: http://{reached}:{port}/#token={token}")
     shown.say("Ctrl-C ends it; whoever has this address may ask, and write checks")

@@ -299,6 +299,11 @@ def _validated(values: Mapping[str, Any], origin: str, kind: type[T]) -> T:
         raise ConfigurationError("; ".join(reversed(lines.values()))) from None
 
 
+def flat_key(key: object) -> str:
+    """A key as the configuration writes it, which may be written as its flag: `--samples-per-class`."""
+    return str(key).removeprefix("--").replace("-", "_")
+
+
 def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
     """By key: its table, and its value; a flag may be written as on the command line, `samples-per-class`.
 
@@ -310,7 +315,7 @@ def _flat(flags: Mapping[str, Any] | None) -> dict[str, tuple[str | None, Any]]:
     tables = {key: table for key, table, _ in settings()} | {"criteria": None}
     found: dict[str, tuple[str | None, Any]] = {}
     for flag, value in (flags or {}).items():
-        key = str(flag).removeprefix("--").replace("-", "_")
+        key = flat_key(flag)
         if key not in tables or not isinstance(flag, str) or (key == "model" and isinstance(value, Mapping)):
             inside = [name for name, table in tables.items() if table == key]
             near = f"name its keys: {', '.join(inside)}" if inside else suggestion(key.split(".")[-1], tables)

@@ -200,7 +200,7 @@ class Answer:
         blank = {name: self._of_blank(name) for name in compared}
         rebuilt = None if self._rebuilt is None else to_numpy(self._rebuilt)
         inputs = to_numpy(self.inputs)
-        found = controls.compared(maps, blank, inputs, rebuilt, self.asked.form)
+        found = controls.compared(controls.evidence_of(maps, blank, inputs, rebuilt, self.asked.form))
         return {"agreement": found | {"percentile": self._percentile(found["value"], compared)}}
 
     def _of_blank(self, name: str) -> MethodMaps:

@@ -16,29 +16,18 @@ from harness.measurements.evidence import CodeEvidence, Evidence, MethodMaps
 from harness.records import Floats, Measurement
 
 
-def compared(
-    maps: Mapping[str, MethodMaps],
-    untrained: Mapping[str, MethodMaps],
-    inputs: Floats,
-    reconstruction: Floats | None,
-    form: Form,
-) -> dict[str, Any]:
+def compared(evidence: Evidence) -> dict[str, Any]:
     """The agreement of the methods' maps of one input, of each pair, and of the controls.
 
     Random maps are those that the run draws for its first input.
 
     Args:
-        maps: Of the trained network, by method; controls among them.
-        untrained: The same of the untrained network.
-        inputs: float32 [1, features], as the network sees it.
-        reconstruction: Likewise, of a code that gives inputs back.
-        form: Of the inputs.
+        evidence: Of `evidence_of`.
 
     Returns:
         `value`; `pairs` as [method, method, value]; `controls` as `name`, `title`, `value`. Values are None
         where a map is constant, or there are fewer than two methods.
     """
-    evidence = _evidence(maps, untrained, inputs, reconstruction, form)
     contributions = evidence.contributions()
     found: dict[str, Any] = {"value": None, "pairs": [], "controls": []}
     if incomparable(contributions) is None:
@@ -61,14 +50,22 @@ def _plain(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _evidence(
+def evidence_of(
     maps: Mapping[str, MethodMaps],
     untrained: Mapping[str, MethodMaps],
     inputs: Floats,
     reconstruction: Floats | None,
     form: Form,
 ) -> Evidence:
-    """One input as measurements see it: a run of one class, with the input as its only one."""
+    """One input as measurements see it: a run of one class, with the input as its only one.
+
+    Args:
+        maps: Of the trained network, by method; controls among them.
+        untrained: The same of the untrained network.
+        inputs: float32 [1, features], as the network sees it.
+        reconstruction: Likewise, of a code that gives inputs back.
+        form: Of the inputs.
+    """
     one, nothing = np.zeros(1, dtype=np.int64), np.zeros((1, 1))
     code = None
     if reconstruction is not None:

@@ -154,7 +154,7 @@ def plan(
         )
     found = asking.axes_of(asked, (*base.sweep.zipped, *zipped))
     # axes that were asked for beside flags win over them; those of the file do not
-    flagged = set(map(asking.flat, given)) - set(map(asking.flat, axes or {}))
+    flagged = set(map(configuration.flat_key, given)) - set(map(configuration.flat_key, axes or {}))
     if both := [axis.name for axis in found if axis.name in flagged]:
         raise ConfigurationError(
             f"sweep: {both[0]!r} is an axis in the file, and a flag gives it one value; leave one out, or "

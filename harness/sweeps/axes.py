@@ -102,11 +102,6 @@ def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] 
     return tuple(Axis(name, values, group[name]) for name, values in found.items())
 
 
-def flat(key: object) -> str:
-    """A key as the configuration writes it, where a flag stands for it."""
-    return str(key).removeprefix("--").replace("-", "_")
-
-
 def _flat_name(key: str) -> str:
     """The flat name of a key that may be written with its table or as a flag.
 
@@ -114,7 +109,8 @@ def _flat_name(key: str) -> str:
         ConfigurationError: there is none.
     """
     tables = {f"{table}.{name}": name for name, table, _ in configuration.settings() if table}
-    name = tables.get(flat(key), flat(key))
+    name = configuration.flat_key(key)
+    name = tables.get(name, name)
     if name.startswith("model.settings."):
         name = name.removeprefix("model.")
     if name in keys() or (name.startswith(KEYWORD) and len(name) > len(KEYWORD)):
