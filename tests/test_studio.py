@@ -27,7 +27,7 @@ from harness.samples import confidences
 from harness.studio import explaining
 from harness.studio.asked import Question
 from harness.studio.decision import Decision
-from harness.studio.live import Live
+from harness.studio.live import KEPT, Live
 from harness.subjects.models import Classifier
 from tests.conftest import SMALL
 
@@ -173,6 +173,7 @@ def test_honest_maps_hold_and_a_wrong_one_does_not(live: Live, monkeypatch: pyte
 
     entries = dict(attributions.methods.items()) | {"smoothgrad": replace(own, maps=wrong)}
     monkeypatch.setattr(attributions.methods, "_entries", entries)
+    monkeypatch.setattr(live, "_answers", {})
     rows = answered(live, sample(live, 3), "integrity")["integrity"]
     assert by_method(rows, "holds") == holds | {"smoothgrad": False, "decoder_reconstruction": None}
 
@@ -187,9 +188,45 @@ def test_a_map_that_invents_does_not_hold(live: Live, monkeypatch: pytest.Monkey
 
     entries = dict(attributions.methods.items()) | {own.name: replace(own, maps=wrong)}
     monkeypatch.setattr(attributions.methods, "_entries", entries)
+    monkeypatch.setattr(live, "_answers", {})
     rows = answered(live, sample(live, 3), "integrity")["integrity"]
     assert by_method(rows, "error")[own.name] < live.tolerance
     assert by_method(rows, "holds")[own.name] is False
+
+
+def test_what_is_known_of_an_input_is_not_computed_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page asks by turns for the parts of one decision: each map is made once, and all is as at once."""
+    made: list[str] = []
+    entries = dict(attributions.methods.items())
+    for name, own in entries.items():
+
+        @functools.wraps(own.maps)
+        def counted(*given: Any, own: Any = own, **known: Any) -> Any:
+            made.append(own.name)
+            return own.maps(*given, **known)
+
+        entries[name] = replace(own, maps=counted)
+    monkeypatch.setattr(attributions.methods, "_entries", entries)
+    monkeypatch.setattr(live, "_answers", {})
+    index, parts = sample(live, 2), ("maps", "integrity", "agreement", "deletion")
+    whole = answered(live, index, *parts)
+    assert len(made) == len(live.methods) + 4  # and of the untrained network
+    assert {part: answered(live, index, part)[part] for part in reversed(parts)} == {
+        part: whole[part] for part in parts
+    }
+    some = answered(live, index, *parts, methods=("gradients", "smoothgrad"))
+    assert (
+        [*by_method(some["maps"], "map")]
+        == ["gradients", "smoothgrad"]
+        == [*by_method(some["deletion"], "order")]
+    )
+    assert len(some["agreement"]["pairs"]) == 1
+    assert len(made) == len(live.methods) + 4
+    answered(live, index, "maps", target=0)
+    assert len(made) == 2 * len(live.methods) + 4
+    for place in range(2 * KEPT):
+        answered(live, place)
+    assert len(live._answers) == KEPT
 
 
 def test_the_gap_is_what_the_sum_misses(live: Live) -> None:

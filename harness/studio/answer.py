@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -74,39 +74,47 @@ class Asked:
 
 
 class Answer:
-    """One question's answer in the making.
+    """What is known of one decision at one input, computed part by part as it is asked for, and once.
 
     Args:
         asked: Of whom.
-        question: What is asked; its target, methods and index are the run's.
-        inputs: float32 [1, features], the question's as the network sees them.
-        changed: By how much they differ from the test input that they were taken from.
+        inputs: float32 [1, features], as the network sees them.
+        target: The class explained; None is the predicted one.
+        against: A second class, whose logit is taken away; None where there is none.
     """
 
-    def __init__(self, asked: Asked, question: Question, inputs: Tensor, changed: float | None) -> None:
-        self.asked, self.question, self.inputs, self.changed = asked, question, inputs, changed
+    def __init__(self, asked: Asked, inputs: Tensor, target: int | None, against: int | None) -> None:
+        self.asked, self.inputs, self.target, self.against = asked, inputs, target, against
         self.network: Any = asked.network
         self.found: dict[str, Explained] = {}
+        self.blank: dict[str, MethodMaps] = {}
         self.errors: dict[str, float | None] = {}
 
-    def steps(self) -> Iterator[Callable[[], Part]]:
-        """What is to be computed, one after the other; some give nothing yet."""
-        parts, names = self.question.parts, self.question.methods or self.asked.methods
-        yield self.prediction
+    def steps(self, question: Question, changed: float | None) -> Iterator[Callable[[], Part]]:
+        """What is to be computed for a question, one after the other; some give nothing yet.
+
+        Args:
+            question: Its methods, units and parts; its input, its seed and its classes are the answer's.
+            changed: By how much its input differs from the test input that it was taken from.
+        """
+        parts, names = question.parts, question.methods or self.asked.methods
+        yield partial(self.prediction, question.units, changed)
         there = [name for name in names if not refused(name, self.decision)]
+        compared = [name for name in there if not attributions.methods[name].control]
         if "units" in parts:
             yield self.units
         if parts & OF_MAPS:
-            yield from (partial(self._explain, name) for name in there)
+            yield from (partial(self._explain, name) for name in there if name not in self.found)
         if "maps" in parts:
             yield partial(self.maps, names)
-        if "agreement" in parts:
-            yield self.agreement
         if "integrity" in parts:
-            yield from (partial(self._hold, name) for name in there)
+            yield from (partial(self._hold, name) for name in there if name not in self.errors)
             yield partial(self.integrity, names)
+        if "agreement" in parts:
+            yield from (partial(self._of_blank, name) for name in compared if name not in self.blank)
+            yield partial(self.agreement, there)
         if "deletion" in parts:
-            yield self.deletion
+            yield partial(self.deletion, there)
         if "path" in parts:
             yield self.path
 
@@ -119,20 +127,19 @@ class Answer:
     @cached_property
     def decision(self) -> Decision:
         """What is explained; a class is explained against itself by itself."""
-        asked = self.question
-        target = int(self.logits.argmax()) if asked.target is None else asked.target
-        return Decision.of(self.inputs, target, None if asked.against == target else asked.against)
+        target = int(self.logits.argmax()) if self.target is None else self.target
+        return Decision.of(self.inputs, target, None if self.against == target else self.against)
 
-    def prediction(self) -> Part:
+    def prediction(self, switches: Sequence[units.Switch], changed: float | None) -> Part:
         """The first part: what the network says, and what it would with the units switched."""
         target, *against = self.decision.targets.tolist()
         return {
             "prediction": _told(self.logits),
             "target": target,
             "against": against[0] if against else None,
-            "changed": self.changed,
+            "changed": changed,
             "reconstruction": None if self._rebuilt is None else self._shown(self._rebuilt),
-            "edited": self._edited() if self.question.units else None,
+            "edited": self._edited(switches) if switches else None,
         }
 
     @property
@@ -156,10 +163,10 @@ class Answer:
         return packed(self.asked.form.values(to_numpy(inputs)[0]))
 
     @torch.no_grad()
-    def _edited(self) -> Part | None:
+    def _edited(self, switches: Sequence[units.Switch]) -> Part | None:
         if not self._is_coded:
             return None
-        codes = units.switched(self.network, self.inputs, self.question.units)
+        codes = units.switched(self.network, self.inputs, switches)
         rebuilt = self._decoded(codes)
         told = _told(self.network.readout(codes, self.inputs)[0])
         return told | {"reconstruction": None if rebuilt is None else self._shown(rebuilt)}
@@ -193,20 +200,20 @@ class Answer:
             told.append(row | {"control": method.control, "reason": refused(name, self.decision) or None})
         return {"maps": told}
 
-    def agreement(self) -> Part:
+    def agreement(self, there: Sequence[str]) -> Part:
         """How far the methods agree, beside the controls, and among the run's inputs."""
-        maps = {name: one.as_maps() for name, one in self.found.items()}
-        compared = [name for name, one in maps.items() if not one.control]
-        blank = {name: self._of_blank(name) for name in compared}
+        maps = {name: self.found[name].as_maps() for name in there}
+        blank = {name: self.blank[name] for name, one in maps.items() if not one.control}
         rebuilt = None if self._rebuilt is None else to_numpy(self._rebuilt)
         inputs = to_numpy(self.inputs)
         found = controls.compared(controls.evidence_of(maps, blank, inputs, rebuilt, self.asked.form))
-        return {"agreement": found | {"percentile": self._percentile(found["value"], compared)}}
+        return {"agreement": found | {"percentile": self._percentile(found["value"], blank)}}
 
-    def _of_blank(self, name: str) -> MethodMaps:
-        return explained(self.asked.blank, self.decision, name, self.asked.settings).as_maps()
+    def _of_blank(self, name: str) -> Part:
+        self.blank[name] = explained(self.asked.blank, self.decision, name, self.asked.settings).as_maps()
+        return {}
 
-    def _percentile(self, value: float | None, compared: list[str]) -> float | None:
+    def _percentile(self, value: float | None, compared: Iterable[str]) -> float | None:
         """The share of the run's inputs with a lower agreement; None where it is not of the same methods."""
         asked = [name for name in self.asked.methods if not attributions.methods[name].control]
         known = self.asked.agreements[np.isfinite(self.asked.agreements)]
@@ -237,9 +244,9 @@ class Answer:
             told.append(row)
         return {"integrity": told}
 
-    def deletion(self) -> Part:
+    def deletion(self, there: Sequence[str]) -> Part:
         """The explained class's probability as features leave in each method's order."""
-        orders = {name: one.contribution for name, one in self.found.items()}
+        orders = {name: self.found[name].contribution for name in there}
         alone, size = self.decision.alone, self.asked.settings["chunk_size"]
         told = []
         if orders:

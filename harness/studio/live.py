@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -26,6 +26,9 @@ from harness.studio.asked import Question
 from harness.subjects.precision import in_precision
 from harness.subjects.sparse.structure import structure_of
 from harness.text import words
+
+KEPT = 8
+"""Of so many inputs what was asked last is remembered: one for each page that asks by turns."""
 
 
 class Live:
@@ -62,6 +65,7 @@ class Live:
         self._scaled = replace(self.form, reference=np.zeros_like(self.form.reference))
         self._samples = run.directory.read_arrays("samples.npz", only=("indices", "labels"))
         self._seeds: dict[int, Asked] = {}
+        self._answers: dict[tuple[Any, ...], Answer] = {}
         self.of(self.config.seeds[0])
 
     @property
@@ -180,7 +184,7 @@ class Live:
         Raises:
             InputError: the question asks for what the run does not have.
         """
-        for step in self._asking(question).steps():
+        for step in self._asking(question):
             with clean(), self._deterministic():
                 found = step()
             yield found
@@ -189,8 +193,8 @@ class Live:
         """As the run computed; a CPU has no other way, and the settings are spared it."""
         return nullcontext() if self.device.type == "cpu" else environment.deterministic()
 
-    def _asking(self, question: Question) -> Answer:
-        """The answer to a question, not begun.
+    def _asking(self, question: Question) -> Iterator[Callable[[], Part]]:
+        """What is to be computed for a question.
 
         Raises:
             InputError: as `answer`.
@@ -208,7 +212,19 @@ class Live:
         changed = None
         if question.index is not None:
             changed = float(np.abs(self.input(question.index) - question.inputs).max())
-        return Answer(asked, question, self.seen(question.inputs), changed)
+        return self._known(asked, question).steps(question, changed)
+
+    def _known(self, asked: Asked, question: Question) -> Answer:
+        """What is known already of a question's decision at its input: a page asks for its parts by turns."""
+        inputs = np.ascontiguousarray(question.inputs, dtype=np.float32)
+        key = (asked.seed, question.target, question.against, inputs.tobytes())
+        answer = self._answers.pop(key, None)
+        if answer is None:
+            answer = Answer(asked, self.seen(inputs), question.target, question.against)
+        self._answers[key] = answer
+        if len(self._answers) > KEPT:
+            del self._answers[next(iter(self._answers))]
+        return answer
 
 
 def _laid_out(network: Any) -> Any:

@@ -168,6 +168,8 @@ def points_of(
             raise ConfigurationError(f"point {told}: {error}" if told else str(error)) from None
         # what a flag's text meant: numbers are numbers
         config = placed(config)
+        if found:
+            config = _sharing(config, next(iter(found.values())).config)
         point = Point(identity_of(config), _values_of(config, one), config)
         if point.id in found:
             raise ConfigurationError(
@@ -185,6 +187,17 @@ def typed(axes: Sequence[Axis], points: Sequence[Point]) -> tuple[Axis, ...]:
         )
         for axis in axes
     )
+
+
+def _sharing(config: Config, other: Config) -> Config:
+    """The same configuration, whose tables are the other's where they are alike: there may be thousands."""
+    # repr, for 1 and True are equal
+    alike = {
+        name: its
+        for name in type(config).model_fields
+        if repr(its := getattr(other, name)) == repr(getattr(config, name))
+    }
+    return config.model_copy(update=alike)
 
 
 def placed(config: Config) -> Config:

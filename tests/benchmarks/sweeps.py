@@ -24,6 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +61,19 @@ def main() -> None:
         simulate(asked.points, asked.output or Path(made))
 
 
-def simulate(points: int, output: Path) -> None:
-    """The steps of a sweep of so many points below a folder."""
+def one_run(output: Path) -> Path:
+    """A small run, judged: its directory."""
     settings = config.load(flags=SMALL | {"output": output / "one"}, folder=output)
     run = RunDirectory.open(pipeline.run(settings))
     verdicts.judge(run)
+    return run.path
+
+
+def simulate(points: int, output: Path) -> None:
+    """The steps of a sweep of so many points below a folder."""
+    # in a process of its own, whose memory is not the sweep's
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+        run = RunDirectory.open(apart.submit(one_run, output).result())
     side = max(1, round(points**0.5))
     axes: dict[str, list[Any]] = {
         "k": list(range(1, side + 1)),
@@ -87,10 +97,10 @@ def simulate(points: int, output: Path) -> None:
         linked(run.path, place.folder / "runs" / run.path.name)
         place.end(0, 1, 1.0, "")
     told("(making them)")
+    del plan
     plan = planned()
     told("planning again")
-    running = plan.running(Silence())
-    assert not running.look()
+    assert not plan.running(Silence()).look()
     told("looking")
     sweeps.run(plan, Silence())
     told("looking, comparing and rendering, the first time")
