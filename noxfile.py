@@ -56,13 +56,22 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks: the hot parts, then both sides alternating, then the page, into `artifacts/bench.json`."""
+    """Benchmarks: the hot parts, both sides alternating, the page, the studio; into `artifacts/bench.json`.
+
+    `-- --studio` for the latter alone.
+    """
     session.install("-e", ".[test]")
     threads = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    if "--studio" in session.posargs:
+        rest = [one for one in session.posargs if one != "--studio"]
+        session.run("python", "-m", "tests.benchmarks.studio", *rest, env=threads)
+        return
     session.run("python", "-m", "pytest", "--benchmark-only", "tests/benchmarks", env=threads)
     session.run("python", "-m", "tests.benchmarks.ratios", *session.posargs, env=threads)
     if not {"--growth", "--metrics", "--general", "--groups"} & set(session.posargs):
         session.run("python", "-m", "tests.benchmarks.page", *session.posargs, env=threads)
+        quick = ["--quick"] if "--quick" in session.posargs else []
+        session.run("python", "-m", "tests.benchmarks.studio", *quick, env=threads)
 
 
 @nox.session

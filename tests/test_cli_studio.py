@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ import pytest
 import harness
 from harness import cli
 from harness.artifacts.directories import RunDirectory
+from harness.cli.studio import _listening
 from tests.written import a_run
 
 Command = Callable[..., tuple[int, str]]
@@ -197,6 +199,28 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     assert err == ""
     assert (tmp_path / "checks" / "test_boot.py").is_file()
     assert token not in "".join(one.read_text() for one in tmp_path.rglob("*.py"))
+
+
+def test_an_answer_in_two_parts_is_sent_at_once() -> None:
+    """Nothing waits for the first part to be acknowledged, which takes 40 ms."""
+    assert asyncio.run(_sends_at_once(_listening("127.0.0.1", 0)))
+
+
+async def _sends_at_once(listening: socket.socket) -> int:
+    """Whether what a server of asyncio accepts there sends without delay."""
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken = writer.get_extra_info("socket")
+        accepted.set_result(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(serve, sock=listening):
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        found = await accepted
+        writer.close()
+        await writer.wait_closed()
+    return found
 
 
 def test_it_may_be_told_where_and_what(tmp_path: Path) -> None:

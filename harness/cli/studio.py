@@ -126,7 +126,9 @@ def _listening(host: str, port: int) -> socket.socket:
         ConfigurationError: the address is taken, or none of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family)
+    # its protocol is named, since asyncio sends without delay on sockets of this one alone: else an answer in
+    # two parts waits 40 ms for the first to be acknowledged
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))

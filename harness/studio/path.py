@@ -30,13 +30,17 @@ def along(network: Coded, decision: Decision) -> dict[str, Any] | None:
         and `entering` (None for nobody); and `nearest_tie`, as `nearest_tie` has it.
     """
     try:
-        found = jumps_of(network, decision.inputs, decision.targets, places=PLACES)
+        # which asks at one place after another; of one input all places go together
+        found = jumps_of(network, decision.inputs, decision.targets, places=1)
     except InputError:
         return None
-    logits, sizes = decision.joined(found.along), decision.joined(found.jumps)
+    places = torch.linspace(0, 1, PLACES, device=decision.inputs.device)
+    with torch.no_grad():
+        logits = decision.logit(network(places[:, None] * decision.inputs[:1]))
+    sizes = decision.joined(found.jumps)
     events = (found.levels[0] > 0).nonzero()[:, 0].tolist()
     return {
-        "t": torch.linspace(0, 1, PLACES).tolist(),
+        "t": places.tolist(),
         "logit": logits.tolist(),
         "jumps": [
             {

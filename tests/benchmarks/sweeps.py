@@ -84,7 +84,8 @@ def simulate(points: int, output: Path) -> None:
     def told(what: str) -> None:
         nonlocal start
         took = time.perf_counter() - start
-        print(f"{what}: {took:.1f} s, {1e3 * took / points:.2f} ms a point", flush=True)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(f"{what}: {took:.1f} s, {1e3 * took / points:.2f} ms a point; {most:.0f} MB so far", flush=True)
         start = time.perf_counter()
 
     def planned() -> sweeps.Plan:
@@ -107,8 +108,7 @@ def simulate(points: int, output: Path) -> None:
     found = sweeps.run(plan, Silence())
     told("and again")
     size = (plan.folder / table.PAGE).stat().st_size / 1e6
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"{len(found.differences)} differences; page {size:.1f} MB; at most {memory:.0f} MB")
+    print(f"{len(found.differences)} differences; page {size:.1f} MB")
 
 
 def in_rounds(rounds: int) -> None:
