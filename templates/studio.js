@@ -6,10 +6,10 @@ const body = (id) => document.querySelector(`#${id} > .body`);
 
 // ---- words and numbers ----------------------------------------------------------------------------------
 
-const LONGEST = 80;
-const tidy = (text) => {
+const LONGEST = 80, SENTENCES = 400;
+const tidy = (text, longest = LONGEST) => {
   const kept = String(text).replace(/\p{C}/gu, "");
-  return kept.length > LONGEST ? `${kept.slice(0, LONGEST / 2)} … ${kept.slice(-LONGEST / 2)}` : kept;
+  return kept.length > longest ? `${kept.slice(0, longest / 2)} … ${kept.slice(-longest / 2)}` : kept;
 };
 const words = (name) => tidy(name).replaceAll("_", " ");
 const show = (value) => value === null || !Number.isFinite(value) ? "–" : String(Number(value.toPrecision(3)));
@@ -905,9 +905,12 @@ const deeds = {
   },
 };
 
+// "What I saw" is what_i_saw; what else a name may not be the server says
+const named = (text) => text.trim().toLowerCase().replace(/[\s_-]+/g, "_");
+
 const deliver = {
   check: async () => {
-    const told = await (await post("check", 0, ALL, { name: element("name").value.trim() })).json();
+    const told = await (await post("check", 0, ALL, { name: named(element("name").value) })).json();
     say(`Written: ${tidy(told.file)}, and the ${ONE} into ${tidy(told.frozen)}. It runs with tonight's.`);
   },
   view: async () => {
@@ -942,7 +945,7 @@ const onClick = async (event) => {
   else if (name in deeds) { deeds[name](); settle(); }
   else if (name in deliver) {
     say("…");
-    await deliver[name]().catch((error) => say(`Not done: ${tidy(error instanceof Superseded ? "another question came first; try again" : error.message)}`));
+    await deliver[name]().catch((error) => say(`Not done: ${tidy(error instanceof Superseded ? "another question came first; try again" : error.message, SENTENCES)}`));
   }
 };
 

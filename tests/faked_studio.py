@@ -14,8 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
+from harness.errors import InputError
 from harness.records import Floats
 from harness.studio import page, saved
+from harness.studio.pinning import refuse_name
 
 TOKEN = "a-token"
 POLICY = (
@@ -374,8 +376,10 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
             if path == "/api/answer":
                 return self.told({**found, "ms": 12.3, "superseded": False})
             if path == "/api/check":
-                if not query.get("name"):
-                    return self.told({"error": "a check's name must be letters, digits and -"}, 400)
+                try:
+                    refuse_name(query.get("name", ""))
+                except InputError as error:
+                    return self.told({"error": str(error)}, 400)
                 return self.told({"file": f"checks/test_{query['name']}.py", "frozen": "checks/frozen.npz"})
             if path == "/api/view":
                 question = Question(

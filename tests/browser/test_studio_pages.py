@@ -291,11 +291,13 @@ def test_what_was_seen_becomes_a_check(studio: Studio) -> None:
     """The name and the question go to the server, and what it wrote is told; so is why it wrote nothing."""
     page, faked = studio()
     do(page, "check")
-    expect(page.locator("#done")).to_have_text("Not done: a check's name must be letters, digits and -")
-    page.locator("#name").fill("boots-look-odd")
+    expect(page.locator("#done")).to_have_text(
+        "Not done: a check's name has 1 to 60 small letters, digits and single _, a letter first (got '')"
+    )
+    page.locator("#name").fill("Boots look-odd ")
     do(page, "check")
-    expect(page.locator("#done")).to_contain_text("checks/test_boots-look-odd.py")
-    assert faked.posted("/api/check", "")[-1]["name"] == "boots-look-odd"
+    expect(page.locator("#done")).to_contain_text("checks/test_boots_look_odd.py")
+    assert faked.posted("/api/check", "")[-1]["name"] == "boots_look_odd"
 
 
 def test_two_runs_answer_about_one_image(studio: Studio) -> None:
