@@ -74,7 +74,7 @@ def sweep(
     """Run many configurations as one question: --k 10,25,50 is an axis, and so is every key with a list.
 
     Seeds stay inside a run. What is finished is not run again. Exit code: 0 where every point holds, 1 where
-    some fail, 2 refused before any work, 3 where some could not be judged.
+    some fail, 2 refused before any work, 3 where some could not be judged, or anew.
     """
     from harness import sweeps
     from harness.console import Shown
