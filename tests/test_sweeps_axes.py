@@ -55,6 +55,24 @@ def test_flags_that_name_several_values_are_axes() -> None:
         asking.split({"learning_rate": "1e-3,"})
 
 
+def test_a_reference_names_several_keys_and_lists() -> None:
+    """What follows a key that holds a list is its own, up to the next key; its point is found."""
+    assert asking.pairs(" k = 50, model=vae,") == {"k": "50", "model": "vae"}
+    told = "methods=gradients, smoothgrad,k=20,attribution.methods=gradients,seeds=1,2"
+    assert asking.pairs(told) == {
+        "methods": "gradients,smoothgrad",
+        "k": "20",
+        "attribution.methods": "gradients",
+        "seeds": "1,2",
+    }
+    for wrong, part in (("k=50,epochs", "epochs"), ("k=50,20", "20"), ("methods", "methods")):
+        with pytest.raises(ConfigurationError, match=f"--reference: '{part}' names no value; write it as"):
+            asking.pairs(wrong)
+    found = points({"methods": [("gradients",), ("gradients", "smoothgrad")], "k": [20, 50]})
+    wanted = asking.meant(asking.pairs("methods=gradients,smoothgrad,k=20"), folder="/nowhere")
+    assert asking.reference_of(found, wanted, base()) == found[2].id
+
+
 def test_lists_and_keywords_may_be_axes_of_a_file(tmp_path: Path) -> None:
     """Methods, and what the model's own factory takes; keys stand with their table, or without."""
     (tmp_path / "harness.toml").write_text(

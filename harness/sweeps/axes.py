@@ -57,6 +57,29 @@ def split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[Any
     return same, axes
 
 
+def pairs(text: str) -> dict[str, str]:
+    """What a flag names of several keys, by key: `k=50,model=vae`, and `methods=gradients,smoothgrad,k=50`.
+
+    A part without a key is one more value of the key before it, where that holds a list.
+
+    Raises:
+        ConfigurationError: a part that names no value.
+    """
+    known, found, last = keys(), dict[str, str](), ""
+    for part in (one.strip() for one in text.split(",")):
+        key, sign, value = (one.strip() for one in part.partition("="))
+        if sign:
+            found[key], last = value, key
+        elif part and last and _is_list(known.get(_flat_name(last))):
+            found[last] += f",{part}"
+        elif part:
+            raise ConfigurationError(
+                f"--reference: {part!r} names no value; write it as k=50; of several values only a key that "
+                "holds a list has more than one"
+            )
+    return found
+
+
 def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] = ()) -> tuple[Axis, ...]:
     """Axes with their groups, each key by its flat name.
 
