@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import StorageError
 from harness.sweeps import page as pages
+from harness.sweeps.differences import differences
 from harness.sweeps.page import LISTED
 from harness.sweeps.records import Axis, Row, Selected, Sweep
 from tests import swept
@@ -201,6 +202,22 @@ def test_what_is_not_there_is_said(page_of: Callable[[str], str], kind: str) -> 
     assert "too few to weigh" in said
     assert "<figure" not in page
     assert "selection" not in re.findall(r'<section id="([^"]+)"', page)
+
+
+def test_a_reference_that_is_lost_leaves_no_empty_chart(tmp_path: Path) -> None:
+    """One sentence says why there is none."""
+    sweep = swept.one_axis([5, 10, 100])
+    lost = swept.without_verdict(sweep.rows[0].point, "lost", "killed")
+    rows = (lost, *sweep.rows[1:])
+    found = differences(rows, lost.point.id, ("agreement", "accuracy"))
+    page = drawn(dataclasses.replace(sweep, rows=rows, differences=found), tmp_path)
+    section = part(page, "differences")
+    assert "<figure" not in section
+    assert words_of(section).endswith(
+        "No difference can be told of Test accuracy; Agreement of the attribution methods "
+        "(the reference is lost)."
+    )
+    assert "No point was compared" not in section
 
 
 def test_a_selection_tells_both_numbers(page_of: Callable[[str], str], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from harness.environment.state import clean as clean_state
 from harness.records import Verdict
 from harness.report.page import interval, templates
 from harness.sweeps.charts import along, parted, planes
-from harness.sweeps.forests import forests
+from harness.sweeps.forests import forests, untold
 from harness.sweeps.grids import LONGEST, Grid, grid, has_threshold
 from harness.sweeps.records import Axis, Row, Sweep, shown
 from harness.sweeps.tradeoffs import trades
@@ -72,6 +72,7 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
             parts=along(points, moving),
             trades=trades(points),
             differences=differences,
+            untold=untold(points, sweep.differences),
             planes=planes(points, moving),
             selected=_selected(sweep, points),
             command=command,
