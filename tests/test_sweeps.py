@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -502,6 +503,26 @@ def test_for_notebooks(workers: Workers) -> None:
     assert set(frame.k) == {10, 20}
     assert len(workers.orders) == 2
     assert {"agreement", "accuracy"} <= set(frame.measurement)
+
+
+def test_what_python_asked_for_can_be_asked_again(workers: Workers) -> None:
+    """The page and `sweep.json` have the call, which is one: evaluated it is the same sweep."""
+    import numpy as np
+
+    import harness
+
+    flags = SMALL | {"output": Path("sweeping"), "seeds": (0, 1)}
+    values: Any = np.array([10, 20])
+    harness.sweep({"k": values}, flags=flags, name="mine", jobs=1, reference=None)
+    (found,) = Path("sweeping/sweeps").glob("*/sweep.json")
+    told = json.loads(found.read_text())
+    assert told["command"].startswith("harness.sweep({'k': [10, 20]}, flags={")
+    asked = ast.parse(told["command"], mode="eval").body
+    assert isinstance(asked, ast.Call)
+    how = {str(one.arg): ast.literal_eval(one.value) for one in asked.keywords}
+    plan = sweeps.plan(*map(ast.literal_eval, asked.args), **how)
+    assert plan.id == "mine"
+    assert [point.id for point in plan.points] == [one["id"] for one in told["points"]]
 
 
 def test_hours_go_by_measured_stages(finished: RunDirectory) -> None:

@@ -244,6 +244,10 @@ def test_the_page_can_be_made_again(page_of: Callable[[str], str], tmp_path: Pat
     again = part(drawn(SWEEPS["one"], tmp_path, command="harness sweep --axis k=5,10"), "again")
     assert "harness sweep --axis k=5,10" in again
     assert again.count("<pre") == 2
+    assert "from Python" not in again
+    again = words_of(part(drawn(SWEEPS["one"], tmp_path, command="harness.sweep({'k': [5]})"), "again"))
+    assert "The sweep, from Python, after import harness" in again
+    assert "harness.sweep({&#39;k&#39;: [5]})" in again
     again = part(page_of("ten"), "again")
     assert "harness validate --config points/000000a7/point.toml" in again
     assert again.count("<pre") == 1

@@ -47,7 +47,7 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
         sweep: The sweep.
         path: The page's file. A point whose run lies below its folder, or beside that, and has its report,
             is linked.
-        command: The command line that made the sweep; empty where there was none.
+        command: The command line that made the sweep, or the call; empty where nobody knows it.
 
     Raises:
         StorageError: the page cannot be written.
@@ -76,6 +76,7 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
             planes=planes(points, moving),
             selected=_selected(sweep, points),
             command=command,
+            called=command.startswith("harness.sweep("),
             reference_threads=next((r.threads for r in sweep.rows if r.point.id == sweep.reference), None),
         )
     )
