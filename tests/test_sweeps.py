@@ -541,6 +541,26 @@ def test_hours_go_by_measured_stages(finished: RunDirectory) -> None:
     assert none == (None, 0)
 
 
+def test_hours_have_what_a_point_took_beside_its_stages(workers: Workers) -> None:
+    """Once a point, however many seeds; of a run that took less than its stages nothing is known."""
+    from harness.sweeps import pacing
+
+    plan = planned({"k": [10]})
+    sweeps.run(plan, Heard())
+    run = RunDirectory(workers.source)
+    stages, own = run.read_stages().duration_s, run.read_config()
+    whole = sum(stages.values())
+    place = places.Place(plan.output, plan.points[0].id)
+    double = own.model_copy(update={"seeds": tuple(range(2 * len(own.seeds)))})
+    for seconds, beside in ((whole + 7.0, 7.0), (whole / 2, 0.0), (None, 0.0)):
+        place.end(0, 1, seconds, "")
+        hours, runs = pacing.hours([own], plan.output, 1)
+        assert hours == pytest.approx((whole + beside) / 3600)
+        assert runs == 1
+        twice, _ = pacing.hours([double], plan.output, 1)
+        assert twice == pytest.approx((2 * whole - stages["data"] + beside) / 3600)
+
+
 def test_cleaning_keeps_what_points_use(workers: Workers) -> None:
     """The cache's entries that a point's run names are no needless ones."""
     from harness.artifacts import cleaning
