@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import config
+from harness.artifacts.files import key_of
 from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.sweeps import axes as asking
@@ -118,6 +119,7 @@ def test_side_by_side_a_value_may_come_again_and_a_keyword_may_be_left_out(tmp_p
     [
         ({"kk": [1, 2]}, (), "unknown axis 'kk'"),
         ({"output": ["a", "b"]}, (), "can be no axis"),
+        ({"report.title": ["a", "b"]}, (), "can be no axis"),
         ({"k": []}, (), "must be a list of values"),
         ({"k": "10"}, (), "must be a list of values"),
         ({"k": [10, "10"]}, (), "names a value twice: 10"),
@@ -153,6 +155,20 @@ def test_a_point_is_what_it_computes_and_not_how() -> None:
     assert points({"k": ["10"], "epochs": ["30"]})[0].id == plain
     for other in ({"seeds": "1"}, {"strict": True}, {"confidence": 0.7}):
         assert points({"k": [10]}, **other)[0].id != plain
+
+
+def test_a_title_makes_no_other_point() -> None:
+    """It names a run; ids are what they are without any, digests of the whole configuration."""
+    (plain,), (titled,) = points({"k": [10]}), points({"k": [10]}, title="mine")
+    assert titled.config.report.title == "mine"
+    assert titled.id == plain.id
+    dumped = plain.config.model_dump(mode="json", exclude={*asking.NO_AXES, "sweep", "nightly"})
+    assert dumped["report"]["title"]
+    assert key_of(dumped)[: asking.NAMES] == plain.id
+    axes = asking.axes_of({"k": [10, 20]})
+    assert asking.sweep_id(axes, base(title="mine")) == asking.sweep_id(axes, base())
+    few = points({"k": [10]}, figure_samples=2)
+    assert few[0].id != plain.id
 
 
 def test_more_values_are_the_same_sweep() -> None:
