@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ import pytest
 from harness import sweeps
 from harness.artifacts import latest
 from harness.artifacts.directories import RunDirectory
+from harness.artifacts.sealing import seal
 from harness.artifacts.staging import Staged
 from harness.config.tables import parse
 from harness.errors import ConfigurationError
@@ -50,14 +52,19 @@ class Workers:
         if code == 130:
             raise KeyboardInterrupt
         if code in (0, 1):
-            self.run(Path(order.folder))
+            self.run(Path(order.folder), order.number)
         return Answer(code, 2.0, f"warning: of no matter\nended so: {code}\n")
 
-    def run(self, folder: Path) -> None:
+    def run(self, folder: Path, number: int) -> None:
         """What a process leaves in a point's folder."""
-        target = folder / "runs" / self.source.name
-        if not target.exists():
-            shutil.copytree(self.source, target)
+        target = folder / "runs" / f"{self.source.name}-{number}"
+        shutil.copytree(self.source, target)
+        run = RunDirectory(target)
+        verdict, record = run.read_verdict(), target / "environment.json"
+        assert verdict is not None
+        record.write_text(json.dumps(json.loads(record.read_bytes()) | {"sequence": number}))
+        seal(target)  # for what bears the number is sealed
+        run.write_verdict(verdict | {"manifest": None})
         latest.let_name(target)
 
     @property
@@ -227,7 +234,7 @@ def test_a_run_that_is_judged_anew_is_read_anew(workers: Workers) -> None:
     """Its numbers are what its files say now; one that is damaged is run again."""
     plan = planned({"k": [10, 20]})
     sweeps.run(plan, Heard())
-    run = Path(workers.orders[0].folder) / "runs" / workers.source.name
+    run = Path(workers.orders[0].folder) / "runs" / f"{workers.source.name}-1"
     (run / "verdict.json").write_text("{}")
     workers.codes = {plan.points[0].id: [2]}
     again = sweeps.run(plan, Heard())
@@ -249,6 +256,92 @@ def test_points_of_other_data_or_code_are_told(workers: Workers, monkeypatch: py
     look = plan.running(Heard())
     assert look.look() == list(plan.points)
     assert look.rows[plan.points[0].id].why == "its run was computed on other data"
+
+
+LOST_ANEW = {
+    "killed": ([-9, -9], "was killed by signal 9, 2 times: ended so: -9"),
+    "refused": ([2], "anew: ended so: 2"),
+    "ended": ([11, 11], "ended with 11, 2 times"),
+}
+
+
+@pytest.mark.parametrize("kind", LOST_ANEW)
+def test_a_point_that_is_lost_anew_is_told_by_its_earlier_run(workers: Workers, kind: str) -> None:
+    """Row, terminal, page and exit code say so; what is known of that run stays, and so it is finished."""
+    codes, told = LOST_ANEW[kind]
+    first = sweeps.run(planned({"k": [10, 20]}, threads=1), Heard())
+    plan = planned({"k": [10, 20]}, threads=2, flags={"fresh": True})
+    place = places.Place(plan.output, plan.points[0].id)
+    written = (place.folder / places.OUTCOME).read_bytes()
+    (place.folder / latest.LATEST).unlink()  # as whatever is about to begin a run does
+    workers.codes = {plan.points[0].id: [*codes]}
+    heard = Heard()
+    found = sweeps.run(plan, heard)
+    assert len(workers.orders) == 2 + len(codes) + 1
+    lost, anew = found.rows
+    assert (lost.before, anew.before) == (True, False)
+    as_before: dict[str, Any] = {
+        "point": first.rows[0].point,
+        "run": first.rows[0].run,
+        "why": first.rows[0].why,
+    }
+    assert replace(lost, before=False, **as_before) == first.rows[0]
+    assert lost.run is not None
+    assert first.rows[0].run is not None
+    assert lost.run.samefile(first.rows[0].run)
+    assert anew.run is not None
+    assert anew.run != first.rows[1].run
+    assert told in lost.why
+    assert lost.why.endswith(first.rows[0].why)
+    assert any("k 10" in one and told in one for one in heard.warned)
+    assert "1 of 2 points could not be computed anew" in found.remarks[0] + found.remarks[-1]
+    assert table.exit_code(found.rows) == 3
+    assert told in rows_of(plan)[0]["why"]
+    page = (plan.folder / table.PAGE).read_text(encoding="utf-8")
+    assert "; 1 could not be computed anew.</h1>" in page
+    assert '<header class="verdict error">' in page
+    assert table.tidy(found).attrs["remarks"] == list(found.remarks)
+    assert (place.folder / places.OUTCOME).read_bytes() == written
+    again = sweeps.run(planned({"k": [10, 20]}, threads=1), Heard())
+    assert replace(again.rows[0], run=first.rows[0].run) == first.rows[0]
+    assert table.exit_code(again.rows) == table.exit_code(first.rows)
+
+
+def test_a_first_try_that_began_a_run_leaves_none_to_the_second(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was begun and lost is none, and neither is what the next try did not begin."""
+    first = sweeps.run(planned({"k": [10]}), Heard())
+
+    def dying(order: Order) -> Answer:
+        folder = Path(order.folder)
+        if latest.next_sequence(folder / "runs") == order.number:
+            workers.run(folder, order.number)
+            (folder / "runs" / f"{workers.source.name}-{order.number}" / "verdict.json").unlink()
+        else:
+            (folder / latest.LATEST).unlink()
+        return Answer(-9, 0.1, "killed")
+
+    monkeypatch.setattr(worker, "compute", dying)
+    found = sweeps.run(planned({"k": [10]}, flags={"fresh": True}), Heard())
+    assert found.rows[0].before
+    assert found.rows[0].estimates == first.rows[0].estimates
+
+
+def test_what_is_there_of_other_data_tells_no_point(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A point that is lost on new data is lost, whatever it had on the old."""
+    plan = planned({"k": [10, 20]})
+    sweeps.run(plan, Heard())
+    monkeypatch.setattr(running.Running, "digest", lambda *_: "another")
+    workers.codes = {plan.points[0].id: [-9, -9], plan.points[1].id: [2]}
+    found = sweeps.run(plan, Heard())
+    assert [(row.state, row.exit_code, row.verdict) for row in found.rows] == [
+        ("lost", -9, ""),
+        ("refused", 2, ""),
+    ]
+    assert plan.running(Heard()).look() == list(plan.points)
 
 
 def test_who_is_interrupted_leaves_a_table(workers: Workers) -> None:
@@ -412,6 +505,26 @@ def test_for_notebooks(workers: Workers) -> None:
     assert {"agreement", "accuracy"} <= set(frame.measurement)
 
 
+def test_what_python_asked_for_can_be_asked_again(workers: Workers) -> None:
+    """The page and `sweep.json` have the call, which is one: evaluated it is the same sweep."""
+    import numpy as np
+
+    import harness
+
+    flags = SMALL | {"output": Path("sweeping"), "seeds": (0, 1)}
+    values: Any = np.array([10, 20])
+    harness.sweep({"k": values}, flags=flags, name="mine", jobs=1, reference=None)
+    (found,) = Path("sweeping/sweeps").glob("*/sweep.json")
+    told = json.loads(found.read_text())
+    assert told["command"].startswith("harness.sweep({'k': [10, 20]}, flags={")
+    asked = ast.parse(told["command"], mode="eval").body
+    assert isinstance(asked, ast.Call)
+    how = {str(one.arg): ast.literal_eval(one.value) for one in asked.keywords}
+    plan = sweeps.plan(*map(ast.literal_eval, asked.args), **how)
+    assert plan.id == "mine"
+    assert [point.id for point in plan.points] == [one["id"] for one in told["points"]]
+
+
 def test_hours_go_by_measured_stages(finished: RunDirectory) -> None:
     """Training by epochs and seeds, maps by samples and seeds; nothing is known where nothing ran."""
     from harness.sweeps import pacing
@@ -426,6 +539,26 @@ def test_hours_go_by_measured_stages(finished: RunDirectory) -> None:
     assert twice == pytest.approx((2 * sum(stages.values()) - stages["data"]) / 3600)
     none = pacing.hours([own], output / "elsewhere", 1)
     assert none == (None, 0)
+
+
+def test_hours_have_what_a_point_took_beside_its_stages(workers: Workers) -> None:
+    """Once a point, however many seeds; of a run that took less than its stages nothing is known."""
+    from harness.sweeps import pacing
+
+    plan = planned({"k": [10]})
+    sweeps.run(plan, Heard())
+    run = RunDirectory(workers.source)
+    stages, own = run.read_stages().duration_s, run.read_config()
+    whole = sum(stages.values())
+    place = places.Place(plan.output, plan.points[0].id)
+    double = own.model_copy(update={"seeds": tuple(range(2 * len(own.seeds)))})
+    for seconds, beside in ((whole + 7.0, 7.0), (whole / 2, 0.0), (None, 0.0)):
+        place.end(0, 1, seconds, "")
+        hours, runs = pacing.hours([own], plan.output, 1)
+        assert hours == pytest.approx((whole + beside) / 3600)
+        assert runs == 1
+        twice, _ = pacing.hours([double], plan.output, 1)
+        assert twice == pytest.approx((2 * whole - stages["data"] + beside) / 3600)
 
 
 def test_cleaning_keeps_what_points_use(workers: Workers) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import config
+from harness.artifacts.files import key_of
 from harness.config import Config
 from harness.errors import ConfigurationError
 from harness.sweeps import axes as asking
@@ -53,6 +54,24 @@ def test_flags_that_name_several_values_are_axes() -> None:
     assert set(same) == {"seeds", "methods", "title", "epochs", "recipe", "output", "image_size", "quiet"}
     with pytest.raises(ConfigurationError, match="--learning-rate: an empty value"):
         asking.split({"learning_rate": "1e-3,"})
+
+
+def test_a_reference_names_several_keys_and_lists() -> None:
+    """What follows a key that holds a list is its own, up to the next key; its point is found."""
+    assert asking.pairs(" k = 50, model=vae,") == {"k": "50", "model": "vae"}
+    told = "methods=gradients, smoothgrad,k=20,attribution.methods=gradients,seeds=1,2"
+    assert asking.pairs(told) == {
+        "methods": "gradients,smoothgrad",
+        "k": "20",
+        "attribution.methods": "gradients",
+        "seeds": "1,2",
+    }
+    for wrong, part in (("k=50,epochs", "epochs"), ("k=50,20", "20"), ("methods", "methods")):
+        with pytest.raises(ConfigurationError, match=f"--reference: '{part}' names no value; write it as"):
+            asking.pairs(wrong)
+    found = points({"methods": [("gradients",), ("gradients", "smoothgrad")], "k": [20, 50]})
+    wanted = asking.meant(asking.pairs("methods=gradients,smoothgrad,k=20"), folder="/nowhere")
+    assert asking.reference_of(found, wanted, base()) == found[2].id
 
 
 def test_lists_and_keywords_may_be_axes_of_a_file(tmp_path: Path) -> None:
@@ -100,6 +119,7 @@ def test_side_by_side_a_value_may_come_again_and_a_keyword_may_be_left_out(tmp_p
     [
         ({"kk": [1, 2]}, (), "unknown axis 'kk'"),
         ({"output": ["a", "b"]}, (), "can be no axis"),
+        ({"report.title": ["a", "b"]}, (), "can be no axis"),
         ({"k": []}, (), "must be a list of values"),
         ({"k": "10"}, (), "must be a list of values"),
         ({"k": [10, "10"]}, (), "names a value twice: 10"),
@@ -135,6 +155,20 @@ def test_a_point_is_what_it_computes_and_not_how() -> None:
     assert points({"k": ["10"], "epochs": ["30"]})[0].id == plain
     for other in ({"seeds": "1"}, {"strict": True}, {"confidence": 0.7}):
         assert points({"k": [10]}, **other)[0].id != plain
+
+
+def test_a_title_makes_no_other_point() -> None:
+    """It names a run; ids are what they are without any, digests of the whole configuration."""
+    (plain,), (titled,) = points({"k": [10]}), points({"k": [10]}, title="mine")
+    assert titled.config.report.title == "mine"
+    assert titled.id == plain.id
+    dumped = plain.config.model_dump(mode="json", exclude={*asking.NO_AXES, "sweep", "nightly"})
+    assert dumped["report"]["title"]
+    assert key_of(dumped)[: asking.NAMES] == plain.id
+    axes = asking.axes_of({"k": [10, 20]})
+    assert asking.sweep_id(axes, base(title="mine")) == asking.sweep_id(axes, base())
+    few = points({"k": [10]}, figure_samples=2)
+    assert few[0].id != plain.id
 
 
 def test_more_values_are_the_same_sweep() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.sweeps.forests import FOREST, forests
+from harness.sweeps.forests import FOREST, REASONS, forests, untold
 from harness.sweeps.grids import grid
-from harness.sweeps.records import Difference
+from harness.sweeps.records import Difference, Sweep
 from tests import swept
 
 
@@ -81,6 +81,38 @@ def test_of_many_points_the_clear_and_the_large_are_drawn() -> None:
     assert f"Drawn are {FOREST} of 200, the clear and the large ones first." in chart.finding
     names = [row[0] for row in chart.rows]
     assert names == ["k 4", *(f"k {one}" for one in range(173, 202))]
+
+
+def silent(sweep: Sweep, name: str, *reasons: str) -> list[Difference]:
+    """Nothing of a measurement at any point but the first."""
+    points = [row.point.id for row in sweep.rows[1:]]
+    return [
+        Difference(point, name, None, None, None, None, 0, reason)
+        for point, reason in zip(points, reasons, strict=True)
+    ]
+
+
+def test_where_nothing_can_be_told_nothing_is_drawn() -> None:
+    """A sentence has the measurements, those of one reason together, and of many reasons the first few."""
+    sweep = swept.one_axis([5, 10, 25])
+    lost = "the reference is lost"
+    both = [*silent(sweep, "accuracy", lost, lost), *silent(sweep, "agreement", lost, lost)]
+    whole = grid(sweep)
+    assert forests(whole, both) == []
+    assert untold(whole, both) == (
+        "No difference can be told of Test accuracy; Agreement of the attribution methods "
+        "(the reference is lost)."
+    )
+    told = Difference(sweep.rows[1].point.id, "accuracy", 0.1, -0.1, 0.3, 0.5, 9)
+    one = [told, *silent(sweep, "accuracy", "a", "b"), *silent(sweep, "agreement", "a", "b")]
+    assert [chart.name for chart in forests(whole, one)] == ["differences-1"]
+    assert untold(whole, one) == "No difference can be told of Agreement of the attribution methods (a; b)."
+    assert untold(whole, [told]) == ""
+    many = swept.one_axis(range(40))
+    reasons = [f"reason {number}" for number in range(39)]
+    assert untold(grid(many), silent(many, "accuracy", *reasons)).endswith(
+        f"reason {REASONS - 1}; and {39 - REASONS} more)."
+    )
 
 
 def test_a_measurement_that_nobody_has_is_drawn_by_its_name() -> None:

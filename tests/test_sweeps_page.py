@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import StorageError
 from harness.sweeps import page as pages
+from harness.sweeps.differences import differences
 from harness.sweeps.page import LISTED
 from harness.sweeps.records import Axis, Row, Selected, Sweep
 from tests import swept
@@ -203,6 +204,22 @@ def test_what_is_not_there_is_said(page_of: Callable[[str], str], kind: str) -> 
     assert "selection" not in re.findall(r'<section id="([^"]+)"', page)
 
 
+def test_a_reference_that_is_lost_leaves_no_empty_chart(tmp_path: Path) -> None:
+    """One sentence says why there is none."""
+    sweep = swept.one_axis([5, 10, 100])
+    lost = swept.without_verdict(sweep.rows[0].point, "lost", "killed")
+    rows = (lost, *sweep.rows[1:])
+    found = differences(rows, lost.point.id, ("agreement", "accuracy"))
+    page = drawn(dataclasses.replace(sweep, rows=rows, differences=found), tmp_path)
+    section = part(page, "differences")
+    assert "<figure" not in section
+    assert words_of(section).endswith(
+        "No difference can be told of Test accuracy; Agreement of the attribution methods "
+        "(the reference is lost)."
+    )
+    assert "No point was compared" not in section
+
+
 def test_a_selection_tells_both_numbers(page_of: Callable[[str], str], tmp_path: Path) -> None:
     """That of the seeds that chose, which flatters, and that of the others; or why there is none."""
     text = words_of(part(page_of("ten"), "selection"))
@@ -227,6 +244,10 @@ def test_the_page_can_be_made_again(page_of: Callable[[str], str], tmp_path: Pat
     again = part(drawn(SWEEPS["one"], tmp_path, command="harness sweep --axis k=5,10"), "again")
     assert "harness sweep --axis k=5,10" in again
     assert again.count("<pre") == 2
+    assert "from Python" not in again
+    again = words_of(part(drawn(SWEEPS["one"], tmp_path, command="harness.sweep({'k': [5]})"), "again"))
+    assert "The sweep, from Python, after import harness" in again
+    assert "harness.sweep({&#39;k&#39;: [5]})" in again
     again = part(page_of("ten"), "again")
     assert "harness validate --config points/000000a7/point.toml" in again
     assert again.count("<pre") == 1

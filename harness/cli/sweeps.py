@@ -9,7 +9,6 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import ConfigFile
-from harness.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from harness.console import Shown
@@ -74,7 +73,7 @@ def sweep(
     """Run many configurations as one question: --k 10,25,50 is an axis, and so is every key with a list.
 
     Seeds stay inside a run. What is finished is not run again. Exit code: 0 where every point holds, 1 where
-    some fail, 2 refused before any work, 3 where some could not be judged.
+    some fail, 2 refused before any work, 3 where some could not be judged, or anew.
     """
     from harness import sweeps
     from harness.console import Shown
@@ -87,7 +86,7 @@ def sweep(
         config=config,
         flags=same,
         zipped=[tuple(part.strip() for part in one.split(",")) for one in zip_ or ()],
-        reference=None if reference is None else _pairs(reference),
+        reference=None if reference is None else asking.pairs(reference),
         name=name,
         on=on,
         jobs=jobs,
@@ -110,18 +109,6 @@ def sweep(
     shown.last(f"{len(found.rows)} points: {told}")
     shown.last(f"page: {plan.folder / table.PAGE}")
     raise typer.Exit(table.exit_code(found.rows))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`k=50,model=vae` by key.
-
-    Raises:
-        ConfigurationError: a part that names no value.
-    """
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if bad := [key for key, sign, _ in pairs if not sign]:
-        raise ConfigurationError(f"--reference: {bad[0]!r} names no value; write it as k=50")
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _show_plan(plan: Plan, shown: Shown) -> None:

@@ -293,7 +293,26 @@ def sweep(
     Raises:
         ConfigurationError: as `plan`.
     """
+    asked = {"command": call(axes, asked)} | asked
     return table.tidy(run(plan(axes, **asked), progress or Silence()))
+
+
+def call(axes: Mapping[str, Sequence[Any]] | None, asked: Mapping[str, Any]) -> str:
+    """How `sweep` was called, to be called so again: `harness.sweep({'k': [10, 25]}, jobs=2)`."""
+    given = [] if axes is None else [_literal(axes)]
+    given += [f"{name}={_literal(value)}" for name, value in asked.items() if value is not None]
+    return f"harness.sweep({', '.join(given)})"
+
+
+def _literal(value: Any) -> str:
+    """A value as Python is written, without what would have to be imported."""
+    if callable(listed := getattr(value, "tolist", None)):  # numpy's
+        value = listed()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def command_line() -> str:

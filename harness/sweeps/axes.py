@@ -20,7 +20,10 @@ from harness.sweeps.records import Axis, Point, shown
 NO_AXES = ("cache", "fresh", "output", "quiet")
 """Keys that say how a point is run, and not what it is."""
 
-WHOLE = ("title", "label_column")
+TITLE = "title"
+"""The key, of the table of the report, that names a run, and changes nothing of it."""
+
+WHOLE = ("label_column",)
 """Keys whose flag is one text, commas and all."""
 
 NAMES = 12
@@ -29,7 +32,9 @@ NAMES = 12
 
 def keys() -> dict[str, Any]:
     """By flat name, the annotation of every key that may be an axis."""
-    return {key: field.annotation for key, _, field in configuration.settings() if key not in NO_AXES}
+    return {
+        key: field.annotation for key, _, field in configuration.settings() if key not in (*NO_AXES, TITLE)
+    }
 
 
 def _is_list(annotation: Any) -> bool:
@@ -55,6 +60,29 @@ def split(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[Any
         else:
             axes[key] = tuple(parts)
     return same, axes
+
+
+def pairs(text: str) -> dict[str, str]:
+    """What a flag names of several keys, by key: `k=50,model=vae`, and `methods=gradients,smoothgrad,k=50`.
+
+    A part without a key is one more value of the key before it, where that holds a list.
+
+    Raises:
+        ConfigurationError: a part that names no value.
+    """
+    known, found, last = keys(), dict[str, str](), ""
+    for part in (one.strip() for one in text.split(",")):
+        key, sign, value = (one.strip() for one in part.partition("="))
+        if sign:
+            found[key], last = value, key
+        elif part and last and _is_list(known.get(_flat_name(last))):
+            found[last] += f",{part}"
+        elif part:
+            raise ConfigurationError(
+                f"--reference: {part!r} names no value; write it as k=50; of several values only a key that "
+                "holds a list has more than one"
+            )
+    return found
 
 
 def axes_of(asked: Mapping[str, Sequence[Any]], zipped: Sequence[Sequence[str]] = ()) -> tuple[Axis, ...]:
@@ -115,8 +143,10 @@ def _flat_name(key: str) -> str:
         name = name.removeprefix("model.")
     if name in keys() or (name.startswith(KEYWORD) and len(name) > len(KEYWORD)):
         return name
-    if name in NO_AXES:
-        raise ConfigurationError(f"sweep: {name!r} says how a point is run, and can be no axis")
+    if name in (*NO_AXES, TITLE):
+        raise ConfigurationError(
+            f"sweep: {name!r} says how a point is run, or what it is called, and can be no axis"
+        )
     raise ConfigurationError(f"sweep: unknown axis {key!r}: {suggestion(name, keys())}")
 
 
@@ -209,8 +239,14 @@ def placed(config: Config) -> Config:
 
 
 def identity_of(config: Config) -> str:
-    """A point's id: a digest of its configuration, but for how it is run."""
-    return key_of(config.model_dump(mode="json", exclude={*NO_AXES, "sweep", "nightly"}))[:NAMES]
+    """A point's id: a digest of its configuration, but for how it is run and what it is called."""
+    return key_of(_untitled(config, "sweep", "nightly"))[:NAMES]
+
+
+def _untitled(config: Config, *without: str) -> dict[str, Any]:
+    """A configuration's values, but for how it is run; its title is the one of whoever gave none."""
+    whole = config.model_dump(mode="json", exclude={*NO_AXES, *without})
+    return whole | {"report": whole["report"] | {TITLE: type(config.report).model_fields[TITLE].default}}
 
 
 def sweep_id(axes: Sequence[Axis], base: Config) -> str:
@@ -220,7 +256,7 @@ def sweep_id(axes: Sequence[Axis], base: Config) -> str:
     """
     names = {axis.name for axis in axes}
     tables = {key: table for key, table, _ in configuration.settings()}
-    whole = base.model_dump(mode="json", exclude={*NO_AXES, "sweep", "nightly", "criteria"})
+    whole = _untitled(base, "sweep", "nightly", "criteria")
     for name in names:
         table = "model" if name.startswith(KEYWORD) else tables[name]
         inside = whole if table is None else whole[table]

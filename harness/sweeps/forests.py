@@ -16,19 +16,42 @@ from harness.text import clean, counted
 FOREST = 30
 """Points that a forest has room for."""
 
+REASONS = 3
+"""So many reasons are named of a measurement of which nothing can be told."""
+
 
 def forests(grid: Grid, differences: Sequence[Difference]) -> list[Chart]:
-    """A chart a measurement, in the order of the page."""
+    """A chart a measurement of which something can be told, in the order of the page."""
+    titles = {row.point.id: grid.title(at) for at, row in enumerate(grid.rows)}
+    told = [(one, found) for one, found in _by_measurement(grid, differences) if not _is_silent(found)]
+    return [
+        _forest(one, found, titles, f"differences-{place}")
+        for place, (one, found) in enumerate(told, start=1)
+    ]
+
+
+def untold(grid: Grid, differences: Sequence[Difference]) -> str:
+    """Of which measurements nothing can be told at any point, and why, in a sentence; empty of none."""
+    by_reason: dict[str, list[str]] = {}
+    for one, found in _by_measurement(grid, differences):
+        if _is_silent(found):
+            why = spoken([clean(each, 200) for each in dict.fromkeys(each.reason for each in found)], REASONS)
+            by_reason.setdefault(why, []).append(clean(one.title, 80))
+    told = [f"{spoken(titles)} ({why})" for why, titles in by_reason.items()]
+    return f"No difference can be told of {'; nor of '.join(told)}." if told else ""
+
+
+def _by_measurement(grid: Grid, differences: Sequence[Difference]) -> list[tuple[Measured, list[Difference]]]:
     by_name: dict[str, list[Difference]] = {}
     for one in differences:
         by_name.setdefault(one.measurement, []).append(one)
-    titles = {row.point.id: grid.title(at) for at, row in enumerate(grid.rows)}
     order = {one.name: place for place, one in enumerate(grid.measured)}
     names = sorted(by_name, key=lambda name: order.get(name, len(order)))
-    return [
-        _forest(grid.of(name), by_name[name], titles, f"differences-{place}")
-        for place, name in enumerate(names, start=1)
-    ]
+    return [(grid.of(name), by_name[name]) for name in names]
+
+
+def _is_silent(found: Sequence[Difference]) -> bool:
+    return all(one.change is None for one in found)
 
 
 def _forest(one: Measured, found: Sequence[Difference], titles: Mapping[str, str], name: str) -> Chart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from harness.artifacts.directories import RunDirectory
 from harness.artifacts.latest import run_directories
 from harness.config import Config
 from harness.errors import HarnessError
+from harness.sweeps.places import POINTS, Place
 
 MOST = 60
 """Runs that are looked at: the newest."""
@@ -23,17 +24,21 @@ OF_MAPS = ("attribution", "probing", "measurement")
 
 @dataclass(frozen=True)
 class Paced:
-    """A run that computed all it has: its configuration, and seconds by stage."""
+    """A run that computed all it has: its configuration, and seconds by stage.
+
+    `beside` are the seconds that its process took beside them, as to start; 0 where nobody wrote that down.
+    """
 
     config: Config
     stages: dict[str, float]
+    beside: float = 0.0
 
     def seconds(self, config: Config) -> float:
         """What a point of another configuration would take by this run's stages."""
         seeds = len(config.seeds) / len(self.config.seeds)
         epochs = _epochs(config) / max(1, _epochs(self.config))
         samples = config.selection.samples_per_class / self.config.selection.samples_per_class
-        whole = 0.0
+        whole = self.beside
         for stage, seconds in self.stages.items():
             by = epochs if stage == "training" else samples if stage in OF_MAPS else 1.0
             whole += seconds * (1.0 if stage == "data" else seeds * by)
@@ -42,6 +47,17 @@ class Paced:
 
 def _epochs(config: Config) -> int:
     return config.training.epochs + config.training.classifier_epochs
+
+
+def _beside(run: Path, stages: Mapping[str, float]) -> float:
+    """Seconds that a point's process took beside the stages of its run; 0 where nobody wrote that down."""
+    folder = run.parent.parent
+    if folder.parent.name != POINTS:  # a run that is no point's
+        return 0.0
+    known = Place.at(folder).outcome
+    if known.run != run.name or known.seconds is None:
+        return 0.0
+    return max(0.0, known.seconds - sum(stages.values()))
 
 
 def measured(output: Path) -> list[Paced]:
@@ -54,7 +70,8 @@ def measured(output: Path) -> list[Paced]:
             run = RunDirectory(path)
             stages = run.read_stages()
             if stages.taken_from is None and stages.duration_s.get("training"):
-                found.append(Paced(run.read_config(), stages.duration_s))
+                beside = _beside(path, stages.duration_s)
+                found.append(Paced(run.read_config(), stages.duration_s, beside))
     return found
 
 
@@ -62,7 +79,8 @@ def hours(configs: Sequence[Config], output: Path, at_once: int) -> tuple[float 
     """How long points will take on the whole, in hours, and by how many runs that is told.
 
     Of each point the median over the runs on data of the same name and, where there are some, of the same
-    model: each stage goes by seeds, training by epochs, what is done with maps by samples. A run that took
+    model: each stage goes by seeds, training by epochs, what is done with maps by samples; what a
+    point's process took beside them comes once, and of other runs is not known. A run that took
     some of its stages from the cache tells too little, and the hours are then too few.
 
     Args:

@@ -15,7 +15,7 @@ from harness.environment.state import clean as clean_state
 from harness.records import Verdict
 from harness.report.page import interval, templates
 from harness.sweeps.charts import along, parted, planes
-from harness.sweeps.forests import forests
+from harness.sweeps.forests import forests, untold
 from harness.sweeps.grids import LONGEST, Grid, grid, has_threshold
 from harness.sweeps.records import Axis, Row, Sweep, shown
 from harness.sweeps.tradeoffs import trades
@@ -47,7 +47,7 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
         sweep: The sweep.
         path: The page's file. A point whose run lies below its folder, or beside that, and has its report,
             is linked.
-        command: The command line that made the sweep; empty where there was none.
+        command: The command line that made the sweep, or the call; empty where nobody knows it.
 
     Raises:
         StorageError: the page cannot be written.
@@ -61,8 +61,8 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
         .get_template("sweep.html.j2")
         .render(
             sweep=sweep,
-            headline=headline(ends, len(sweep.rows)),
-            tone=_tone(ends),
+            headline=headline(ends, len(sweep.rows), before := sum(row.before for row in sweep.rows)),
+            tone="error" if before else _tone(ends),
             facts=_facts(sweep, points),
             gates=(heads := _heads(sweep.rows)),
             rows=[_row(row, sweep, points, heads, path.parent) for row in sweep.rows[:LISTED]],
@@ -72,9 +72,11 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
             parts=along(points, moving),
             trades=trades(points),
             differences=differences,
+            untold=untold(points, sweep.differences),
             planes=planes(points, moving),
             selected=_selected(sweep, points),
             command=command,
+            called=command.startswith("harness.sweep("),
             reference_threads=next((r.threads for r in sweep.rows if r.point.id == sweep.reference), None),
         )
     )
@@ -89,14 +91,14 @@ def outcome(row: Row) -> str:
     return row.verdict if row.verdict in ("pass", "fail") else "error"
 
 
-def headline(ends: Counter[str], points: int) -> str:
-    """`20 of 25 points hold; 3 fail; 2 could not be judged`."""
+def headline(ends: Counter[str], points: int, before: int = 0) -> str:
+    """`20 of 25 points hold; 3 fail; 2 could not be judged`, and of how many that is an earlier run's."""
     one, several = OUTCOMES["pass"]
     text = f"{ends['pass']:,} of {counted(points, 'point')} {one if points == 1 else several}"
     for name, words in OUTCOMES.items():
         if name != "pass" and ends[name]:
             text += f"; {ends[name]:,} {words[ends[name] != 1]}"
-    return text
+    return f"{text}; {before:,} could not be computed anew" if before else text
 
 
 def _tone(ends: Counter[str]) -> str:
@@ -158,8 +160,7 @@ def _row(row: Row, sweep: Sweep, points: Grid, heads: Sequence[str], folder: Pat
         "seconds": show(row.seconds),
         "memory": show(row.memory_mb),
         "other": bool(row.code and code and row.code != code),
-        "why": "" if end == "pass" else row.why,
-        "remark": row.why if end == "pass" else "",
+        "why": row.why,
     }
 
 

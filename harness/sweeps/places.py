@@ -94,6 +94,11 @@ class Place:
         """
         return latest.named(self.folder / latest.LATEST) or self._before
 
+    @property
+    def sequence(self) -> int:
+        """That run's number among those of the point; 0 without one."""
+        return 0 if (run := self.run) is None else latest.sequence_of(run)
+
     @cached_property
     def _written(self) -> Outcome:
         """What was written down; nothing where that cannot be read."""

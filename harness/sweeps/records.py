@@ -76,6 +76,7 @@ class Row:
         code: The digest of the code that computed it.
         threads: That it was computed on; None where nobody wrote it down.
         judged: That of its verdict, which says of which files; another digest is another state of the run.
+        before: All of this is of an earlier run: the point was to be computed anew, and that gave no verdict.
     """
 
     point: Point
@@ -91,6 +92,7 @@ class Row:
     code: str = ""
     threads: int | None = None
     judged: str = ""
+    before: bool = False
 
 
 @dataclass(frozen=True)

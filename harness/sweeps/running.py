@@ -21,7 +21,7 @@ from harness.pipeline import loaded
 from harness.pipeline.started import Progress
 from harness.processes import last_line
 from harness.sweeps import worker
-from harness.sweeps.places import EXIT_CODES, POINTS, SWEEPS, Place
+from harness.sweeps.places import EXIT_CODES, POINTS, REFUSED, SWEEPS, Place
 from harness.sweeps.records import Point, Row
 from harness.sweeps.worker import Answer, Order
 
@@ -146,7 +146,8 @@ class Running:
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
                 self._tell(row, engines.left(began, spent, len(todo)), spent, len(todo))
-                if self.fail_fast and row.verdict not in JUDGED and not self._stopped:
+                judged = row.verdict in JUDGED and not row.before
+                if self.fail_fast and not judged and not self._stopped:
                     self.progress.warn("--fail-fast: no further point is begun")
                     self._stopped = True
                 if time.monotonic() - last > TOLD_EVERY:
@@ -227,22 +228,36 @@ class Running:
             why = f"{times}: {done.lost}"
         elif answer.wants_data:
             why = "no worker has its data, and it cannot be sent: name data by path, or install it there"
-            code = 2
+            code = REFUSED
         else:
             code, seconds = answer.exit_code, answer.seconds
             said = last_line(answer.said)
             ended = f"ended with {code}" if (code or 0) >= 0 else f"was killed by signal {-(code or 0)}"
-            why = said if code == 2 else f"its process {ended}, {done.attempts} times: {said}"
+            why = said if code == REFUSED else f"its process {ended}, {done.attempts} times: {said}"
             if answer.archive:
                 try:
                     worker.unpacked(answer.archive, place.folder.path)
                 except (OSError, tarfile.TarError, ValueError, HarnessError) as error:
                     why = f"its run cannot be kept: {error}"
+        (order,) = done.task.arguments
+        if place.outcome.verdict in SETTLED and place.sequence < order.number:
+            return self._before(point, place, code, why)
         try:
             place.end(code, done.attempts, seconds, why, self.threads)
         except StorageError as error:  # its run stands as it is; a disk that is full refuses the table too
             return replace(place.row(point), why=why or str(error))
         return place.row(point)
+
+    def _before(self, point: Point, place: Place, code: int | None, why: str) -> Row:
+        """The row of a point that was tried anew for nothing: its earlier run, where that is of this data.
+
+        What is written down of that run stays.
+        """
+        if place.outcome.data != self.digest(point.config):
+            return Row(point, "refused" if code == REFUSED else "lost", exit_code=code, why=why)
+        row = place.row(point)
+        told = f"told by its earlier run, for it could not be computed anew: {why}"
+        return replace(row, before=True, why=f"{told}; {row.why}" if row.why else told)
 
     def _tell(self, row: Row, left: str, ended: int, of: int) -> None:
         told = f"{ended}/{of} {row.point.title}: {row.verdict or row.state}"
@@ -250,7 +265,8 @@ class Running:
             told += f", {row.seconds:.0f} s"
         if row.why:
             told += f" ({row.why})"
-        (self.progress.say if row.verdict == "pass" else self.progress.warn)(told + left)
+        holds = row.verdict == "pass" and not row.before
+        (self.progress.say if holds else self.progress.warn)(told + left)
 
 
 def files_of(data: Known, config: Config) -> dict[str, bytes]:

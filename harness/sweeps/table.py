@@ -23,8 +23,8 @@ CSV, JSON, PAGE = "points.csv", "sweep.json", "index.html"
 
 
 def exit_code(rows: Sequence[Row]) -> int:
-    """0: every point was judged and holds. 1: some fail. 3: some could not be judged, which wins."""
-    if any(row.verdict not in ("pass", "fail") for row in rows):
+    """0: every point was judged and holds. 1: some fail. 3: some could not be judged, or anew, which wins."""
+    if any(row.before or row.verdict not in ("pass", "fail") for row in rows):
         return EXIT_CODES["error"]
     return EXIT_CODES["fail" if any(row.verdict == "fail" for row in rows) else "pass"]
 
@@ -58,6 +58,11 @@ def remarks(rows: Sequence[Row], threads: int | None = None) -> tuple[str, ...]:
         found.append(
             f"{len(apart)} of {len(rows)} points were computed on other numbers of threads than {threads}, "
             "on which the last digits of what is trained depend; --fresh computes them anew"
+        )
+    if before := sum(row.before for row in rows):
+        found.append(
+            f"{before} of {len(rows)} points could not be computed anew, and are told by their earlier runs; "
+            "--fresh tries them again"
         )
     left = [row for row in rows if row.state != "finished"]
     if left:
@@ -160,6 +165,7 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]
                     "memory_mb": row.memory_mb,
                     "code": row.code,
                     "why": row.why,
+                    "before": row.before,
                 }
                 for row in sweep.rows
             ],
@@ -188,7 +194,7 @@ def tidy(sweep: Sweep) -> pd.DataFrame:
     Columns: `point`, one for each axis as it was asked for, `state`, `verdict`, `run`, `measurement`,
     `estimate`, `low`, `high`, `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`. A point
     without numbers has one row, of no measurement. `attrs["selected"]` has what was chosen, where that was
-    asked for.
+    asked for; `attrs["remarks"]` what a reader must know.
     """
     import pandas as pd
 
@@ -213,4 +219,5 @@ def tidy(sweep: Sweep) -> pd.DataFrame:
     columns = ["point", *names, "state", "verdict", "run", "measurement", *numbers]
     table = pd.DataFrame(rows, columns=columns)
     table.attrs["selected"] = None if sweep.selected is None else asdict(sweep.selected)
+    table.attrs["remarks"] = list(sweep.remarks)
     return table

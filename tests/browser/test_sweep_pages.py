@@ -47,6 +47,21 @@ def test_no_width_scrolls_sideways(visit: Open, files: Callable[[str], Path], na
             assert sideways(page) == [], f"at {width}, parts {'open' if opened else 'folded'}"
 
 
+def test_what_scrolls_sideways_shows_that_it_does(visit: Open, files: Callable[[str], Path]) -> None:
+    """The table of points too, on the ground that it lies on: a shadow where there is more to see."""
+    page = visit(files("ten"), width=360).page
+    shelf = page.locator("#points .shelf")
+    assert shelf.evaluate("one => one.scrollWidth > one.clientWidth")
+    drawn, ground, card = shelf.evaluate(
+        "one => { const is = getComputedStyle(one), mark = document.body.appendChild(new Option());"
+        " mark.style.color = is.getPropertyValue('--card');"
+        " return [is.backgroundImage, is.backgroundColor, getComputedStyle(mark).color]; }"
+    )
+    assert drawn.count("linear-gradient") == 4
+    assert drawn.count(card) == 2
+    assert ground == card
+
+
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_everybody_can_read_it(visit: Open, files: Callable[[str], Path], name: str, dark: bool) -> None:
