@@ -70,6 +70,13 @@ def test_the_first_page_holds_to_the_policy(form: str) -> None:
     assert sorted(loaded) == ["#paper", "/studio.css", "/studio.js", "data:,"]
 
 
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_what_goes_of_a_place_is_told_where_it_has_channels(form: str) -> None:
+    """Deletion takes single features, and the hatch is of places: in colour the page says how they differ."""
+    text = Seen(page.render([faked_studio.about(form)])).text
+    assert ("all its channels are gone" in text) is (form == "colour")
+
+
 def test_no_file_names_a_network() -> None:
     """Nothing in page, style and script leads out of the machine; what is evaluated is none of it."""
     for path, (_, content) in page.files(two()).items():
