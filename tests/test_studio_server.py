@@ -21,21 +21,11 @@ import uvicorn
 from harness.errors import InputError
 from harness.studio import security, server, worker
 from harness.studio.server import Studio
-from tests.studio_client import BODY, LONG, PAGE, TOKEN, Made, of, raw, refusal, studios
+from tests.studio_client import BODY, LONG, PAGE, TOKEN, Made, of, raw, refusal, studio, told  # noqa: F401 - fixtures
 from tests.studio_runs import ABOUT, FakeLive
 
-
-@pytest.fixture
-def told() -> list[Exception]:
-    """What reached the terminal."""
-    return []
-
-
-@pytest.fixture
-def studio(tmp_path: Path, told: list[Exception]) -> Iterator[Made]:
-    """Makes a studio over runs that answer without a network."""
-    with studios(tmp_path / "checks", told.append) as make:
-        yield make
+# a fixture of another module is a name of this one
+# ruff: noqa: F811
 
 
 # what is answered
