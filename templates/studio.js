@@ -397,7 +397,9 @@ const limitOf = (maps) => {
     }
   }
   sizes.sort((a, b) => a - b);
-  return sizes[Math.floor(0.99 * (sizes.length - 1))] || sizes.at(-1) || 1;
+  const place = 0.99 * (sizes.length - 1), at = Math.floor(place);
+  const limit = sizes[at] + (place - at) * ((sizes[at + 1] ?? sizes[at]) - sizes[at]);
+  return limit || sizes.at(-1) || 1;
 };
 
 // ---- charts ---------------------------------------------------------------------------------------------------------

@@ -173,9 +173,12 @@ async def _arrive(
         yield {"type": "http.disconnect"}
 
 
-def view(about: Any, question: Any, answer: Any) -> str:
-    """A page of one answer."""
-    return f"<p>view of {about['id']}, seed {question.seed}, class {answer['target']}</p>"
+def view(about: Any, question: Any, answer: Any, *beside: tuple[Any, Any, Any]) -> str:
+    """A page of one answer, and of those beside it."""
+    return "".join(
+        f"<p>view of {run['id']}, seed {asked.seed}, class {said['target']}</p>"
+        for run, asked, said in ((about, question, answer), *beside)
+    )
 
 
 @pytest.fixture

@@ -94,6 +94,21 @@ def test_a_view_is_a_file_of_its_own(studio: Made) -> None:
     assert "x-evil" not in response.headers
 
 
+def test_a_view_of_two_runs_has_both(studio: Made) -> None:
+    """The other is asked about the same input, for its maps alone, by a seed of its own."""
+    first, other = FakeLive(), FakeLive({"id": "other", "seeds": [5, 7], "seed": 5})
+    client = of(studio(first, other))
+    response = client.post("/api/view?seed=3&target=2&parts=maps,path&units=1:set:0", content=BODY)
+    assert response.text == (
+        f"<p>view of {ABOUT['id']}, seed 3, class 2</p><p>view of other, seed 5, class 2</p>"
+    )
+    (question,) = other.asked
+    assert question.parts == {"maps"}
+    assert not question.units
+    assert question.inputs.tolist() == first.asked[0].inputs.tolist()
+    assert client.post("/api/view?parts=path", content=BODY).text.count("<p>") == 1
+
+
 def test_two_runs_have_inputs_of_one_form(studio: Made) -> None:
     """Refused before anything is served, as is a seed that a run does not have."""
     with pytest.raises(InputError, match="their shape must be alike"):

@@ -215,11 +215,11 @@ def _make_room() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _view(about: Any, question: Any, answer: Any) -> str:
+def _view(*shown: Any) -> str:
     """A page of its own of one answer; what draws it takes seconds to import."""
     from harness.studio import saved
 
-    drawn: str = saved.render(about, question, answer)
+    drawn: str = saved.render(*shown)
     return drawn
 
 
