@@ -1054,6 +1054,16 @@ const listen = () => {
   });
 };
 
+// where there is one column the maps come before the tools: moved, so that it is read in the order it is seen
+const narrow = matchMedia("(max-width: 860px)");
+const arrange = () => {
+  const kit = element("kit"), focus = document.activeElement;
+  if (narrow.matches) element("maps").after(kit);
+  else document.querySelector(".easel").append(kit);
+  if (kit.contains(focus)) focus.focus();
+};
+narrow.addEventListener("change", arrange);
+
 let listening = false;
 
 const start = async () => {
@@ -1080,4 +1090,5 @@ const start = async () => {
 };
 
 document.documentElement.classList.add("scripted");
+arrange();
 start();
