@@ -397,7 +397,9 @@ const limitOf = (maps) => {
     }
   }
   sizes.sort((a, b) => a - b);
-  return sizes[Math.floor(0.99 * (sizes.length - 1))] || sizes.at(-1) || 1;
+  const place = 0.99 * (sizes.length - 1), at = Math.floor(place);
+  const limit = sizes[at] + (place - at) * ((sizes[at + 1] ?? sizes[at]) - sizes[at]);
+  return limit || sizes.at(-1) || 1;
 };
 
 // ---- charts ---------------------------------------------------------------------------------------------------------
@@ -1055,6 +1057,16 @@ const listen = () => {
   });
 };
 
+// where there is one column the maps come before the tools: moved, so that it is read in the order it is seen
+const narrow = matchMedia("(max-width: 860px)");
+const arrange = () => {
+  const kit = element("kit"), focus = document.activeElement;
+  if (narrow.matches) element("maps").after(kit);
+  else document.querySelector(".easel").append(kit);
+  if (kit.contains(focus)) focus.focus();
+};
+narrow.addEventListener("change", arrange);
+
 let listening = false;
 
 const start = async () => {
@@ -1081,4 +1093,5 @@ const start = async () => {
 };
 
 document.documentElement.classList.add("scripted");
+arrange();
 start();

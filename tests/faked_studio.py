@@ -244,6 +244,11 @@ def answer(
     return found
 
 
+def beside(told: Mapping[str, Any], query: Mapping[str, str], inputs: Floats) -> dict[str, Any]:
+    """What the second run answers, whose maps stand beside those of the first."""
+    return answer(told, {**query, "run": "1", "parts": "maps"}, inputs)
+
+
 def _agreement(maps: Mapping[str, Floats]) -> dict[str, Any] | None:
     if len(maps) < 2:
         return None
@@ -385,7 +390,8 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
                 question = Question(
                     int(query["seed"]), (), int(query["index"]) if "index" in query else None, inputs
                 )
-                return self.give("text/html", saved.render(told, question, found).encode())
+                others = [(one, question, beside(one, query, inputs)) for one in abouts if one is not told]
+                return self.give("text/html", saved.render(told, question, found, *others).encode())
             return self.told({"error": "nothing is there"}, 404)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 import numpy as np
+import pytest
 
 from harness.studio.server import Studio
 from tests.studio_runs import FakeLive
@@ -173,29 +173,33 @@ async def _arrive(
         yield {"type": "http.disconnect"}
 
 
-def view(about: Any, question: Any, answer: Any) -> str:
-    """A page of one answer."""
-    return f"<p>view of {about['id']}, seed {question.seed}, class {answer['target']}</p>"
+def view(about: Any, question: Any, answer: Any, *beside: tuple[Any, Any, Any]) -> str:
+    """A page of one answer, and of those beside it."""
+    return "".join(
+        f"<p>view of {run['id']}, seed {asked.seed}, class {said['target']}</p>"
+        for run, asked, said in ((about, question, answer), *beside)
+    )
 
 
-@contextmanager
-def studios(checks: Path, report: Callable[[Exception], object]) -> Iterator[Made]:
-    """Makes studios over runs that answer without a network, and ends them.
+@pytest.fixture
+def told() -> list[Exception]:
+    """What reached the terminal."""
+    return []
 
-    Args:
-        checks: The folder of their checks.
-        report: Takes what reaches the terminal.
-    """
+
+@pytest.fixture
+def studio(tmp_path: Path, told: list[Exception]) -> Iterator[Made]:
+    """Makes studios over runs that answer without a network, and ends them."""
     made: list[Studio] = []
 
     def make(*runs: FakeLive, **changed: Any) -> Studio:
         known: dict[str, Any] = dict(
             token=TOKEN,
             port=PORT,
-            checks=checks,
+            checks=tmp_path / "checks",
             files={"/": ("text/html", b"<p>studio</p>"), "/studio.js": ("text/javascript", b"1")},
             view=view,
-            report=report,
+            report=told.append,
         )
         made.append(Studio(runs or (FakeLive(),), **known | changed))
         return made[-1]

@@ -23,6 +23,7 @@ import harness
 from harness import cli
 from harness.artifacts.directories import RunDirectory
 from harness.cli.studio import _listening
+from harness.environment import choose_device, gpus
 from tests.written import a_run
 
 Command = Callable[..., tuple[int, str]]
@@ -38,8 +39,8 @@ from types import ModuleType
 from tests.studio_runs import FakeLive
 
 class Live(FakeLive):
-    def __init__(self, run):
-        super().__init__({"id": run.directory.path.name})
+    def __init__(self, run, *, device):
+        super().__init__({"id": run.directory.path.name, "title": f"on {device}"})
 
 def stand_in(name, **values):
     sys.modules[f"harness.studio.{name}"] = ModuleType(f"harness.studio.{name}")
@@ -100,8 +101,10 @@ def started(folder: Path, *arguments: str, code: str = STAND_IN) -> Iterator[tup
     )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        assert line.startswith("studio: http://"), line + str(process.communicate(timeout=LONG))
+        # both at once: what came with the first would be lost to `communicate`
+        line, said = (process.stdout.readline().strip() for _ in range(2))
+        assert line.startswith("studio: http://"), line + said + str(process.communicate(timeout=LONG))
+        assert said == "Ctrl-C ends it; whoever has this address may ask, and write checks"
         address = urlsplit(line.removeprefix("studio: "))
         yield process, address.netloc, parse_qs(address.fragment)["token"][0]
     finally:
@@ -155,8 +158,11 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, lost: tuple[str
     assert python(gone, "--version").returncode == 0
 
 
-def test_what_cannot_be_meant_is_one_line(command: Command, tmp_path: Path) -> None:
+def test_what_cannot_be_meant_is_one_line(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before any network is read."""
+    monkeypatch.setattr(gpus, "why_absent", lambda: gpus.NOTHING_THERE[0])
     run = a_run(tmp_path / "artifacts").path
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
@@ -170,6 +176,8 @@ def test_what_cannot_be_meant_is_one_line(command: Command, tmp_path: Path) -> N
             "--allow-host: must be a host's name": (run, "--allow-host", "*"),
             "which are data, not code": (run, "--checks", run / "checks"),
             f"--port {taken}: cannot be listened at (Address already in use)": (run, "--port", taken),
+            "--device must be auto, cpu or cuda (got 'tpu')": (run, "--device", "tpu"),
+            "--device cuda: no CUDA device is usable": (run, "--device", "cuda"),
             "--host 192.0.2.1": (run, "--host", "192.0.2.1", "--allow-host", "lab.example"),
         }
         for told, arguments in refusals.items():
@@ -187,7 +195,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         assert asked(place, "GET", "/studio.css", "") == (200, "css")
         assert asked(place, "GET", "/api/about", "")[0] == 403
         told = json.loads(asked(place, "GET", "/api/about", token)[1])
-        assert [one["id"] for one in told["runs"]] == [run.name] * 2
+        assert [(one["id"], one["title"]) for one in told["runs"]] == [(run.name, "on cpu")] * 2
         status, text = asked(place, "POST", "/api/answer?run=1", token, BODY)
         assert (status, json.loads(text)["prediction"]["class"]) == (200, 1)
         assert asked(place, "POST", "/api/view", token, BODY) == (200, "view")
@@ -195,8 +203,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
-    assert out.splitlines() == ["Ctrl-C ends it; whoever has this address may ask, and write checks", "ended"]
-    assert err == ""
+    assert (out, err) == ("ended\n", "")
     assert (tmp_path / "checks" / "test_boot.py").is_file()
     assert token not in "".join(one.read_text() for one in tmp_path.rglob("*.py"))
 
@@ -224,14 +231,26 @@ async def _sends_at_once(listening: socket.socket) -> int:
 
 
 def test_it_may_be_told_where_and_what(tmp_path: Path) -> None:
-    """Port, seed, folder of checks, and a name that it is called by."""
+    """Port, seed, folder of checks, a name that it is called by, and the device."""
     run = a_run(tmp_path / "artifacts").path
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    arguments = (str(run), "--port", port, "--seed", "3", "--checks", "mine", "--allow-host", "lab.example")
+    arguments: tuple[str, ...] = (
+        str(run),
+        "--port",
+        port,
+        "--seed",
+        "3",
+        "--checks",
+        "mine",
+        "--allow-host",
+        "lab.example",
+    )
+    arguments += ("--device", "auto")
     with started(tmp_path, *arguments) as (process, place, token):
         assert place == f"127.0.0.1:{port}"
-        assert json.loads(asked(place, "GET", "/api/about", token)[1])["runs"][0]["seed"] == 3
+        about = json.loads(asked(place, "GET", "/api/about", token)[1])["runs"][0]
+        assert (about["seed"], about["title"]) == (3, f"on {choose_device('auto', tell=str)}")
         pinned = json.loads(asked(place, "POST", "/api/check?name=boot", token, BODY)[1])
         assert pinned == {"file": "mine/test_boot.py", "frozen": "mine/frozen/boot.npy"}
         process.send_signal(signal.SIGTERM)

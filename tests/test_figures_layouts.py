@@ -12,6 +12,7 @@ import pytest
 from harness import figures
 from harness.errors import InputError
 from harness.figures import layouts, sprites
+from harness.figures.heat import DIVERGING
 from harness.figures.layouts import LANE, Layout
 from harness.forms import Form, axes_of
 from tests.test_gallery import pixels_of
@@ -275,6 +276,25 @@ def test_a_series_lies_over_its_strips() -> None:
         np.testing.assert_allclose(x, left + (right - left) * (np.arange(30) + 0.5) / 30)
         assert top <= y.min()
         assert y.max() <= bottom
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("image", (4, 5)), ("image", (3, 4, 5)), ("series", (2, 30))])
+def test_maps_of_several_networks_share_a_scale(kind: str, shape: tuple[int, ...]) -> None:
+    """Each map is drawn once, in the colour of its share of the one limit; of none, nothing."""
+    sample, one = RANDOM.random((2, int(np.prod(shape))))
+    layout = Layout.of_shape(kind, shape, sample[None])
+    maps = {"gradients": (one, -one / 2, None), "smoothgrad": (None, one / 4, None)}
+    limit = 2 * float(np.abs(layout.places(one[None])).max())
+    figure = figures.side_by_side(sample, maps, ("A", "B", "B − A"), layout, limit)
+    drawn = [np.asarray(image.get_array()) for image in figure.axes[0].images]
+    heat = layout.laid(layout.places(one[None]))[0]
+    expected = [DIVERGING((share * heat / limit + 1) / 2) for share in (1, -0.5, 0.25)]
+    for one_ in expected:
+        assert sum(each.shape == one_.shape and np.allclose(each, one_) for each in drawn) == 1
+    assert len(drawn) == len(expected) + layout.is_picture
+    written = {text.get_text() for text in figure.axes[0].texts}
+    assert {"A", "B", "B − A", "gradients", "smoothgrad"} <= written
+    assert ("feature" in written) is False
 
 
 @pytest.mark.parametrize(

@@ -374,9 +374,11 @@ def test_a_method_without_contrasts_says_so(live: Live, monkeypatch: pytest.Monk
     assert all("smoothgrad" not in pair for pair in found["agreement"]["pairs"])
 
 
-def test_deletion_follows_each_methods_order(live: Live) -> None:
-    """Probabilities are the curves', and those of the image without the features that are ranked first."""
-    index = sample(live, 6)
+@pytest.mark.parametrize("name", ["live", "colour"])
+def test_deletion_follows_each_methods_order(name: str, request: pytest.FixtureRequest) -> None:
+    """Probabilities are the run's own, and those of the image without the features that are ranked first."""
+    live: Live = request.getfixturevalue(name)
+    index, features = sample(live, 6), live.about["features"]
     found = answered(live, index, "maps", "deletion")
     network, evidence = live.of(0).network, live.run.evidence()
     image, target = live.seen(live.input(index)), torch.tensor([found["target"]])
@@ -386,10 +388,10 @@ def test_deletion_follows_each_methods_order(live: Live) -> None:
     for number, row in enumerate(found["deletion"]):
         np.testing.assert_allclose(row["probabilities"], curves[number, 0], atol=1e-6)
         ranks = unpacked(row["order"]).astype(int)
-        assert sorted(ranks) == list(range(SIDE))
+        assert sorted(ranks) == list(range(features))
         for step in (1, 10, 30):
             left = image.clone()
-            left[0, torch.from_numpy(ranks < round(row["shares"][step] * SIDE))] = 0
+            left[0, torch.from_numpy(ranks < round(row["shares"][step] * features))] = 0
             with torch.no_grad():
                 share = float(network(left).softmax(dim=1)[0, target])
             assert row["probabilities"][step] == pytest.approx(share, abs=1e-5)

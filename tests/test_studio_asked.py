@@ -46,6 +46,23 @@ def test_every_key_has_its_field() -> None:
     assert question.index == 29
 
 
+def test_the_maps_beside_are_of_what_the_other_run_has() -> None:
+    """Of the methods asked for those that it has, and those of its own; the seed where it has it."""
+    own = {"name": "occlusion", "title": "Occlusion", "space": "contribution", "control": False}
+    other = ABOUT | {"seeds": [0, 9], "seed": 9, "methods": [*ABOUT["methods"][:2], own]}
+    whole, some = (
+        asked.beside(of(f"parts=maps&{query}", ABOUT, other), [ABOUT, other])[0]
+        for query in ("", "seed=3&target=1&methods=gradients,random&units=2:set:0")
+    )
+    assert (whole.run, whole.seed, whole.methods) == (1, 0, ("gradients", "decoder_weighted", "occlusion"))
+    assert (some.run, some.seed, some.target, some.methods) == (1, 9, 1, ("gradients", "occlusion"))
+    assert some.parts == {"maps"}
+    assert not some.units
+    assert asked.beside(of("parts=path", ABOUT, other), [ABOUT, other]) == []
+    shared = ABOUT | {"methods": ABOUT["methods"][:1]}
+    assert asked.beside(of("parts=maps&methods=random", ABOUT, shared), [ABOUT, shared]) == []
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.criteria import show
+from harness.records import Floats
 from harness.studio import page, saved
 from tests import faked_studio
 from tests.hostile import HOSTILE, OWNED
@@ -68,6 +70,13 @@ def test_the_first_page_holds_to_the_policy(form: str) -> None:
     assert [one for one in seen.attributes() if one[1] == "style" or HANDLER.match(one[1])] == []
     loaded = [value for _, key, value in seen.attributes() if key in ("src", "href")]
     assert sorted(loaded) == ["#paper", "/studio.css", "/studio.js", "data:,"]
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_what_goes_of_a_place_is_told_where_it_has_channels(form: str) -> None:
+    """Deletion takes single features, and the hatch is of places: in colour the page says how they differ."""
+    text = Seen(page.render([faked_studio.about(form)])).text
+    assert ("all its channels are gone" in text) is (form == "colour")
 
 
 def test_no_file_names_a_network() -> None:
@@ -166,6 +175,58 @@ def test_a_saved_view_is_one_page_without_a_script(form: str) -> None:
     assert text.count("<svg") >= 5
     assert "is not what it claims" in seen.text
     assert "script-src" not in text
+
+
+def places(told: dict[str, Any], map_: dict[str, Any] | None) -> Floats:
+    """What is drawn of a map, in absolute numbers: of a picture the sum over the channels of a place."""
+    found = saved.floats(map_)
+    assert found is not None
+    shape = tuple(told["shape"])
+    summed = found.reshape(shape).sum(axis=0) if told["axes"][0] == "channel" and len(shape) == 3 else found
+    return np.abs(summed).ravel()
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_all_maps_of_a_view_share_one_scale(form: str) -> None:
+    """It ends at the 99th percentile of all that is drawn, of controls only where there is nothing else."""
+    told, inputs = faked_studio.about(form), faked_studio.test_input(faked_studio.about(form), 3)
+    found = faked_studio.answer(told, {"seed": "0", "parts": "maps"}, inputs)
+    found["maps"][3]["control"] = True
+    found["maps"][3]["map"] = faked_studio.array(1000 * np.ones(told["features"]))
+    limit = float(np.quantile([places(told, one["map"]) for one in found["maps"][:3]], 0.99))
+    text = saved.render(told, faked_studio.Question(0, (), 3, inputs), found)
+    assert f"all on one scale that ends at ±{show(limit)}" in Seen(text).text
+    assert re.findall(r"±[0-9.e+-]+(?=</t)", text) == [f"±{limit:.2g}"] * 4
+    found["maps"] = found["maps"][3:]
+    text = saved.render(told, faked_studio.Question(0, (), 3, inputs), found)
+    limit = float(np.quantile(places(told, found["maps"][0]["map"]), 0.99))
+    assert f"ends at ±{show(limit)}" in Seen(text).text
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_a_view_of_two_runs_shows_both_and_their_difference(form: str) -> None:
+    """Each method's maps stand in A, in B and as B less A, on one scale; a run without it says so."""
+    told = faked_studio.about(form)
+    other = faked_studio.about(form, name="other", methods=(*faked_studio.METHODS[:3], "occlusion"))
+    inputs, query = faked_studio.test_input(told, 3), {"seed": "0", "parts": "maps", "target": "1"}
+    found, theirs = faked_studio.answer(told, query, inputs), faked_studio.beside(other, query, inputs)
+    question = faked_studio.Question(0, (), 3, inputs)
+    elsewhere = saved.render(told, question, found, (other, question, theirs | {"target": 2}))
+    assert "B explains Pullover, the class that it predicts." in Seen(elsewhere).text
+    text = saved.render(told, question, found, (other, question, theirs))
+    assert "the class that it predicts" not in text
+    seen = Seen(text).text
+    limit = float(np.quantile([places(told, one["map"]) for one in found["maps"] + theirs["maps"]], 0.99))
+    assert f"ends at ±{show(limit)}" in seen
+    assert "run B other" in seen
+    assert "B, decoder weighted: this run does not ask it." in seen
+    assert "A, occlusion: this run does not ask it." in seen
+    mine, its = (saved.floats(one["maps"][0]["map"]) for one in (found, theirs))
+    assert mine is not None
+    assert its is not None
+    row = ["gradients", *(show(float(one.sum())) for one in (mine, its, its - mine))]
+    assert " ".join([*row, show(float(np.abs(its - mine).max()))]) in seen
+    assert re.search(r">B − A</text>", text)
 
 
 def test_a_saved_view_tells_what_was_switched_and_against_what() -> None:

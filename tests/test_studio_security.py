@@ -12,23 +12,26 @@ import pytest
 
 from harness.errors import ConfigurationError, InputError, RunError
 from harness.studio import security
-from tests.studio_client import BODY, HOME, PAGE, TOKEN, Client, Made, Response, of, raw, refusal, studios
+from tests.studio_client import (  # noqa: F401 - fixtures
+    BODY,
+    HOME,
+    PAGE,
+    TOKEN,
+    Client,
+    Made,
+    Response,
+    of,
+    raw,
+    refusal,
+    studio,
+    told,
+)
 from tests.studio_runs import FakeLive
 
+# a fixture of another module is a name of this one
+# ruff: noqa: F811
+
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&\u2028\u202e\x1b]0;"
-
-
-@pytest.fixture
-def told() -> list[Exception]:
-    """What reached the terminal."""
-    return []
-
-
-@pytest.fixture
-def studio(tmp_path: Path, told: list[Exception]) -> Iterator[Made]:
-    """Makes a studio over runs that answer without a network."""
-    with studios(tmp_path / "checks", told.append) as make:
-        yield make
 
 
 def is_guarded(response: Response) -> bool:

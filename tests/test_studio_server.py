@@ -21,21 +21,11 @@ import uvicorn
 from harness.errors import InputError
 from harness.studio import security, server, worker
 from harness.studio.server import Studio
-from tests.studio_client import BODY, LONG, PAGE, TOKEN, Made, of, raw, refusal, studios
+from tests.studio_client import BODY, LONG, PAGE, TOKEN, Made, of, raw, refusal, studio, told  # noqa: F401 - fixtures
 from tests.studio_runs import ABOUT, FakeLive
 
-
-@pytest.fixture
-def told() -> list[Exception]:
-    """What reached the terminal."""
-    return []
-
-
-@pytest.fixture
-def studio(tmp_path: Path, told: list[Exception]) -> Iterator[Made]:
-    """Makes a studio over runs that answer without a network."""
-    with studios(tmp_path / "checks", told.append) as make:
-        yield make
+# a fixture of another module is a name of this one
+# ruff: noqa: F811
 
 
 # what is answered
@@ -102,6 +92,21 @@ def test_a_view_is_a_file_of_its_own(studio: Made) -> None:
     said = response.headers["content-disposition"]
     assert said == 'attachment; filename="studio-x-filename-evil-exe-X-Evil-1.html"'
     assert "x-evil" not in response.headers
+
+
+def test_a_view_of_two_runs_has_both(studio: Made) -> None:
+    """The other is asked about the same input, for its maps alone, by a seed of its own."""
+    first, other = FakeLive(), FakeLive({"id": "other", "seeds": [5, 7], "seed": 5})
+    client = of(studio(first, other))
+    response = client.post("/api/view?seed=3&target=2&parts=maps,path&units=1:set:0", content=BODY)
+    assert response.text == (
+        f"<p>view of {ABOUT['id']}, seed 3, class 2</p><p>view of other, seed 5, class 2</p>"
+    )
+    (question,) = other.asked
+    assert question.parts == {"maps"}
+    assert not question.units
+    assert question.inputs.tolist() == first.asked[0].inputs.tolist()
+    assert client.post("/api/view?parts=path", content=BODY).text.count("<p>") == 1
 
 
 def test_two_runs_have_inputs_of_one_form(studio: Made) -> None:

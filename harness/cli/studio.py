@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NEEDED = ("starlette", "uvicorn")
 
+DEVICES = ("auto", "cpu", "cuda")
+"""What `--device` takes, as `harness validate` does."""
 
 CONNECTIONS = 4096
 """At most so many may be open at once."""
@@ -61,6 +63,7 @@ def studio(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="where to compute")] = "cpu",
 ) -> None:
     """Ask a finished run's network while you look: a page on this machine, until Ctrl-C."""
     _refuse_without_extra()
@@ -73,10 +76,14 @@ def studio(
             f"--host {host}: is reached from beyond this machine; name with --allow-host the hosts that "
             "browsers may call it by"
         )
+    if device not in DEVICES:
+        raise ConfigurationError(
+            f"--device must be {', '.join(DEVICES[:-1])} or {DEVICES[-1]} (got {device!r})"
+        )
     folder, shown = _checks(checks), Shown()
     runs = [_opened(path, shown) for path in (run, other) if path is not None]
     with _listening(host, port) as listening:
-        _serve(runs, listening, host=host, names=names, folder=folder, seed=seed, shown=shown)
+        _serve(runs, listening, host=host, names=names, folder=folder, seed=seed, device=device, shown=shown)
 
 
 def _refuse_without_extra() -> None:
@@ -150,17 +157,20 @@ def _serve(
     names: frozenset[str],
     folder: Path,
     seed: int | None,
+    device: str,
     shown: Shown,
 ) -> None:
     """Answer until the command is interrupted."""
     import uvicorn
 
+    from harness.environment import choose_device
     from harness.studio import page, security
     from harness.studio.live import Live
     from harness.studio.server import Studio, settings
 
     token, port = security.new_token(), int(listening.getsockname()[1])
-    lives = [Live(run) for run in runs]
+    where = str(choose_device(device, tell=shown.warn))
+    lives = [Live(run, device=where) for run in runs]
     served = Studio(
         lives,
         token=token,
@@ -205,11 +215,11 @@ def _make_room() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _view(about: Any, question: Any, answer: Any) -> str:
+def _view(*shown: Any) -> str:
     """A page of its own of one answer; what draws it takes seconds to import."""
     from harness.studio import saved
 
-    drawn: str = saved.render(about, question, answer)
+    drawn: str = saved.render(*shown)
     return drawn
 
 

@@ -87,13 +87,14 @@ def explanation(
     title: str = "",
     reconstruction: Any = None,
     grains: Mapping[str, Any] | None = None,
+    scale: float = 0.0,
 ) -> Figure:
     """The three-row figure of one sample.
 
-    First row: the original and each method's heatmap, each on its own symmetric scale, printed below it; what
-    the channels of a pixel contribute is added up. Second row: the reconstruction, where given, and the
-    heatmaps laid over the original. Third row: the methods' correlations, and each map's mean, maximum,
-    standard deviation and 99th percentile. Of a series, a clip or a row of a table the methods stand below
+    First row: the original and each method's heatmap on a symmetric scale, printed below it; what the
+    channels of a pixel contribute is added up. Second row: the reconstruction, where given, and the heatmaps
+    laid over the original. Third row: the methods' correlations, and each map's mean, maximum, standard
+    deviation and 99th percentile. Of a series, a clip or a row of a table the methods stand below
     one another, along one axis: see `rows.explanation`.
 
     Args:
@@ -106,6 +107,7 @@ def explanation(
         reconstruction: float [features].
         grains: By method, int64 [features], the group of each, where it asks of groups: pairs of maps are
             compared at the coarser grain.
+        scale: The end of every map's scale; of 0, of each its own: the 99th percentile of |map|.
     """
     with clean(), themed():
         if not isinstance(maps, Mapping):
@@ -120,7 +122,41 @@ def explanation(
         flats = {name: array_of(one).astype(np.float64).ravel() for name, one in maps.items()}
         rebuilt = None if reconstruction is None else array_of(reconstruction).reshape(1, -1)
         draw = rows.explanation if layout.is_wide else _three_rows
-        return draw(layout, sample, flats, title, rebuilt, grains or {})
+        return draw(layout, sample, flats, title, rebuilt, grains or {}, scale)
+
+
+def side_by_side(
+    sample: Floats,
+    maps: Mapping[str, Sequence[Floats | None]],
+    names: Sequence[str],
+    layout: Layout,
+    scale: float,
+) -> Figure:
+    """One sample's maps of several networks, on one scale.
+
+    Of an image the networks stand below one another, the image beside the first; of what is wide the methods.
+
+    Args:
+        sample: float [features].
+        maps: By method, of each network float [features]; None where it has none.
+        names: Of the networks.
+        layout: How the sample is drawn.
+        scale: The end of every map's scale.
+    """
+
+    def heat(flat: Floats | None) -> rows.Heat | None:
+        return None if flat is None else rows.Heat(layout.places(flat[None])[0], limit=scale)
+
+    cells = [[heat(flat) for flat in of_method] for of_method in maps.values()]
+    methods = [words(name).replace(" ", "\n") for name in maps]
+    with themed():
+        if layout.is_wide:
+            return rows.table(layout, methods, names, cells)
+        below = [
+            [None if place else rows.Input(sample), *some]
+            for place, some in enumerate(zip(*cells, strict=True))
+        ]
+        return rows.table(layout, names, [f"the {layout.form.one}", *methods], below)
 
 
 def _sides(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
@@ -151,6 +187,7 @@ def _three_rows(
     title: str,
     reconstruction: Floats | None,
     grains: Mapping[str, Any],
+    scale: float,
 ) -> Figure:
     """Of an image; arguments as those of `rows.explanation`."""
     columns, height = len(maps) + 1, 3.05
@@ -166,7 +203,7 @@ def _three_rows(
         _label(sheet, (0, 1.2), "reconstruction", below=True)
     for column, (name, flat) in enumerate(maps.items(), start=1):
         places = layout.places(flat[None])
-        heat, limit = layout.laid(places)[0], heat_limit(places)
+        heat, limit = layout.laid(places)[0], scale or heat_limit(places)
         _heat(sheet, (column, 0), heat, limit)
         _label(sheet, (column, 0), words(name).replace(" ", "\n"), **bold)
         _label(sheet, (column, 0), f"±{limit:.2g}", below=True)

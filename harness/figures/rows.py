@@ -55,10 +55,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Heat:
-    """A map's places to be drawn, float [places], on a scale of their own; `text` stands below."""
+    """A map's places to be drawn, float [places]; `text` stands below.
+
+    Its scale ends at the limit; of 0, where the map's own does.
+    """
 
     places: Floats
     text: str = ""
+    limit: float = 0.0
 
 
 def sheet_of(width: float, height: float) -> tuple[Figure, Axes]:
@@ -246,6 +250,7 @@ def explanation(
     title: str,
     reconstruction: Floats | None,
     grains: Mapping[str, Any],
+    scale: float,
 ) -> Figure:
     """One sample, and below it each method's contributions along the same axis.
 
@@ -259,6 +264,7 @@ def explanation(
         title: Of the figure.
         reconstruction: float [1, features]; None of a model that gives none.
         grains: By method, int64 [features], each one's group; nothing of a method that asks of features.
+        scale: The end of every map's scale; of 0, of each its own.
     """
     names_wide, lanes_wide, wide, between, numbers_wide = 1.35, 0.85, 4.3, 0.35, 1.35
     first, each = height_of(layout, wide, 1.0), height_of(layout, wide, 0.62)
@@ -286,7 +292,7 @@ def explanation(
     headed(right, tops[1], f"laid over the {one}")
     for (name, flat), top in zip(maps.items(), tops[1:].tolist(), strict=True):
         places = layout.places(flat[None])[0]
-        limit = heat_limit(places)
+        limit = scale or heat_limit(places)
         pair = Box(left, top, wide, each), Box(right, top, wide, each)
         draw_heat(sheet, pair[0], layout, places, limit)
         _over(sheet, pair[1], layout, sample[0], places, limit)
@@ -314,12 +320,12 @@ def table(
         layout: How they are drawn.
         names: Of the rows.
         titles: Of the columns, or of the first of them.
-        cells: By row, each an `Input` or a `Heat`.
+        cells: By row, each an `Input`, a `Heat` or nothing.
     """
     count = len(cells[0])
     wide, between = 10.2 / count - 0.12, 0.12
     each = height_of(layout, wide, 0.4)
-    below = 0.22 if any(isinstance(cell, Heat) and cell.text for cell in cells[0]) else 0.1
+    below = 0.22 if any(isinstance(cell, Heat) and cell.text for some in cells for cell in some) else 0.1
     left, above = (2.0 if layout.lanes > 1 else 1.4), 0.35
     height = above + len(cells) * (each + below) + 0.5
     figure, sheet = sheet_of(left + count * (wide + between), height)
@@ -333,11 +339,11 @@ def table(
             box = Box(left + column * (wide + between), top, wide, each)
             if isinstance(cell, Input):
                 draw_input(sheet, box, layout, cell.values)
-            else:
-                draw_heat(sheet, box, layout, cell.places, heat_limit(cell.places))
+            elif cell is not None:
+                draw_heat(sheet, box, layout, cell.places, cell.limit or heat_limit(cell.places))
                 middle = box.left + wide / 2
                 sheet.text(middle, top + each + 0.03, cell.text, ha="center", va="top", fontsize=8)
-    for column in range(count):
+    for column in range(count if layout.is_wide else 0):
         draw_axis(sheet, Box(left + column * (wide + between), top, wide, each + below - 0.1), layout)
     _lanes(sheet, Box(left, above, wide, each), layout)
     return figure

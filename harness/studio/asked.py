@@ -121,6 +121,26 @@ def with_inputs(question: Question, body: bytes, about: About) -> Question:
     return replace(question, inputs=inputs)
 
 
+def beside(question: Question, abouts: Sequence[About]) -> list[Question]:
+    """What the other open runs are asked for the maps that stand beside a question's.
+
+    Their own seed where they lack the question's, no switched units, which move no map, and of the methods
+    those that were asked for, and those that the question's run does not have.
+    """
+    if "maps" not in question.parts:
+        return []
+    known = [one["name"] for one in abouts[question.run]["methods"]]
+    found = []
+    for run, about in enumerate(abouts):
+        names = [str(one["name"]) for one in about["methods"]]
+        methods = tuple(one for one in names if one in (question.methods or known) or one not in known)
+        if run != question.run and methods:
+            seed = question.seed if question.seed in about["seeds"] else int(about["seed"])
+            parts = frozenset({"maps"})
+            found.append(replace(question, run=run, seed=seed, methods=methods, units=(), parts=parts))
+    return found
+
+
 def run_of(text: str, abouts: Sequence[About]) -> int:
     """The position of an open run.
 

@@ -50,7 +50,8 @@ def render(abouts: Sequence[About]) -> str:
             noun=words.one,
             nouns=words.noun,
             is_wide=kind in ("series", "table"),
-            is_colour=_is_colour(abouts[0]),
+            is_colour=_channels(abouts[0]) == 3,
+            has_channels=_channels(abouts[0]) > 1,
             abilities=_abilities(words.one, len(abouts)),
             most=MOST,
         )
@@ -84,9 +85,10 @@ def _first_upper(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _is_colour(about: About) -> bool:
+def _channels(about: About) -> int:
+    """How many channels a place of a picture has; 0 where inputs are no pictures with an axis of them."""
     sides = dict(zip(about["axes"], about["shape"], strict=True))
-    return kind_of(about) in ("image", "clip") and sides.get("channel") == 3
+    return int(sides.get("channel", 0)) if kind_of(about) in ("image", "clip") else 0
 
 
 def _told(about: About, letter: str) -> dict[str, Any]:

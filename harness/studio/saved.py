@@ -21,6 +21,9 @@ from harness.text import clean, counted, sure, words
 Answer = Mapping[str, Any]
 """All parts of an answer as one."""
 
+Shown = tuple[About, "Asked", Answer]
+"""What a run tells of itself, was asked, and answered."""
+
 ATOMS, JUMPS, CLASSES = 8, 12, 20
 """At most so many atoms are drawn, jumps listed, and classes named."""
 
@@ -83,6 +86,7 @@ class _View:
     asked: Asked
     answer: Answer
     layout: Layout
+    beside: Shown | None
 
     def named(self, label: int) -> str:
         """A class's name."""
@@ -102,15 +106,16 @@ class _View:
 
 
 @clean_state()
-def render(about: About, asked: Asked, answer: Answer) -> str:
+def render(about: About, asked: Asked, answer: Answer, beside: Shown | None = None) -> str:
     """The page of one view.
 
     Args:
         about: What the run tells of itself.
         asked: The question, with its input.
         answer: All parts of its answer, or some; a part that is missing has no section.
+        beside: Of a second run, B, whose maps of the same input stand beside those of the first, A.
     """
-    view = _View(about, asked, answer, _layout(about, asked, answer))
+    view = _View(about, asked, answer, _layout(about, asked, answer), beside)
     sections: Mapping[str, Callable[[_View], Part]] = {
         "prediction": _prediction,
         "maps": _maps,
@@ -124,7 +129,7 @@ def render(about: About, asked: Asked, answer: Answer) -> str:
     return (
         templates()
         .get_template("studio-view.html.j2")
-        .render(about=about, headline=_headline(view), facts=_facts(about, asked), parts=parts)
+        .render(about=about, headline=_headline(view), facts=_facts(view), parts=parts)
     )
 
 
@@ -157,18 +162,25 @@ def _headline(view: _View) -> str:
     return f"{what}{changed}: {is_}; explained for {view.explained}"
 
 
-def _facts(about: About, asked: Asked) -> list[tuple[str, str]]:
+def _facts(view: _View) -> list[tuple[str, str]]:
+    about, asked = view.about, view.asked
     switched = ", ".join(
         f"{unit} {'set to' if how == 'set' else 'times'} {value:g}" for unit, how, value in asked.units
     )
     facts = [
-        ("run", str(about["id"])),
+        ("run" if view.beside is None else "run A", str(about["id"])),
         ("model", words(str(about["model"]))),
         ("data", str(about["dataset"])),
         ("seed", str(asked.seed)),
         ("digest", str(about["digest"])[:12]),
     ]
-    return facts + ([("units", switched)] if switched else [])
+    facts += [("units", switched)] if switched else []
+    if view.beside is not None:
+        other, question, answer = view.beside
+        found = answer["prediction"]
+        said = f"{clean(other['classes'][found['class']], 60)}, {sure(found['confidence'])} sure"
+        facts += [("run B", str(other["id"])), ("seed of B", str(question.seed)), ("B's prediction", said)]
+    return facts
 
 
 def _prediction(view: _View) -> Part:
@@ -190,31 +202,68 @@ def _prediction(view: _View) -> Part:
 
 
 def _maps(view: _View) -> Part:
-    maps = {one["method"]: floats(one["map"]) for one in view.answer["maps"]}
-    found = {str(name): one.ravel() for name, one in maps.items() if one is not None}
+    answers = [view.answer, *([] if view.beside is None else [view.beside[2]])]
+    told = [{str(one["method"]): one for one in answer["maps"]} for answer in answers]
+    names = list(dict.fromkeys(name for by in told for name in by))
+    found = {name: [_flat(by.get(name)) for by in told] for name in names}
     lines = [
-        f"{words(one['method'])}: {one.get('reason') or 'it has no map here'}."
-        for one in view.answer["maps"]
-        if one["map"] is None
+        f"{letter}{words(name)}: {_why(by.get(name))}."
+        for letter, by in zip(("A, ", "B, ") if len(told) > 1 else ("",), told, strict=True)
+        for name in names
+        if _flat(by.get(name)) is None
     ]
-    if not found:
+    if view.beside is not None and (target := view.beside[2]["target"]) != view.answer["target"]:
+        lines.insert(0, f"B explains {view.named(target)}, the class that it predicts.")
+    drawn = {name: some for name, some in found.items() if any(one is not None for one in some)}
+    if not drawn:
         return Part("maps", "Maps", lines, absent="No method was asked for a map.")
-    figure = figures.explanation(
-        view.asked.inputs,
-        found,
-        layout=view.layout,
-        reconstruction=view.again,
-    )
+    controls = {name for by in told for name, one in by.items() if one["control"]}
+    scale = _scale({name: one for name, one in drawn.items() if name not in controls} or drawn, view.layout)
     finding = (
-        f"Contributions of {counted(len(found), 'method')} to {view.explained}, each on the scale "
-        "that is printed with it; red added to the logit, blue took from it."
+        f"Contributions of {counted(len(drawn), 'method')} to {view.explained}, all on one scale that ends "
+        f"at ±{show(scale)}; red added to the logit, blue took from it."
+    )
+    if len(told) > 1:
+        return Part("maps", "Maps", lines, [_two(view, drawn, scale, finding)])
+    maps = {name: one for name, (one,) in drawn.items() if one is not None}
+    figure = figures.explanation(
+        view.asked.inputs, maps, layout=view.layout, reconstruction=view.again, scale=scale
     )
     rows = [
         (words(name), *(show(float(one)) for one in (map_.sum(), map_.min(), map_.max())))
-        for name, map_ in found.items()
+        for name, map_ in maps.items()
     ]
     chart = Chart("view-maps", figure, finding, ("method", "sum", "lowest", "highest"), rows)
     return Part("maps", "Maps", lines, [chart])
+
+
+def _flat(told: Mapping[str, Any] | None) -> Floats | None:
+    map_ = floats(told["map"]) if told is not None else None
+    return None if map_ is None else map_.ravel()
+
+
+def _why(told: Mapping[str, Any] | None) -> str:
+    return "this run does not ask it" if told is None else told.get("reason") or "it has no map here"
+
+
+def _scale(maps: Mapping[str, Sequence[Floats | None]], layout: Layout) -> float:
+    """Where the scale of all maps ends: a control explains nothing, and is not to make the others pale."""
+    known = [one for some in maps.values() for one in some if one is not None]
+    return figures.heat_limit(layout.places(np.stack(known)))
+
+
+def _two(view: _View, maps: Mapping[str, Sequence[Floats | None]], scale: float, finding: str) -> Chart:
+    """Both runs' maps, and by how much B's is above A's."""
+    rows, drawn = [], {}
+    for name, (one, other) in maps.items():
+        less = None if one is None or other is None else other - one
+        drawn[name] = (one, other, less)
+        sums = [None if each is None else float(each.sum()) for each in drawn[name]]
+        most = None if less is None else float(np.abs(less).max())
+        rows.append((words(name), *map(show, (*sums, most))))
+    figure = figures.side_by_side(view.asked.inputs, drawn, ("A", "B", "B − A"), view.layout, scale)
+    columns = ("method", "sum in A", "sum in B", "sum of B − A", "largest difference")
+    return Chart("view-maps", figure, finding, columns, rows)
 
 
 def _integrity(view: _View) -> Part:

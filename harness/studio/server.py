@@ -30,7 +30,8 @@ from harness.studio.worker import Busy, Superseded, Worker
 from harness.text import clean
 
 Answer = dict[str, Any]
-View = Callable[[About, Question, Answer], str]
+View = Callable[..., str]
+"""Takes what a run tells, was asked and answered; then the same of a second one, as one, where it is open."""
 
 SECONDS = 10.0
 """How long a body may take to arrive."""
@@ -195,11 +196,13 @@ class Studio:
     async def _save(self, request: Request) -> Response:
         question = await self._asked(request, request.query_params.multi_items())
         about = self._abouts[question.run]
+        beside = asked.beside(question, self._abouts)
 
-        def draw(answer: Answer) -> Answer:
-            return {"page": self._view(about, question, answer)}
+        def draw(answer: Answer, *others: Answer) -> Answer:
+            told = [(self._abouts[one.run], one, other) for one, other in zip(beside, others, strict=True)]
+            return {"page": self._view(about, question, answer, *told)}
 
-        page = (await self._answered(request, "view", question, draw))["page"]
+        page = (await self._answered(request, "view", question, draw, beside))["page"]
         name = re.sub(r"[^A-Za-z0-9-]+", "-", str(about["id"]))[:80]
         headers = {"content-disposition": f'attachment; filename="studio-{name}.html"'}
         return Response(page, media_type="text/html", headers=headers)
@@ -226,21 +229,24 @@ class Studio:
         request: Request,
         purpose: str,
         question: Question,
-        then: Callable[[Answer], Answer] | None = None,
+        then: Callable[..., Answer] | None = None,
+        beside: Sequence[Question] = (),
     ) -> Answer:
         """What the worker says to a question, for as long as somebody is there to hear it.
 
-        `then` is done with the whole of it on the worker's thread, too: methods draw from the process's
-        generators, which nothing else may touch meanwhile.
+        `then` is done with the whole of it, and of what is asked beside it, on the worker's thread, too:
+        methods draw from the process's generators, which nothing else may touch meanwhile.
         """
 
         def work() -> Generator[Answer, None, None]:
-            found: Answer = {}
-            for part in self._runs[question.run].answer(question):
-                found |= part
-                yield part
+            found: list[Answer] = []
+            for one in (question, *beside):
+                found.append({})
+                for part in self._runs[one.run].answer(one):
+                    found[-1] |= part
+                    yield part if one is question else {}
             if then is not None:
-                yield then(found)
+                yield then(*found)
 
         who: Hashable = (_page_of(request), purpose, question.run)
         future: asyncio.Future[Any] = asyncio.wrap_future(self.worker.ask(who, work))

@@ -478,6 +478,28 @@ def test_a_series_of_ones_own_is_checked(studio: Studio) -> None:
     expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_on_a_phone_the_maps_come_before_the_tools(studio: Studio) -> None:
+    """Image, prediction, maps, tools: so they stand in the page, too, and the tools move as it is widened."""
+    page, _ = studio(width=360)
+    order = ["paper", "said", "maps", "kit", "prediction", "agreement"]
+    tops = [page.locator(f"#{name}").evaluate("one => one.getBoundingClientRect().top") for name in order]
+    assert tops == sorted(tops)
+    there = page.locator(", ".join(f"#{name}" for name in order)).evaluate_all(
+        "found => found.map(one => one.id)"
+    )
+    assert there == order
+    page.locator("[value=erase]").check()
+    page.locator("#index").fill("17")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(page.locator(".easel #kit")).to_have_count(1)
+    expect(page.locator("#index")).to_be_focused()
+    expect(page.locator("#index")).to_have_value("17")
+    assert page.locator("[value=erase]").is_checked()
+    page.set_viewport_size({"width": 360, "height": 900})
+    expect(page.locator("#maps + #kit")).to_have_count(1)
+    settled(page)
+
+
 @pytest.mark.parametrize("kind", ["grey", "series", "two"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_everybody_can_use_it(studio: Studio, kind: str, dark: bool) -> None:
