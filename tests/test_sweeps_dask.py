@@ -109,12 +109,12 @@ def test_on_workers_that_see_the_askers_files(started: Cluster) -> None:
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:distributed", "ignore:.*:ResourceWarning")
 def test_on_workers_that_do_not(started: Cluster) -> None:
     """They are sent the data once, and hand each run back whole; their own folders hold no point after."""
-    output = "/proc/self/cwd/there"  # in a worker, its own folder
-    found = ran(started, output, [16, 24])
-    alike(found, ran(None, "here", [16, 24]))
+    output, data = "/proc/self/cwd/there", "/proc/self/cwd/tiny.npz"  # in a worker, in its own folder
+    found = ran(started, output, [16, 24], dataset=data)
+    alike(found, ran(None, "here", [16, 24], dataset=data))
     assert len(list(Path("../home/.cache/harness/data").rglob("tiny.npz"))) == 1
     for place in Path("../cluster").glob("worker-*"):
         assert not (place / "there").exists()
-    again = ran(started, output, [16, 24], fresh=True)
+    again = ran(started, output, [16, 24], dataset=data, fresh=True)
     assert not {row.run for row in again.rows} & {row.run for row in found.rows}
     alike(again, found)
