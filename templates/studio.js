@@ -156,6 +156,9 @@ const within = (text, count) => {
   return Number.isInteger(value) && value >= 0 && value < count ? value : null;
 };
 
+const MOST = 1e6;  // what a unit may be set to, or multiplied by
+
+// the state that the address holds; in a sentence what of it cannot be
 const recall = async () => {
   const told = new URLSearchParams(location.hash.slice(1)), [about] = runs;
   const classes = about.classes.length, edit = told.get("edit");
@@ -164,6 +167,7 @@ const recall = async () => {
   state.seed = about.seeds.includes(Number(told.get("seed"))) && told.has("seed") ? Number(told.get("seed")) : about.seed;
   state.target = within(told.get("target"), classes);
   state.against = within(told.get("against"), classes);
+  if (state.against === state.target) state.against = null;
   const asked = told.get("methods")?.split(",") ?? [];
   const known = about.methods.map((method) => method.name);
   state.methods = new Set(asked.some((name) => known.includes(name)) ? known.filter((name) => asked.includes(name)) : known);
@@ -171,7 +175,7 @@ const recall = async () => {
     units.clear();
     for (const one of (told.get(`units${run}`) ?? "").split(",").filter(Boolean)) {
       const [unit, how, value] = one.split(":");
-      if (within(unit, 1e9) !== null && ["set", "times"].includes(how) && Number.isFinite(Number(value))) {
+      if (within(unit, runs[run]?.width ?? 0) !== null && ["set", "times"].includes(how) && Math.abs(Number(value)) <= MOST) {
         units.set(Number(unit), [how, Number(value)]);
       }
     }
@@ -180,10 +184,13 @@ const recall = async () => {
   state.order = told.get("order") ?? "";
   for (const key of ["own", "over"]) state[key] = told.has(key);
   await take(state.index);
-  if (edit !== null) {
-    const changes = unpacked(edit, form.features);
-    changes.forEach((change, at) => { if (change) values[at] = valueOf(baseByte(at) + change & 255); });
+  if (edit === null) return "";
+  try {
+    unpacked(edit, form.features).forEach((change, at) => { if (change) values[at] = valueOf(baseByte(at) + change & 255); });
+  } catch {
+    return `This address is damaged: the ${ONE} is shown as it was before it was changed.`;
   }
+  return "";
 };
 
 // ---- the server ------------------------------------------------------------------------------------------------
@@ -698,6 +705,7 @@ const labelOf = (index) => {
 };
 
 const keep = () => {
+  if (troubled !== "server") complain("");
   undone.push([values.slice(), base, state.index]);
   if (undone.length > 60) undone.shift();
 };
@@ -814,8 +822,8 @@ const owned = async (file) => {
   const found = form.picture ? await pixelsOf(file) : numbersOf(await file.text());
   keep();
   [base, state.index] = [null, null];
-  values = new Float32Array(form.features);
-  found.forEach((value, at) => setFeature(at, value));
+  // as they are: it is the address that holds one of 256 levels
+  values = Float32Array.from(found, (value) => Math.min(Math.max(Math.fround(value), form.low), form.high));
 };
 
 // decoded here, scaled to the input's size: only the numbers leave the page
@@ -908,12 +916,12 @@ const deeds = {
 };
 
 // "What I saw" is what_i_saw; what else a name may not be the server says
-const named = (text) => text.trim().toLowerCase().replace(/[\s_-]+/g, "_");
+const named = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "_").replace(/^_|_$/g, "");
 
 const deliver = {
   check: async () => {
     const told = await (await post("check", 0, ALL, { name: named(element("name").value) })).json();
-    say(`Written: ${tidy(told.file)}, and the ${ONE} into ${tidy(told.frozen)}. It runs with tonight's.`);
+    say(`Written: ${tidy(told.file)}, and the ${ONE} into ${tidy(told.frozen)}. It is asked of every run that is judged with --checks ${tidy(told.file).replace(/\/[^/]*$/, "")}.`);
   },
   view: async () => {
     const page = await (await post("view", 0, ALL)).blob();
@@ -957,7 +965,10 @@ const onChange = async ({ target }) => {
     state[target.id] = numbered;
     if (state.against !== null && state.against === (state.target ?? answers[0].prediction?.class)) state.against = null;
   }
-  else if (target.id === "seed") state.seed = numbered;
+  else if (target.id === "seed") {
+    state.seed = numbered;
+    for (const units of state.units) units.clear();  // they are of one network
+  }
   else if (target.id === "sample" && numbered !== null) return another(numbered);
   else if (target.id === "index" && within(target.value, runs[0].tests) !== null) return another(numbered);
   else if (target.id === "file" && target.files.length) {
@@ -970,6 +981,7 @@ const onChange = async ({ target }) => {
   } else if (target.dataset.at) {
     const [run, unit] = target.dataset.at.split(":"), units = state.units[Number(run)];
     if (numbered === null) units.delete(Number(unit));
+    else if (Math.abs(numbered) > MOST) return complain(`A unit is set to ${show(MOST)} at most.`);
     else units.set(Number(unit), ["set", numbered]);
   } else return undefined;
   return settle();
@@ -1075,13 +1087,14 @@ const start = async () => {
     complain("This address lacks its token. Open the one that the command printed, to its end.");
     return;
   }
+  let damaged = "";
   try {
     if (!runs.length) {
       const told = await (await reach("/api/about")).json();
       runs = Array.isArray(told) ? told : told.runs ?? [told];
       form = formOf(runs[0]);
     }
-    await recall();
+    damaged = await recall();
   } catch (error) {
     complain(error instanceof Refused ? error.message : "The studio does not answer: is it still running?");
     return;
@@ -1090,6 +1103,7 @@ const start = async () => {
   element("workbench").hidden = false;
   if (!listening) { listening = true; listen(); }
   settle();
+  if (damaged) complain(damaged);
 };
 
 document.documentElement.classList.add("scripted");

@@ -83,6 +83,7 @@ def about(
             {"place": place, "index": 3 * place, "label": place % len(classes)}
             for place in range(3 * len(classes))
         ],
+        "width": 64 if "code" in capabilities else 0,
         "tests": TESTS,
         "tolerance": 0.05,
         "noun": {"series": "series", "table": "row"}.get(form, "image"),

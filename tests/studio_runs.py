@@ -32,6 +32,7 @@ ABOUT: dict[str, Any] = {
         {"name": "random", "title": "Random", "space": "contribution", "control": True},
     ],
     "samples": [{"place": 0, "index": 4, "label": 1}],
+    "width": 64,
     "tests": 30,
     "tolerance": 0.05,
     "noun": "image",

@@ -229,6 +229,17 @@ def test_what_is_known_of_an_input_is_not_computed_again(live: Live, monkeypatch
     assert len(live._answers) == KEPT
 
 
+def test_a_network_that_overflows_is_told(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits that are no numbers are no answer."""
+    asked = live.of(live.config.seeds[0])
+    monkeypatch.setattr(live, "_answers", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(asked.network.classifier[-1].bias, "data", torch.full((10,), torch.inf))
+        with pytest.raises(InputError, match="logits are no numbers"):
+            answered(live, sample(live, 0))
+    assert live.about["width"] == live.config.model.code_width
+
+
 def test_the_gap_is_what_the_sum_misses(live: Live) -> None:
     """The gap is the sum of contributions less the logit's change from the baseline, in parts of that."""
     index = sample(live, 5)

@@ -35,15 +35,35 @@ def test_every_key_has_its_field() -> None:
     """As the page writes them."""
     question = of(
         "run=1&seed=3&target=2&against=0&methods=random,gradients&parts=maps,path&index=29"
-        "&units=12:set:-0.30000000000000004,40:times:1e%2B21",
+        "&units=12:set:-0.30000000000000004,40:times:1e%2B5",
         ABOUT,
         ABOUT,
     )
     assert (question.run, question.seed, question.target, question.against) == (1, 3, 2, 0)
     assert question.methods == ("random", "gradients")
-    assert question.units == ((12, "set", -0.30000000000000004), (40, "times", 1e21))
+    assert question.units == ((12, "set", -0.30000000000000004), (40, "times", 1e5))
     assert question.parts == {"maps", "path"}
     assert question.index == 29
+
+
+def test_a_seed_may_be_any_of_the_runs() -> None:
+    """As large as a night draws it."""
+    about = ABOUT | {"seeds": [2**32 - 1], "seed": 2**32 - 1}
+    assert of(f"seed={2**32 - 1}", about).seed == 2**32 - 1
+    with pytest.raises(InputError, match="seed must be one of 4294967295"):
+        of("seed=0", about)
+
+
+def test_an_index_is_the_first_runs() -> None:
+    """Of a second run on other data it is none: its test inputs are others."""
+    other = ABOUT | {"digest": "e" * 64, "tests": 3}
+    assert of("run=1&index=29", ABOUT, ABOUT).index == 29
+    assert of("run=1&index=29", ABOUT, other).index is None
+    with pytest.raises(InputError, match=r"index must be in 0\.\.29"):
+        of("run=1&index=30", ABOUT, other)
+    first = of("index=29&parts=maps", ABOUT, other)
+    assert [one.index for one in asked.beside(first, [ABOUT, other])] == [None]
+    assert [one.index for one in asked.beside(first, [ABOUT, ABOUT])] == [29]
 
 
 def test_the_maps_beside_are_of_what_the_other_run_has() -> None:
@@ -84,6 +104,8 @@ def test_the_maps_beside_are_of_what_the_other_run_has() -> None:
         ("units=1:set:nan", "units are written"),
         ("units=1:set:inf", "units are written"),
         ("units=1:set:1e400", "units are written"),
+        ("units=1:set:1e21", "1e+06 at most (got '1e21')"),
+        ("units=1:times:-1e7", "1e+06 at most"),
         ("units=1:add:1", "units are written"),
         ("units=-1:set:1", "units are written"),
         ("units=1:set:1:2", "units are written"),

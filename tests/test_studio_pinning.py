@@ -252,6 +252,14 @@ def test_a_frozen_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None
     assert not [*elsewhere.iterdir()]
 
 
+def test_a_file_in_the_place_of_the_frozen_folder_is_named(tmp_path: Path) -> None:
+    """Another name of the check would not help."""
+    (tmp_path / "frozen").write_text("mine")
+    with pytest.raises(OutputError, match="frozen is there, and is no folder"):
+        pin(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["frozen"]
+
+
 def test_a_folder_of_checks_that_is_a_link_is_where_it_leads(tmp_path: Path) -> None:
     """Whoever named it meant it."""
     (tmp_path / "real").mkdir()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from harness import attributions
 from harness.attributions import sanity
 from harness.environment import stream
+from harness.errors import InputError
 from harness.forms import Form
 from harness.measurements import MethodMaps
 from harness.pipeline.work import to_numpy
@@ -271,7 +272,13 @@ class Answer:
 
 
 def _told(logits: Tensor) -> Part:
-    """What logits [classes] say."""
+    """What logits [classes] say.
+
+    Raises:
+        InputError: they are no numbers.
+    """
+    if not bool(logits.isfinite().all()):
+        raise InputError("the network's logits are no numbers here")
     shares = logits.double().softmax(dim=0)
     return {
         "logits": logits.tolist(),

@@ -22,6 +22,9 @@ PARTS = frozenset({"maps", "integrity", "agreement", "deletion", "units", "path"
 UNITS, LONGEST = 64, 4096
 """At most so many units are switched in one question, and so many characters tell methods or units."""
 
+MOST = 1e6
+"""What a unit may be set to, or multiplied with, at most: beyond it numbers overflow."""
+
 SWITCHES = ("set", "times")
 """What is done to a unit's activation: it becomes the value, or is multiplied with it."""
 
@@ -90,7 +93,7 @@ def asked(pairs: Iterable[tuple[str, str]], abouts: Sequence[About]) -> Question
         methods=_methods(known.get("methods", ""), about),
         units=_units(known.get("units", ""), about),
         parts=_parts(known.get("parts", "")),
-        index=index_of(known["index"], about) if known.get("index") else None,
+        index=_index(known.get("index", ""), about, abouts[0]),
         inputs=np.empty(0, dtype=np.float32),
     )
 
@@ -137,7 +140,9 @@ def beside(question: Question, abouts: Sequence[About]) -> list[Question]:
         if run != question.run and methods:
             seed = question.seed if question.seed in about["seeds"] else int(about["seed"])
             parts = frozenset({"maps"})
-            found.append(replace(question, run=run, seed=seed, methods=methods, units=(), parts=parts))
+            index = question.index if about["digest"] == abouts[question.run]["digest"] else None
+            one = replace(question, run=run, seed=seed, methods=methods, units=(), parts=parts, index=index)
+            found.append(one)
     return found
 
 
@@ -165,13 +170,19 @@ def _below(key: str, text: str, end: int) -> int:
     return int(text)
 
 
+def _index(text: str, about: About, first: About) -> int | None:
+    """The position in the first run's test set, which is the page's; of another run's data it is none."""
+    index = index_of(text, first) if text else None
+    return index if about["digest"] == first["digest"] else None
+
+
 def _seed(text: str, about: About) -> int:
     if not text:
         return int(about["seed"])
-    seeds = [int(seed) for seed in about["seeds"]]
-    if not _WHOLE.fullmatch(text) or int(text) not in seeds:
-        raise InputError(f"seed must be one of {', '.join(map(str, seeds))} (got {_shown(text)})")
-    return int(text)
+    seeds = {str(seed): int(seed) for seed in about["seeds"]}
+    if text not in seeds:
+        raise InputError(f"seed must be one of {', '.join(seeds)} (got {_shown(text)})")
+    return seeds[text]
 
 
 def _class(key: str, text: str, about: About) -> int | None:
@@ -215,6 +226,8 @@ def _units(text: str, about: About) -> tuple[tuple[int, str, float], ...]:
         is_whole = _WHOLE.fullmatch(unit) and one.count(":") == 2
         if not (is_whole and how in SWITCHES and _DECIMAL.fullmatch(value)):
             raise InputError(f"units are written 12:set:0,40:times:2 (got {_shown(one)})")
+        if abs(float(value)) > MOST:
+            raise InputError(f"units are set to, or multiplied with, {MOST:g} at most (got {_shown(value)})")
         found.append((int(unit), how, float(value)))
     if len({unit for unit, _, _ in found}) != len(found):
         raise InputError("units may name each only once")

@@ -123,6 +123,16 @@ class Live:
             return 0.0, 1.0
         return low, high
 
+    @cached_property
+    def _width(self) -> int:
+        """How many units the code has; 0 of a model without one."""
+        if "code" not in self.run.capabilities:
+            return 0
+        asked = self.of(self.config.seeds[0])
+        with torch.no_grad():
+            blank = torch.zeros(1, math.prod(self.form.shape), device=self.device)
+            return int(asked.network.encode(blank).shape[-1])
+
     @property
     def about(self) -> Part:
         """What the run is, and what may be asked of it, as plain values."""
@@ -152,6 +162,7 @@ class Live:
                     zip(self._samples["indices"], self._samples["labels"], strict=True)
                 )
             ],
+            "width": self._width,
             "tests": len(self.dataset.test_images),
             "tolerance": self.tolerance,
             "noun": self.form.one,

@@ -123,7 +123,7 @@ def _abilities(one: str, runs: int) -> list[tuple[str, str]]:
             "Switches on the way.",
             f"The logit from the baseline to the {one}, with its jumps and who changes places.",
         ),
-        ("Make it a check.", "What you saw becomes a test that runs tonight."),
+        ("Make it a check.", "What you saw becomes a test of every run that is judged with --checks."),
         (
             f"Two runs, one {one}.",
             "Both are live, and their difference." if runs > 1 else "Name a second run on the command line.",

@@ -174,7 +174,11 @@ def pin(
     text = source(name, question, about, answer, digest)
     file, frozen = folder / f"test_{name}.py", folder / FROZEN / f"{name}.npy"
     try:
-        frozen.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            frozen.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            there = Path(str(error.filename)).name
+            raise OutputError(f"{there} is there, and is no folder; nothing was written") from None
         if os.path.realpath(frozen.parent) != os.path.join(os.path.realpath(folder), FROZEN):  # noqa: PTH118
             raise OutputError(f"{FROZEN} leads out of the folder of checks; nothing was written")
         taken = next((one for one in (file, frozen) if os.path.lexists(one)), None)

@@ -294,7 +294,7 @@ def test_what_was_seen_becomes_a_check(studio: Studio) -> None:
     expect(page.locator("#done")).to_have_text(
         "Not done: a check's name has 1 to 60 small letters, digits and single _, a letter first (got '')"
     )
-    page.locator("#name").fill("Boots look-odd ")
+    page.locator("#name").fill("  Böots look-odd! ")
     do(page, "check")
     expect(page.locator("#done")).to_contain_text("checks/test_boots_look_odd.py")
     assert faked.posted("/api/check", "")[-1]["name"] == "boots_look_odd"
@@ -348,6 +348,33 @@ def test_the_address_gives_the_same_view(studio: Studio, kind: str) -> None:
     assert page.locator("#order").input_value() == "integrated_gradients"
     other, _ = studio(kind, f"&{address.split('#')[1].split('&', 1)[1]}")
     assert picture(paper(other)) == seen
+
+
+def test_a_damaged_address_shows_what_it_can(studio: Studio) -> None:
+    """An edit that was cut, units that are not there, a class against itself: the rest is shown."""
+    for edit in ("AAAAA", "%25%25"):
+        page, faked = studio(
+            "grey", f"&index=3&target=2&against=2&units0=99:set:1,3:set:1e99,4:set:0&edit={edit}"
+        )
+        settled(page)
+        expect(page.locator("#trouble")).to_contain_text("This address is damaged")
+        expect(page.locator("#about-input")).to_contain_text("Test image 3")
+        last = faked.posted(part="units")[-1]
+        assert (last["units"], last["target"], "against" in last) == ("4:set:0", "2", False)
+        drag(page)
+        settled(page)
+        expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_units_are_of_one_seed(studio: Studio) -> None:
+    """Another seed's unit of that number is another unit."""
+    page, faked = studio()
+    page.locator("[data-at='0:7:double']").click()
+    settled(page)
+    assert faked.posted(part="units")[-1]["units"] == "7:times:2"
+    page.locator("#seed").select_option("1")
+    settled(page)
+    assert "units" not in faked.posted(part="units")[-1]
 
 
 def test_a_view_is_saved_as_one_page(studio: Studio, tmp_path: Path, browser: Browser) -> None:
@@ -472,7 +499,7 @@ def test_a_series_of_ones_own_is_checked(studio: Studio) -> None:
     expect(page.locator("#trouble")).to_have_text("The file must hold 120 numbers (it holds 3).")
     give("9 " * 120)
     expect(page.locator("#trouble")).to_have_text("Its numbers must be in -2.5 to 3.")
-    give("0.5\n" * 120)
+    give("0.123456\n" * 120)
     expect(page.locator("#about-input")).to_have_text("One's own.")
     settled(page)
     expect(page.locator("#trouble")).to_be_hidden()
