@@ -240,6 +240,15 @@ def test_a_network_that_overflows_is_told(live: Live, monkeypatch: pytest.Monkey
     assert live.about["width"] == live.config.model.code_width
 
 
+def test_a_run_tells_what_it_was_asked_for(live: Live) -> None:
+    """By key, as one writes it, without where it lies; and why it is red."""
+    told = live.about["settings"]
+    assert told["k"] == str(live.config.model.k)
+    assert not {"output", "cache", "fresh", "quiet"} & told.keys()
+    assert str(live.config.output) not in str(told)
+    assert live.about["why"]
+
+
 def test_the_gap_is_what_the_sum_misses(live: Live) -> None:
     """The gap is the sum of contributions less the logit's change from the baseline, in parts of that."""
     index = sample(live, 5)

@@ -126,6 +126,20 @@ def test_it_can_be_read_without_a_script() -> None:
     assert len(re.findall(r"<li>\s*<b>|<li><b>", page.render(two()))) == 10
 
 
+def test_two_runs_are_told_apart() -> None:
+    """By what they were asked for otherwise; points of one sweep may bear one name. A red one says why."""
+    first, other = two()
+    settings = {"k": "10", "epochs": "30", "model": "k-sparse"}
+    first |= {"id": "one-night", "settings": settings, "why": "Accuracy is under 0.75"}
+    other |= {"id": "one-night", "settings": settings | {"k": "50"}, "verdict": "pass", "why": "all hold"}
+    text = Seen(page.render([first, other])).text
+    assert text.count("k 10") == text.count("k 50") == 1
+    assert "epochs" not in text
+    assert "Accuracy is under 0.75" in text
+    assert "all hold" not in text
+    assert page.differing([first, first]) == ["", ""]
+
+
 def test_it_tells_no_secret() -> None:
     """No pixel and no token is in what anybody may ask for."""
     for _, content in page.files(two()).values():

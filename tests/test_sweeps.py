@@ -359,8 +359,12 @@ def test_who_is_interrupted_leaves_a_table(workers: Workers) -> None:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running.Running, "_ended", interrupted)
+        heard = Heard()
         with pytest.raises(KeyboardInterrupt):
-            sweeps.run(plan, Heard())
+            sweeps.run(plan, heard)
+    assert any("of 3 points are finished; the same command goes on" in one for one in heard.warned), (
+        heard.warned
+    )
     assert next(row["state"] for row in rows_of(plan)) == "finished"
     before = len(workers.orders)
     again = sweeps.run(plan, Heard())
@@ -648,7 +652,7 @@ def test_other_values_of_an_axis_leave_the_earlier_points(workers: Workers) -> N
     """The table is of what is asked for now, and says so."""
     sweeps.run(planned({"k": [10, 20]}), Heard())
     _, heard = swept({"k": [20, 30]})
-    assert any("the table was of 1 more points" in one for one in heard.said)
+    assert any("1 point that was asked for before" in one for one in heard.said)
     found, _ = swept({"k": [10, 20, 30]})
     assert [row.state for row in found.rows] == ["finished"] * 3
     assert len(workers.points) == 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness import config
 from harness.artifacts.files import key_of
-from harness.config import Config
+from harness.config import HOW, Config
 from harness.errors import ConfigurationError
 from harness.sweeps import axes as asking
 from harness.sweeps.records import Axis, Point, shown
@@ -162,7 +162,7 @@ def test_a_title_makes_no_other_point() -> None:
     (plain,), (titled,) = points({"k": [10]}), points({"k": [10]}, title="mine")
     assert titled.config.report.title == "mine"
     assert titled.id == plain.id
-    dumped = plain.config.model_dump(mode="json", exclude={*asking.NO_AXES, "sweep", "nightly"})
+    dumped = plain.config.model_dump(mode="json", exclude={*HOW, "sweep", "nightly"})
     assert dumped["report"]["title"]
     assert key_of(dumped)[: asking.NAMES] == plain.id
     axes = asking.axes_of({"k": [10, 20]})

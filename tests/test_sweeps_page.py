@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import StorageError
 from harness.sweeps import page as pages
+from harness.sweeps import table
 from harness.sweeps.differences import differences
 from harness.sweeps.page import LISTED
 from harness.sweeps.records import Axis, Row, Selected, Sweep
@@ -226,6 +227,12 @@ def test_a_selection_tells_both_numbers(page_of: Callable[[str], str], tmp_path:
     assert "seeds 0, 1 chose k 10, recipe interpretable" in text
     assert "0.371: it flatters" in text
     assert "on seeds 2, 3, 4, which had no say 0.344 [0.301 to 0.387]" in text
+    for verdict in ("pass", "fail"):
+        rows = tuple(dataclasses.replace(row, verdict=verdict) for row in SWEEPS["ten"].rows)
+        one = dataclasses.replace(SWEEPS["ten"], rows=rows)
+        fails = verdict == "fail"
+        assert ("whose verdict is fail" in words_of(part(drawn(one, tmp_path), "selection"))) == fails
+        assert (", whose verdict is fail; the others say" in table.told_of(one)) == fails
     none = Selected("accuracy", "", reason="one seed cannot choose and tell")
     text = words_of(part(drawn(dataclasses.replace(SWEEPS["one"], selected=none), tmp_path), "selection"))
     assert "one seed cannot choose and tell" in text

@@ -164,6 +164,10 @@ class Config(Table):
         return self.model_dump(mode="json", exclude_none=True, exclude={"sweep"})
 
 
+HOW = ("cache", "fresh", "output", "quiet")
+"""Keys that say how a run is computed, and where it lies, and not what it is."""
+
+
 def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
     """Every key that is also a flag: (key, its table or None at top level, the field)."""
     for name, field in Config.model_fields.items():

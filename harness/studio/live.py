@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from harness import attributions, environment, pipeline
+from harness.config import HOW, Config, settings
+from harness.criteria.diagnosis import sentence
 from harness.environment.state import clean
 from harness.errors import DataError, InputError
 from harness.measurements import CONTROL_METHOD
@@ -141,6 +144,8 @@ class Live:
             "id": self.run.provenance.run_id,
             "title": f"{model} on {self.dataset.name}",
             "verdict": None if verdict is None else verdict["verdict"],
+            "why": "" if verdict is None else sentence(verdict),
+            "settings": settings_of(self.config),
             "model": model,
             "dataset": self.dataset.name,
             "digest": self.dataset.digest,
@@ -236,6 +241,18 @@ class Live:
         if len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         return answer
+
+
+def settings_of(config: Config) -> dict[str, str]:
+    """What a run was asked for, by key, as one writes it; not where it lies and how it is run."""
+    values = {
+        key: getattr(config if table is None else getattr(config, table), key) for key, table, _ in settings()
+    }
+    return {
+        key: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for key, value in values.items()
+        if key not in HOW and not isinstance(value, Path)
+    }
 
 
 def _laid_out(network: Any) -> Any:

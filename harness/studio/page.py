@@ -13,12 +13,16 @@ from harness.capabilities import CAPABILITIES
 from harness.forms import AXES
 from harness.kinds import WORDS
 from harness.report.page import templates
+from harness.text import words
 
 About = Mapping[str, Any]
 """What `Live.about` tells of a run."""
 
 MOST = 24
 """Positions of a class that the page lists."""
+
+MOST_KEYS = 4
+"""Keys by which two runs are told apart."""
 
 LACKS: Mapping[str, str] = {
     "code": "units and switches are absent",
@@ -41,21 +45,31 @@ def render(abouts: Sequence[About]) -> str:
         abouts: What each run tells of itself; both have inputs of one form.
     """
     kind = kind_of(abouts[0])
-    words = WORDS[kind]
+    named = WORDS[kind]
     return (
         templates()
         .get_template("studio.html.j2")
         .render(
-            runs=[_told(about, "AB"[place]) for place, about in enumerate(abouts)],
-            noun=words.one,
-            nouns=words.noun,
+            runs=[
+                _told(about, "AB"[place], own)
+                for place, (about, own) in enumerate(zip(abouts, differing(abouts), strict=True))
+            ],
+            noun=named.one,
+            nouns=named.noun,
             is_wide=kind in ("series", "table"),
             is_colour=_channels(abouts[0]) == 3,
             has_channels=_channels(abouts[0]) > 1,
-            abilities=_abilities(words.one, len(abouts)),
+            abilities=_abilities(named.one, len(abouts)),
             most=MOST,
         )
     )
+
+
+def differing(abouts: Sequence[About]) -> list[str]:
+    """By what each of several runs was asked for otherwise than the first, and the first than the second."""
+    known = [dict(about.get("settings", {})) for about in abouts]
+    keys = [key for key in known[0] if len({one.get(key) for one in known}) > 1]
+    return [", ".join(f"{words(key)} {one.get(key, 'none')}" for key in keys[:MOST_KEYS]) for one in known]
 
 
 def files(abouts: Sequence[About]) -> dict[str, tuple[str, bytes]]:
@@ -91,13 +105,15 @@ def _channels(about: About) -> int:
     return int(sides.get("channel", 0)) if kind_of(about) in ("image", "clip") else 0
 
 
-def _told(about: About, letter: str) -> dict[str, Any]:
-    """A run's part of the page."""
+def _told(about: About, letter: str, own: str) -> dict[str, Any]:
+    """A run's part of the page; `own` is how it differs from the other."""
     found: dict[int, list[int]] = {}
     for sample in about["samples"]:
         found.setdefault(int(sample["label"]), []).append(int(sample["index"]))
     return {
         "letter": letter,
+        "own": own,
+        "why": "" if about["verdict"] == "pass" else about.get("why", ""),
         **{key: about[key] for key in ("id", "title", "verdict", "model", "dataset", "digest", "seeds")},
         "methods": about["methods"],
         "lacking": lacks(about),

@@ -15,7 +15,7 @@ from harness.environment.state import clean as clean_state
 from harness.figures import Layout, Line, Panel, Steps
 from harness.records import Floats
 from harness.report.page import Chart, templates
-from harness.studio.page import About, kind_of
+from harness.studio.page import About, differing, kind_of
 from harness.text import clean, counted, sure, words
 
 Answer = Mapping[str, Any]
@@ -175,6 +175,8 @@ def _facts(view: _View) -> list[tuple[str, str]]:
         ("digest", str(about["digest"])[:12]),
     ]
     facts += [("units", switched)] if switched else []
+    if view.beside is not None and (own := differing([about, view.beside[0]]))[0]:
+        facts[1:1] = [("A is", own[0]), ("B is", own[1])]
     if view.beside is not None:
         other, question, answer = view.beside
         found = answer["prediction"]

@@ -236,11 +236,19 @@ def run(asked: Plan, progress: Progress) -> Sweep:
         if todo and asked.engine.remark:
             progress.warn(asked.engine.remark)
         if others := table.others(asked.folder, {point.id for point in asked.points}):
-            progress.say(f"the table was of {others} more points; their runs stay, and count where asked for")
+            points = "1 point that was" if others == 1 else f"{others} points that were"
+            progress.say(f"{points} asked for before stand in this table no more; their runs stay")
         told()
         try:
             if todo:
                 running.run(todo, told)
+        except KeyboardInterrupt:
+            finished = sum(row.state == "finished" for row in rows())
+            progress.warn(
+                f"interrupted: {finished} of {len(asked.points)} points are finished; "
+                "the same command goes on"
+            )
+            raise
         finally:
             told()
         return _published(asked, rows(), time.perf_counter() - start, len(todo))

@@ -12,13 +12,10 @@ from typing import Any, get_args, get_origin
 from harness import config as configuration
 from harness import datasets
 from harness.artifacts.files import key_of
-from harness.config import KEYWORD, Config
+from harness.config import HOW, KEYWORD, Config
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 from harness.sweeps.records import Axis, Point, shown
-
-NO_AXES = ("cache", "fresh", "output", "quiet")
-"""Keys that say how a point is run, and not what it is."""
 
 TITLE = "title"
 """The key, of the table of the report, that names a run, and changes nothing of it."""
@@ -32,9 +29,7 @@ NAMES = 12
 
 def keys() -> dict[str, Any]:
     """By flat name, the annotation of every key that may be an axis."""
-    return {
-        key: field.annotation for key, _, field in configuration.settings() if key not in (*NO_AXES, TITLE)
-    }
+    return {key: field.annotation for key, _, field in configuration.settings() if key not in (*HOW, TITLE)}
 
 
 def _is_list(annotation: Any) -> bool:
@@ -143,7 +138,7 @@ def _flat_name(key: str) -> str:
         name = name.removeprefix("model.")
     if name in keys() or (name.startswith(KEYWORD) and len(name) > len(KEYWORD)):
         return name
-    if name in (*NO_AXES, TITLE):
+    if name in (*HOW, TITLE):
         raise ConfigurationError(
             f"sweep: {name!r} says how a point is run, or what it is called, and can be no axis"
         )
@@ -245,7 +240,7 @@ def identity_of(config: Config) -> str:
 
 def _untitled(config: Config, *without: str) -> dict[str, Any]:
     """A configuration's values, but for how it is run; its title is the one of whoever gave none."""
-    whole = config.model_dump(mode="json", exclude={*NO_AXES, *without})
+    whole = config.model_dump(mode="json", exclude={*HOW, *without})
     return whole | {"report": whole["report"] | {TITLE: type(config.report).model_fields[TITLE].default}}
 
 

@@ -198,6 +198,7 @@ def _selected(sweep: Sweep, points: Grid) -> dict[str, Any] | None:
     titles = {row.point.id: points.title(at) for at, row in enumerate(sweep.rows)}
     return {
         "told": one,
+        "verdict": next((row.verdict for row in sweep.rows if row.point.id == one.point), "pass"),
         "measurement": points.of(one.measurement),
         "title": titles.get(one.point, one.point),
         "chosen_on": ", ".join(map(str, one.chosen_on)) or "–",

@@ -184,8 +184,9 @@ def told_of(sweep: Sweep) -> str:
         return f"by {one.measurement} no point can be chosen: {one.reason}"
     bounds = "" if one.low is None or one.high is None else f" [{one.low:.4g}, {one.high:.4g}]"
     told = "no number" if one.estimate is None else f"{one.estimate:.4g}{bounds}"
-    seeds, point = ", ".join(map(str, one.chosen_on)), sweep.row(one.point).point
-    return f"by {one.measurement} of seeds {seeds}: {point.title}; the others say {told}"
+    seeds, row = ", ".join(map(str, one.chosen_on)), sweep.row(one.point)
+    fails = "" if row.verdict == "pass" else f", whose verdict is {row.verdict}"
+    return f"by {one.measurement} of seeds {seeds}: {row.point.title}{fails}; the others say {told}"
 
 
 def tidy(sweep: Sweep) -> pd.DataFrame:
