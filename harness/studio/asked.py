@@ -140,7 +140,7 @@ def beside(question: Question, abouts: Sequence[About]) -> list[Question]:
         if run != question.run and methods:
             seed = question.seed if question.seed in about["seeds"] else int(about["seed"])
             parts = frozenset({"maps"})
-            index = question.index if about["digest"] == abouts[question.run]["digest"] else None
+            index = _of_data(question.index, about, abouts[question.run])
             one = replace(question, run=run, seed=seed, methods=methods, units=(), parts=parts, index=index)
             found.append(one)
     return found
@@ -172,7 +172,11 @@ def _below(key: str, text: str, end: int) -> int:
 
 def _index(text: str, about: About, first: About) -> int | None:
     """The position in the first run's test set, which is the page's; of another run's data it is none."""
-    index = index_of(text, first) if text else None
+    return _of_data(index_of(text, first) if text else None, about, first)
+
+
+def _of_data(index: int | None, about: About, first: About) -> int | None:
+    """A position in a run's test set as one in another's; none where their data are not the same."""
     return index if about["digest"] == first["digest"] else None
 
 

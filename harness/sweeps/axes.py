@@ -182,7 +182,7 @@ def points_of(
     Raises:
         ConfigurationError: a point's configuration is none, or is another's.
     """
-    found, asked = dict[str, Point](), dict[str, str]()
+    found, asked, tables = dict[str, Point](), dict[str, str](), dict[tuple[str, str], Any]()
     values = list(combinations(axes))
     each = configuration.load_each(values, path, flags, folder)
     for one in values:
@@ -193,8 +193,7 @@ def points_of(
             raise ConfigurationError(f"point {told}: {error}" if told else str(error)) from None
         # what a flag's text meant: numbers are numbers
         config = placed(config)
-        if found:
-            config = _sharing(config, next(iter(found.values())).config)
+        config = _sharing(config, tables)
         point = Point(identity_of(config), _values_of(config, one), config)
         if point.id in found:
             raise ConfigurationError(
@@ -214,15 +213,12 @@ def typed(axes: Sequence[Axis], points: Sequence[Point]) -> tuple[Axis, ...]:
     )
 
 
-def _sharing(config: Config, other: Config) -> Config:
-    """The same configuration, whose tables are the other's where they are alike: there may be thousands."""
-    # repr, for 1 and True are equal
-    alike = {
-        name: its
-        for name in type(config).model_fields
-        if repr(its := getattr(other, name)) == repr(getattr(config, name))
-    }
-    return config.model_copy(update=alike)
+def _sharing(config: Config, tables: dict[tuple[str, str], Any]) -> Config:
+    """The same configuration, of those tables that are known already: there may be thousands alike."""
+    # by repr, for 1 and True are equal
+    return config.model_copy(
+        update={name: tables.setdefault((name, repr(table)), table) for name, table in config}
+    )
 
 
 def placed(config: Config) -> Config:
