@@ -102,6 +102,13 @@ def measure(browser: Browser, run: Path, rounds: int) -> dict[str, float]:
     return {"samples": samples, **render(run, rounds), **visit(browser, run / "report.html", rounds)}
 
 
+def keep(path: Path, **told: Any) -> None:
+    """Write results into a file, beside those of others that it has."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(known | told, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,9 +128,7 @@ def main() -> None:
         browser.close()
     for one in told:
         print(", ".join(f"{name} {value:.4g}" for name, value in one.items()), flush=True)
-    known = json.loads(asked.output.read_text(encoding="utf-8")) if asked.output.is_file() else {}
-    asked.output.parent.mkdir(parents=True, exist_ok=True)
-    asked.output.write_text(json.dumps(known | {"page": told}, indent=1) + "\n", encoding="utf-8")
+    keep(asked.output, page=told)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.page import make
+from tests.benchmarks.page import keep, make
 
 CLIENTS = (1, 8)
 
@@ -123,9 +123,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = wanted.run or make(Path(folder) / "artifacts", 100, "fashion-mnist-mini")
         told = measured(run, 16 if wanted.quick else wanted.questions)
-    known = json.loads(wanted.output.read_text(encoding="utf-8")) if wanted.output.is_file() else {}
-    wanted.output.parent.mkdir(parents=True, exist_ok=True)
-    wanted.output.write_text(json.dumps(known | {"studio": told}, indent=1) + "\n", encoding="utf-8")
+    keep(wanted.output, studio=told)
 
 
 if __name__ == "__main__":
