@@ -977,7 +977,11 @@ const onChange = async ({ target }) => {
     if (refusal) return complain(refusal);
   } else if (target.closest("#methods")) {
     target.checked ? state.methods.add(target.value) : state.methods.delete(target.value);
-    if (!state.methods.size) state.methods.add(target.value);
+    if (!state.methods.size) {
+      state.methods.add(target.value);
+      target.checked = true;
+      return complain("One method at least is asked: choose another before you leave this one.");
+    }
   } else if (target.dataset.at) {
     const [run, unit] = target.dataset.at.split(":"), units = state.units[Number(run)];
     if (numbered === null) units.delete(Number(unit));

@@ -146,8 +146,12 @@ def answer(
     predicted = int(logits.argmax())
     target = int(query["target"]) if "target" in query else predicted
     against = int(query["against"]) if "against" in query else None
+    if against == target:
+        against = None
     direction = weights[target] - (0 if against is None else weights[against])
-    names = query["methods"].split(",") if "methods" in query else [one["name"] for one in told["methods"]]
+    names = [one["name"] for one in told["methods"]]
+    if "methods" in query:
+        names = [one for one in query["methods"].split(",") if one]
     contributions = {
         name: scaled * direction * inputs + 0.1 * place * scaled * rng.standard_normal(features)
         for place, name in enumerate(names)

@@ -88,7 +88,7 @@ class FakeLive:
             yield {
                 "integrity": [
                     {"method": name, "error": 0.0, "tolerance": 0.05, "holds": name != self.lies, "gap": None}
-                    for name in question.methods or there
+                    for name in (there if question.methods is None else question.methods)
                 ]
             }
         if "agreement" in question.parts:

@@ -72,7 +72,7 @@ def asking(live: Live, index: int | None, *parts: str, **changed: Any) -> Questi
         seed=live.config.seeds[0],
         target=None,
         against=None,
-        methods=(),
+        methods=None,
         units=(),
         parts=frozenset(parts),
         index=index,
@@ -548,6 +548,14 @@ def test_only_the_methods_that_were_asked_for_answer(live: Live) -> None:
     assert [one["method"] for one in found["integrity"]] == ["gradients", "smoothgrad"]
     assert [pair[:2] for pair in found["agreement"]["pairs"]] == [["gradients", "smoothgrad"]]
     assert found["agreement"]["percentile"] is None
+
+
+def test_of_no_method_nothing_is_told(live: Live) -> None:
+    """Where none is asked there is no map, and no agreement beside controls of none."""
+    found = answered(live, sample(live, 0), *PARTS, methods=())
+    assert found["maps"] == found["integrity"] == found["deletion"] == []
+    assert found["agreement"] is None
+    assert found["units"]
 
 
 def test_a_touched_input_is_told_by_how_much(live: Live) -> None:

@@ -24,11 +24,17 @@ def of(query: str, *abouts: dict[str, object]) -> Question:
 
 def test_an_empty_query_asks_the_first_run_for_its_prediction() -> None:
     """Every key may be left out, or empty."""
-    for query in ("", "target=&against=&methods=&units=&parts=&index=&seed="):
+    for query in ("", "target=&against=&units=&parts=&index=&seed="):
         question = of(query)
         assert (question.run, question.seed, question.target, question.against) == (0, 0, None, None)
-        assert (question.methods, question.units, question.parts) == ((), (), frozenset())
+        assert (question.methods, question.units, question.parts) == (None, (), frozenset())
         assert question.index is None
+
+
+def test_no_method_is_not_every_method() -> None:
+    """An empty list names none; of a run that shares none of what was asked for, no map stands beside."""
+    assert of("methods=").methods == ()
+    assert asked.beside(of("parts=maps&methods=", ABOUT, ABOUT), [ABOUT, ABOUT]) == []
 
 
 def test_every_key_has_its_field() -> None:

@@ -27,7 +27,7 @@ HOSTILE = "'''\"\"\"\n{0}{name}\\'; import os; os._exit(9) #\u202e"
 
 
 def a_question(**changed: Any) -> Question:
-    known = Question(0, 0, None, None, (), (), frozenset(), 4, INPUTS)
+    known = Question(0, 0, None, None, None, (), frozenset(), 4, INPUTS)
     return pinning.to_pin(replace(known, **changed))
 
 

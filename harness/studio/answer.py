@@ -98,7 +98,8 @@ class Answer:
             question: Its methods, units and parts; its input, its seed and its classes are the answer's.
             changed: By how much its input differs from the test input that it was taken from.
         """
-        parts, names = question.parts, question.methods or self.asked.methods
+        parts = question.parts
+        names = self.asked.methods if question.methods is None else question.methods
         yield partial(self.prediction, question.units, changed)
         there = [name for name in names if not refused(name, self.decision)]
         compared = [name for name in there if not attributions.methods[name].control]
@@ -202,7 +203,9 @@ class Answer:
         return {"maps": told}
 
     def agreement(self, there: Sequence[str]) -> Part:
-        """How far the methods agree, beside the controls, and among the run's inputs."""
+        """How far the methods agree, beside the controls, and among the run's inputs; None of no method."""
+        if not there:
+            return {"agreement": None}
         maps = {name: self.found[name].as_maps() for name in there}
         blank = {name: self.blank[name] for name, one in maps.items() if not one.control}
         rebuilt = None if self._rebuilt is None else to_numpy(self._rebuilt)

@@ -41,7 +41,7 @@ class Question:
         seed: One of the run's seeds.
         target: The class explained; None is the predicted one.
         against: A second class, whose logit is taken away from the target's; None where there is none.
-        methods: Of the run's; none names all.
+        methods: Of the run's; None names all.
         units: By switched unit of the code its position, one of `SWITCHES`, and the value.
         parts: Of `PARTS`, those wanted beside the prediction.
         index: Position in the test set that the input was taken from; None where it is one's own.
@@ -52,7 +52,7 @@ class Question:
     seed: int
     target: int | None
     against: int | None
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] | None
     units: tuple[tuple[int, str, float], ...]
     parts: frozenset[str]
     index: int | None
@@ -90,7 +90,7 @@ def asked(pairs: Iterable[tuple[str, str]], abouts: Sequence[About]) -> Question
         seed=_seed(known.get("seed", ""), about),
         target=target,
         against=against,
-        methods=_methods(known.get("methods", ""), about),
+        methods=_methods(known.get("methods"), about),
         units=_units(known.get("units", ""), about),
         parts=_parts(known.get("parts", "")),
         index=_index(known.get("index", ""), about, abouts[0]),
@@ -136,7 +136,8 @@ def beside(question: Question, abouts: Sequence[About]) -> list[Question]:
     found = []
     for run, about in enumerate(abouts):
         names = [str(one["name"]) for one in about["methods"]]
-        methods = tuple(one for one in names if one in (question.methods or known) or one not in known)
+        asked = known if question.methods is None else question.methods
+        methods = tuple(one for one in names if one in asked or one not in known)
         if run != question.run and methods:
             seed = question.seed if question.seed in about["seeds"] else int(about["seed"])
             parts = frozenset({"maps"})
@@ -202,7 +203,10 @@ def _split(key: str, text: str) -> list[str]:
     return parts
 
 
-def _methods(text: str, about: About) -> tuple[str, ...]:
+def _methods(text: str | None, about: About) -> tuple[str, ...] | None:
+    """Those named, which of an empty text are none; all where nothing is said."""
+    if text is None:
+        return None
     named, there = _split("methods", text), [str(one["name"]) for one in about["methods"]]
     for name in named:
         if name not in there:

@@ -218,7 +218,7 @@ class Live:
         asked, features = self.of(question.seed), math.prod(self.form.shape)
         if np.shape(question.inputs) != (features,):
             raise InputError(f"inputs: must be {features} numbers (got shape {np.shape(question.inputs)})")
-        for name in question.methods:
+        for name in question.methods or ():
             if name not in self.methods:
                 raise InputError(f"methods: must be some of {', '.join(self.methods)} (got {name!r})")
         for what in ("target", "against"):

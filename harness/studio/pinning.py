@@ -290,8 +290,9 @@ def source(name: str, question: Question, about: About, answer: Mapping[str, Any
         digest: SHA-256 of the frozen file.
     """
     classes, title = about["classes"], name.replace("_", " ")
-    against = question.against
-    asked = question.methods or tuple(str(one["name"]) for one in about["methods"] if not one.get("control"))
+    against, asked = answer["against"], question.methods
+    if asked is None:
+        asked = tuple(str(one["name"]) for one in about["methods"] if not one.get("control"))
     text = HEAD.format(
         of="an input of one's own" if question.index is None else f"test input {question.index:d}, as edited",
         run=re.sub(r"[^A-Za-z0-9-]+", "-", str(about["id"]))[:80],
