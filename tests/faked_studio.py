@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -130,6 +131,9 @@ class Question:
     units: tuple[tuple[int, str, float], ...]
     index: int | None
     inputs: Floats
+    against: int | None = None
+    share: int = 20
+    order: str = ""
 
 
 def answer(
@@ -247,6 +251,56 @@ def answer(
     if "path" in parts:
         found["path"] = None if not has_code else _path(float(logits[target]))
     return found
+
+
+class Seen(HTMLParser):
+    """Elements of a page with their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if {"script", "style"} & set(self.inside):
+            self.elements.append(("inline", {"text": data}))
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self) -> list[tuple[str, str, str]]:
+        return [(tag, key, value or "") for tag, found in self.elements for key, value in found.items()]
+
+
+def view(told: dict[str, Any], *, units: tuple[tuple[int, str, float], ...] = (), **query: str) -> str:
+    """The saved view of test input 3, asked as a query would; the gradients are not what they claim."""
+    inputs = test_input(told, 3)
+    asked = {"seed": "0", "parts": "maps,integrity,agreement,deletion,units,path", "index": "3"} | query
+    if units:
+        asked["units"] = ",".join(f"{unit}:{how}:{value:g}" for unit, how, value in units)
+    found = answer(told, asked, inputs, broken="gradients")
+    return saved.render(told, question_of(asked, inputs, units), found)
+
+
+def question_of(
+    query: Mapping[str, str], inputs: Floats, units: tuple[tuple[int, str, float], ...] = ()
+) -> Question:
+    """The question that a query is."""
+    index, against = (int(query[key]) if key in query else None for key in ("index", "against"))
+    share, order = int(query.get("share", 20)), query.get("order", "")
+    return Question(int(query["seed"]), units, index, inputs, against, share, order)
 
 
 def beside(told: Mapping[str, Any], query: Mapping[str, str], inputs: Floats) -> dict[str, Any]:
@@ -392,9 +446,7 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
                     return self.told({"error": str(error)}, 400)
                 return self.told({"file": f"checks/test_{query['name']}.py", "frozen": "checks/frozen.npz"})
             if path == "/api/view":
-                question = Question(
-                    int(query["seed"]), (), int(query["index"]) if "index" in query else None, inputs
-                )
+                question = question_of(query, inputs)
                 others = [(one, question, beside(one, query, inputs)) for one in abouts if one is not told]
                 return self.give("text/html", saved.render(told, question, found, *others).encode())
             return self.told({"error": "nothing is there"}, 404)

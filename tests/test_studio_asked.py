@@ -29,6 +29,7 @@ def test_an_empty_query_asks_the_first_run_for_its_prediction() -> None:
         assert (question.run, question.seed, question.target, question.against) == (0, 0, None, None)
         assert (question.methods, question.units, question.parts) == (None, (), frozenset())
         assert question.index is None
+        assert (question.share, question.order) == (20, "")
 
 
 def test_no_method_is_not_every_method() -> None:
@@ -41,7 +42,7 @@ def test_every_key_has_its_field() -> None:
     """As the page writes them."""
     question = of(
         "run=1&seed=3&target=2&against=0&methods=random,gradients&parts=maps,path&index=29"
-        "&units=12:set:-0.30000000000000004,40:times:1e%2B5",
+        "&units=12:set:-0.30000000000000004,40:times:1e%2B5&share=100&order=random",
         ABOUT,
         ABOUT,
     )
@@ -50,6 +51,7 @@ def test_every_key_has_its_field() -> None:
     assert question.units == ((12, "set", -0.30000000000000004), (40, "times", 1e5))
     assert question.parts == {"maps", "path"}
     assert question.index == 29
+    assert (question.share, question.order) == (100, "random")
 
 
 def test_a_seed_may_be_any_of_the_runs() -> None:
@@ -119,6 +121,9 @@ def test_the_maps_beside_are_of_what_the_other_run_has() -> None:
         ("units=" + ",".join(f"{n}:set:0" for n in range(65)), "units may name at most 64 (got 65)"),
         ("index=30", "index must be in 0..29"),
         ("index=../../etc/passwd", "index must be in 0..29"),
+        ("share=101", "share must be in 0..100"),
+        ("share=3.5", "share must be in 0..100"),
+        ("order=occlusion", "order must be one of the run's methods: gradients, decoder_weighted, random"),
         ("token=x", "unknown key 'token'"),
     ],
 )

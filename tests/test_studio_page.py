@@ -1,65 +1,22 @@
-"""The studio's page before anybody asks, its script and style, and the saved view: inert, whole, and safe."""
+"""The studio's page before anybody asks, its script and style: inert, whole, and safe."""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 
-import numpy as np
 import pytest
 
-from harness.criteria import show
-from harness.records import Floats
-from harness.studio import page, saved
+from harness.studio import page
 from tests import faked_studio
+from tests.faked_studio import Seen, view
 from tests.hostile import HOSTILE, OWNED
 
 HANDLER = re.compile(r"^on[a-z]+$")
 
 
-class Seen(HTMLParser):
-    """Elements of a page with their attributes, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.inside: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self.inside.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.inside and self.inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if {"script", "style"} & set(self.inside):
-            self.elements.append(("inline", {"text": data}))
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def attributes(self) -> list[tuple[str, str, str]]:
-        return [(tag, key, value or "") for tag, found in self.elements for key, value in found.items()]
-
-
 def two() -> list[dict[str, Any]]:
     return [faked_studio.about(), faked_studio.about(name="other", title="The night before")]
-
-
-def view(told: dict[str, Any], *, units: tuple[tuple[int, str, float], ...] = (), **query: str) -> str:
-    inputs = faked_studio.test_input(told, 3)
-    asked = {"seed": "0", "parts": "maps,integrity,agreement,deletion,units,path", "index": "3"} | query
-    if units:
-        asked["units"] = ",".join(f"{unit}:{how}:{value:g}" for unit, how, value in units)
-    found = faked_studio.answer(told, asked, inputs, broken="gradients")
-    return saved.render(told, faked_studio.Question(0, units, 3, inputs), found)
 
 
 @pytest.mark.parametrize("form", faked_studio.FORMS)
@@ -174,113 +131,6 @@ def test_a_model_without_a_code_says_so() -> None:
     text = Seen(view(told)).text
     assert "it has no units" in text
     assert "nothing switches on the way" in text
-
-
-@pytest.mark.parametrize("form", faked_studio.FORMS)
-def test_a_saved_view_is_one_page_without_a_script(form: str) -> None:
-    """All that was seen is there, as drawings and numbers, and the page asks for nothing."""
-    text = view(faked_studio.about(form))
-    seen = Seen(text)
-    assert {"script", "form", "link"}.isdisjoint({tag for tag, _ in seen.elements})
-    addresses = [value for _, key, value in seen.attributes() if key in ("src", "href", "xlink:href")]
-    assert [one for one in addresses if not one.startswith(("#", "data:"))] == []
-    parts = [found["id"] for tag, found in seen.elements if tag == "section"]
-    assert parts == ["prediction", "maps", "integrity", "agreement", "deletion", "units", "path"]
-    assert text.count("<svg") >= 5
-    assert "is not what it claims" in seen.text
-    assert "script-src" not in text
-
-
-def places(told: dict[str, Any], map_: dict[str, Any] | None) -> Floats:
-    """What is drawn of a map, in absolute numbers: of a picture the sum over the channels of a place."""
-    found = saved.floats(map_)
-    assert found is not None
-    shape = tuple(told["shape"])
-    summed = found.reshape(shape).sum(axis=0) if told["axes"][0] == "channel" and len(shape) == 3 else found
-    return np.abs(summed).ravel()
-
-
-@pytest.mark.parametrize("form", faked_studio.FORMS)
-def test_all_maps_of_a_view_share_one_scale(form: str) -> None:
-    """It ends at the 99th percentile of all that is drawn, of controls only where there is nothing else."""
-    told, inputs = faked_studio.about(form), faked_studio.test_input(faked_studio.about(form), 3)
-    found = faked_studio.answer(told, {"seed": "0", "parts": "maps"}, inputs)
-    found["maps"][3]["control"] = True
-    found["maps"][3]["map"] = faked_studio.array(1000 * np.ones(told["features"]))
-    limit = float(np.quantile([places(told, one["map"]) for one in found["maps"][:3]], 0.99))
-    text = saved.render(told, faked_studio.Question(0, (), 3, inputs), found)
-    assert f"all on one scale that ends at ±{show(limit)}" in Seen(text).text
-    assert re.findall(r"±[0-9.e+-]+(?=</t)", text) == [f"±{limit:.2g}"] * 4
-    found["maps"] = found["maps"][3:]
-    text = saved.render(told, faked_studio.Question(0, (), 3, inputs), found)
-    limit = float(np.quantile(places(told, found["maps"][0]["map"]), 0.99))
-    assert f"ends at ±{show(limit)}" in Seen(text).text
-
-
-@pytest.mark.parametrize("form", faked_studio.FORMS)
-def test_a_view_of_two_runs_shows_both_and_their_difference(form: str) -> None:
-    """Each method's maps stand in A, in B and as B less A, on one scale; a run without it says so."""
-    told = faked_studio.about(form)
-    other = faked_studio.about(form, name="other", methods=(*faked_studio.METHODS[:3], "occlusion"))
-    inputs, query = faked_studio.test_input(told, 3), {"seed": "0", "parts": "maps", "target": "1"}
-    found, theirs = faked_studio.answer(told, query, inputs), faked_studio.beside(other, query, inputs)
-    question = faked_studio.Question(0, (), 3, inputs)
-    elsewhere = saved.render(told, question, found, (other, question, theirs | {"target": 2}))
-    assert "B explains Pullover, the class that it predicts." in Seen(elsewhere).text
-    text = saved.render(told, question, found, (other, question, theirs))
-    assert "the class that it predicts" not in text
-    seen = Seen(text).text
-    limit = float(np.quantile([places(told, one["map"]) for one in found["maps"] + theirs["maps"]], 0.99))
-    assert f"ends at ±{show(limit)}" in seen
-    assert "run B other" in seen
-    assert "B, decoder weighted: this run does not ask it." in seen
-    assert "A, occlusion: this run does not ask it." in seen
-    mine, its = (saved.floats(one["maps"][0]["map"]) for one in (found, theirs))
-    assert mine is not None
-    assert its is not None
-    row = ["gradients", *(show(float(one.sum())) for one in (mine, its, its - mine))]
-    assert " ".join([*row, show(float(np.abs(its - mine).max()))]) in seen
-    assert re.search(r">B − A</text>", text)
-
-
-def test_a_saved_view_tells_what_was_switched_and_against_what() -> None:
-    """Units, the contrast, and a method without a map are told."""
-    text = Seen(
-        view(faked_studio.about(), units=((3, "set", 0.0), (7, "times", 2.0)), target="1", against="2")
-    ).text
-    assert "3 set to 0, 7 times 2" in text
-    assert "Trouser against Pullover" in text
-    assert "probability with units switched" in text
-    assert "it explains one logit alone" in text
-
-
-def test_a_saved_view_has_only_what_was_asked() -> None:
-    """A part that nobody asked for has no section."""
-    parts = [
-        found["id"]
-        for tag, found in Seen(view(faked_studio.about(), parts="integrity")).elements
-        if tag == "section"
-    ]
-    assert parts == ["prediction", "integrity"]
-
-
-def test_arrays_come_back() -> None:
-    """What an answer packs is what the view draws."""
-    values = np.arange(6, dtype=np.float32).reshape(2, 3) / 7
-    found = saved.floats(faked_studio.array(values))
-    assert found is not None
-    np.testing.assert_array_equal(found, values)
-    assert saved.floats(None) is None
-
-
-def test_the_path_is_straight_between_its_jumps() -> None:
-    """Just before a jump the line is where its slope leads, whichever jumps came before it."""
-    found = {"t": [0.0, 0.5, 1.0], "logit": [0.0, 3.0, 4.0]}
-    jumps = [{"t": 0.1, "size": 1.0}, {"t": 0.3, "size": 1.0}, {"t": 0.75, "size": -1.0}]
-    steps = saved._steps(found, jumps)
-    np.testing.assert_allclose(steps.before, [0.2, 1.6, 4.0])
-    np.testing.assert_allclose(steps.jumps, [1, 1, -1])
-    assert len(saved._steps(found, []).at) == 0
 
 
 def test_a_run_that_was_not_judged_says_so() -> None:

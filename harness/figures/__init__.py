@@ -9,7 +9,7 @@ from harness.figures.forest import Margin, forest
 from harness.figures.heat import heat_limit, heat_limits
 from harness.figures.layouts import LANE, Layout
 from harness.figures.paths import Steps, path
-from harness.figures.pictures import atoms, class_means, explanation, side_by_side
+from harness.figures.pictures import atoms, class_means, deletion, explanation, side_by_side
 from harness.figures.spreads import Column, beside, distributions, ranges
 from harness.figures.sprites import LEVELS, PALETTE, Sheet, heat_sheet, picture_sheet
 from harness.figures.standing import Tonight, standing
@@ -53,6 +53,7 @@ __all__ = [
     "counts",
     "courses",
     "courses_key",
+    "deletion",
     "distributions",
     "explanation",
     "firing",

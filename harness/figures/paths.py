@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ def path(
     layout: Layout,
     sample: Floats,
     atoms: Sequence[tuple[Floats, str, str]],
+    *,
+    explained: str = "logit of the class",
 ) -> Figure:
     """A sample, the logit on the way to it, and the two units that change places at its largest jump.
 
@@ -71,6 +74,7 @@ def path(
         layout: How the sample is drawn.
         sample: float [features].
         atoms: Each float [features], with what stands above it and below.
+        explained: What the curve is of.
     """
     width, above, left, gap = 10.5, 0.32, 0.75, 0.3
     cells = 1 + len(atoms)
@@ -91,7 +95,7 @@ def path(
             boxes += [Box(right + number * (wide + 0.15), above, wide, each) for number in range(len(atoms))]
             start = wide + left
             curve = Box(start, above, (right - gap if atoms else width) - start, tall)
-        _draw_curve(_axes_in(figure, curve), steps)
+        _draw_curve(_axes_in(figure, curve), steps, explained)
         draw_input(sheet, boxes[0], layout, sample)
         _label(sheet, boxes[0], f"the {layout.form.one}")
         for box, (atom, head, foot) in zip(boxes[1:], atoms, strict=True):
@@ -116,7 +120,7 @@ def _label(sheet: Axes, box: Box, head: str, foot: str = "") -> None:
     sheet.text(box.left, box.top + box.height + 0.06, foot, ha="left", va="top", fontsize=8)
 
 
-def _draw_curve(axes: Axes, steps: Steps) -> None:
+def _draw_curve(axes: Axes, steps: Steps, explained: str) -> None:
     """The logit, its jumps, what they come to alone, and the largest of them."""
     ends = steps.before + steps.jumps
     axes.plot(*steps.curve(), color=_WHOLE, linewidth=1.6, label="the logit")
@@ -132,7 +136,10 @@ def _draw_curve(axes: Axes, steps: Steps) -> None:
     axes.set_xscale("function", functions=(_root, np.square))
     axes.set_xlim(0, 1)
     axes.set_xticks(_TICKS, [f"{place:g}" for place in _TICKS])
-    axes.set(xlabel="place between baseline (0) and input (1), root scale", ylabel="logit of the class")
+    axes.set(
+        xlabel="place between baseline (0) and input (1), root scale",
+        ylabel="\n".join(wrap(explained, 34, max_lines=2, placeholder="…")),
+    )
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.98), ncol=3, fontsize=8, borderaxespad=0)
 
 

@@ -159,6 +159,28 @@ def side_by_side(
         return rows.table(layout, names, [f"the {layout.form.one}", *methods], below)
 
 
+def deletion(sample: Floats, left: Floats, gone: Floats, layout: Layout) -> Figure:
+    """One sample, the same without some of its features, and which of them these are.
+
+    Args:
+        sample: float [features].
+        left: float [features], what is left of it.
+        gone: float [features], 1 where a feature is gone, else 0; the channels of a pixel are added up.
+        layout: How the sample is drawn.
+    """
+    most = float(layout.places(np.ones((1, gone.size))).max())
+    cells = [
+        rows.Input(sample),
+        rows.Input(left),
+        rows.Heat(layout.places(gone[None])[0], limit=most),
+    ]
+    names = [f"the {layout.form.one}", "what is left", "what is gone"]
+    with themed():
+        if layout.is_wide:
+            return rows.table(layout, names, [""], [[one] for one in cells])
+        return rows.table(layout, [""], names, [[*cells, None, None]])
+
+
 def _sides(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
     if kind not in AXES:
         raise InputError(f"kind must be one of {', '.join(AXES)} (got {kind!r})")

@@ -233,7 +233,7 @@ class Answer:
         return {}
 
     def integrity(self, names: tuple[str, ...]) -> Part:
-        """Whether each map is what it claims to be, and by how much its sum misses the logit's change."""
+        """Whether each map is what it claims to be, and by how much the sum of a complete one is off."""
         change = self.decision.logit(self.logits) - self.decision.logit(self.asked.baseline_logits)
         told = []
         for name in names:

@@ -46,6 +46,9 @@ class Question:
         parts: Of `PARTS`, those wanted beside the prediction.
         index: Position in the test set that the input was taken from; None where it is one's own.
         inputs: float32 [features], in the data's own scale, read-only.
+        share: The percentage of the features that the page shows deleted; with `order`, what a saved view
+            keeps, and nothing that is computed.
+        order: The method in whose order; empty for the first.
     """
 
     run: int
@@ -57,9 +60,11 @@ class Question:
     parts: frozenset[str]
     index: int | None
     inputs: Floats
+    share: int = 20
+    order: str = ""
 
 
-KEYS = frozenset({"run", "seed", "target", "against", "methods", "units", "parts", "index"})
+KEYS = frozenset({"run", "seed", "target", "against", "methods", "units", "parts", "index", "share", "order"})
 """The keys that a query may have."""
 
 
@@ -95,6 +100,8 @@ def asked(pairs: Iterable[tuple[str, str]], abouts: Sequence[About]) -> Question
         parts=_parts(known.get("parts", "")),
         index=_index(known.get("index", ""), about, abouts[0]),
         inputs=np.empty(0, dtype=np.float32),
+        share=_below("share", known.get("share") or "20", 101),
+        order=_order(known.get("order", ""), about),
     )
 
 
@@ -201,6 +208,12 @@ def _split(key: str, text: str) -> list[str]:
     if len(set(parts)) != len(parts):
         raise InputError(f"{key} may name each only once (got {_shown(text)})")
     return parts
+
+
+def _order(text: str, about: About) -> str:
+    if text and text not in (there := [str(one["name"]) for one in about["methods"]]):
+        raise InputError(f"order must be one of the run's methods: {', '.join(there)} (got {_shown(text)})")
+    return text
 
 
 def _methods(text: str | None, about: About) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from harness import attributions, environment
 from harness.attributions import integrity
 from harness.attributions.method import CHUNK_SIZE, Method, known_to
 from harness.environment import state
-from harness.measurements import MethodMaps
+from harness.measurements import MethodMaps, maps
 from harness.pipeline.work import to_numpy
 from harness.studio.decision import Decision
 from harness.subjects.inputs import maps_of
@@ -33,6 +33,9 @@ LINEAR = frozenset(
     }
 )
 """Methods whose map of f_y - f_other is the map of f_y less that of f_other."""
+
+COMPLETE = frozenset(maps.COMPLETE) | {"deep_lift", "deeplift_code", "kernel_shap", "shapley_sampling"}
+"""Methods whose contributions are to add up to the logit's change from the baseline."""
 
 NO_CONTRAST = "no map of a difference of two classes is known of this method"
 
@@ -136,6 +139,11 @@ def invents(found: Explained, inputs: Tensor) -> bool:
 
 
 def completeness_gap(found: Explained, change: float) -> float | None:
-    """By how much the sum of contributions misses the logit's change from the baseline, in parts of it."""
+    """By how much the sum of contributions misses the logit's change from the baseline, in parts of it.
+
+    None of a method that does not promise such a sum, or where nothing changes.
+    """
+    if found.method.name not in COMPLETE:
+        return None
     gap = abs(float(found.contribution.double().sum()) - change)
     return gap / abs(change) if change and math.isfinite(gap) else None
