@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +19,10 @@ from torch import Tensor, nn
 
 from harness import attributions, config, pipeline
 from harness.artifacts.directories import RunDirectory
+from harness.artifacts.sealing import seal
 from harness.attributions import sanity
 from harness.attributions.paths import jumps_of
-from harness.errors import DataError, HarnessError, InputError
+from harness.errors import DataError, HarnessError, InputError, RunError
 from harness.measurements.agreement import pairs
 from harness.records import Floats
 from harness.runs import Run
@@ -649,3 +652,27 @@ def test_a_run_without_its_weights_is_refused(finished: RunDirectory) -> None:
     with pytest.raises(HarnessError, match=r"classifier\.pth") as caught:
         Live(Run(finished))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["another", "gone", "gone, and never sealed"])
+def test_every_seeds_weights_are_looked_at_before_any_is_asked(finished: RunDirectory, how: str) -> None:
+    """A second seed whose weights are not as they were is refused at the door, by its file's name."""
+    shutil.copytree(finished / "seed-0", finished / "seed-1")
+    config = (finished / "config.toml").read_text()
+    assert "seeds = [0]" in config or "seeds = [\n    0,\n]" in config, config
+    config = re.sub(r"(?m)^seeds = \[\s*0,?\s*\]", "seeds = [0, 1]", config)
+    (finished / "config.toml").write_text(config)
+    (finished / "verdict.json").unlink()
+    seal(finished.path)
+    Live(Run(RunDirectory.open(finished.path)))
+    file = finished / "seed-1/weights/classifier.pth"
+    if how == "another":
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    else:
+        file.unlink()
+    if "never" in how:
+        (finished / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"seed-1/weights/classifier\.pth: (is not as it was|missing)"):
+        Live(Run(RunDirectory.open(finished.path)))

@@ -26,6 +26,7 @@ from harness.records import Floats
 from harness.runs import Run
 from harness.studio.answer import Answer, Asked, Part
 from harness.studio.asked import Question
+from harness.subjects import catalogue
 from harness.subjects.precision import in_precision
 from harness.subjects.sparse.structure import structure_of
 from harness.text import words
@@ -69,7 +70,15 @@ class Live:
         self._samples = run.directory.read_arrays("samples.npz", only=("indices", "labels"))
         self._seeds: dict[int, Asked] = {}
         self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._refuse_damaged_weights()
         self.of(self.config.seeds[0])
+
+    def _refuse_damaged_weights(self) -> None:
+        """Of every seed before one is asked: who asks for another later is not the one who can mend it."""
+        parts = catalogue.parts_of(untrained(self.config, self.dataset, self.config.seeds[0]))
+        for seed in self.config.seeds:
+            for name in parts:
+                self.run.directory.seed(seed).read(f"weights/{name}.pth")
 
     @property
     def train_images(self) -> Tensor:
