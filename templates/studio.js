@@ -2,6 +2,7 @@
 
 const element = (id) => document.getElementById(id);
 const paper = element("paper"), { one: ONE, nouns: NOUNS } = document.body.dataset;
+const MOST = Number(document.body.dataset.most);  // what a unit may be set to, or multiplied by
 const body = (id) => document.querySelector(`#${id} > .body`);
 
 // ---- words and numbers ----------------------------------------------------------------------------------
@@ -156,8 +157,6 @@ const within = (text, count) => {
   return Number.isInteger(value) && value >= 0 && value < count ? value : null;
 };
 
-const MOST = 1e6;  // what a unit may be set to, or multiplied by
-
 // the state that the address holds; in a sentence what of it cannot be
 const recall = async () => {
   const told = new URLSearchParams(location.hash.slice(1)), [about] = runs;
@@ -237,9 +236,9 @@ let wanted = 0, inHand = false, later = null;
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const asked = async (run, parts, signal) => {
-  const answer = await (await post("answer", run, parts, {}, signal)).json();
+  const sought = state.against, answer = await (await post("answer", run, parts, {}, signal)).json();
   if (answer.superseded) throw new Superseded();
-  return answer;
+  return { ...answer, sought };
 };
 
 // one question is out at a time, and the newest state is asked next: what is old is never waited for
@@ -474,6 +473,21 @@ const track = (share) => {
   return make("span", { className: "track", ariaHidden: "true" }, part);
 };
 
+const isContrast = (answer) => answer.against !== null && answer.against !== undefined;
+
+// what of the question the maps do not follow
+const drawNotes = () => {
+  const told = runs.flatMap((about, run) => {
+    const answer = answers[run], letter = runs.length > 1 ? `${"AB"[run]}: ` : "";
+    return [
+      answer.sought !== null && !isContrast(answer)
+        ? `${letter}${tidy(about.classes[answer.target])} is predicted, the class that was to be taken away: there is no contrast, and it is explained alone.` : "",
+      answer.edited ? `${letter}Units are switched: that moves the prediction alone. Maps, their checks and all else are of the network as it is.` : "",
+    ];
+  }).filter(Boolean).join(" ");
+  if (element("noted").textContent !== told) element("noted").textContent = told;
+};
+
 const drawPrediction = () => {
   const [first] = answers, { prediction } = first, classes = runs[0].classes;
   const name = tidy(classes[prediction.class]);
@@ -502,7 +516,8 @@ const drawPrediction = () => {
     }
     const much = answer.changed === null ? "An input of one's own." : answer.changed === 0
       ? `As it stands in the test set.` : `Changed by at most ${show(answer.changed)}.`;
-    return [make("ol", { className: "bars" }, ...bars), again || after ? pictures : absent("No reconstruction: the model gives none."),
+    const beside = now ? make("p", { className: "quiet" }, "After each → what it is with the units switched; all else is the network as it is.") : null;
+    return [make("ol", { className: "bars" }, ...bars), beside, again || after ? pictures : absent("No reconstruction: the model gives none."),
       make("p", { className: "quiet" }, much),
       order.length > kept.length ? make("p", { className: "quiet" }, `${order.length - kept.length} more classes are less likely.`) : null];
   });
@@ -554,7 +569,7 @@ const drawMaps = () => {
       drawMap(canvas, one.values, own, state.over);
       sides.append(make("figure", { className: "picture" }, canvas, runs.length > 1 ? make("figcaption", {}, "AB"[run]) : ""));
       const asked = answers[run].integrity?.find((row) => row.method === name);
-      const gap = asked && !one.control && asked.gap !== null && asked.gap !== undefined ? ` Sum off the logit's change by ${percent(Math.abs(asked.gap))}.` : "";
+      const gap = asked && asked.gap !== null && asked.gap !== undefined ? ` Its sum is to be the change of the ${isContrast(answers[run]) ? "difference" : "logit"} from the baseline, and misses it by ${percent(asked.gap)}.` : "";
       lights.append(make("p", {}, letter, light(asked), make("span", { className: "quiet" }, gap)));
     });
     if (pair[0]?.values && pair[1]?.values) {
@@ -613,7 +628,7 @@ const drawDeletion = () => {
     const lines = rows.map((row, place) => ({ x: row.shares, y: row.probabilities, look: `look-${place % 8}${row.method === state.order ? " chosen" : ""}` }));
     const told = rows.map((row) => `${words(row.method)} ${percent(at(row.shares, row.probabilities, share))}`).join(", ");
     return [make("div", { className: "beside" }, ...left,
-      chart(`Probability left at ${state.share} % deleted: ${told}`, lines, { x: "share deleted", y: "probability", limits: [0, 1], marks: [share] })),
+      chart(`Probability left at ${state.share} % deleted: ${told}`, lines, { x: "share deleted", y: `probability of ${tidy(about.classes[answer.target], 20)}`, limits: [0, 1], marks: [share] })),
     make("ul", { className: "key" }, ...rows.map((row, place) => make("li", {}, drawn("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, drawn("path", { class: `line look-${place % 8}`, d: "M0 4H24" })),
       ` ${words(row.method)} `, make("b", {}, percent(at(row.shares, row.probabilities, share))))))];
   });
@@ -642,7 +657,7 @@ const drawUnits = () => {
         make("td", { className: "number" }, show(one.activation)), make("td", { className: "number" }, one.contribution === null ? "–" : signed(one.contribution)),
         make("td", { className: "switches" }, button("off", "set:0", "switch off"), button("double", "times:2", "double"), set, now ? button("reset", "", "reset") : ""));
     });
-    const heads = ["unit", "atom", "activation", "contribution", "switch"];
+    const heads = ["unit", "atom", "activation", isContrast(answer) ? "contribution to the difference" : "contribution", "switch"];
     return [make("div", { className: "scroll", role: "region", ariaLabel: "Active units", tabIndex: 0 }, make("table", { className: "units" },
       make("thead", {}, make("tr", {}, ...heads.map((head, place) => make("th", { scope: "col", className: place === 2 || place === 3 ? "number" : "" }, head)))),
       make("tbody", {}, ...rows))),
@@ -679,14 +694,15 @@ const drawPath = () => renew("path", (answer) => {
   const jumps = [...told.jumps].sort((a, b) => Math.abs(b.size) - Math.abs(a.size));
   const near = told.nearest_tie === null || told.nearest_tie === undefined ? "" : `The nearest tie is ${percent(told.nearest_tie)} away: so near is the unit that would be next to the last that is active.`;
   const most = jumps[0] ? `Largest: ${signed(jumps[0].size)} at ${show(jumps[0].t)} of the way, where ${unitNamed(jumps[0].leaving)} leaves and ${unitNamed(jumps[0].entering)} enters.` : "It has no jumps.";
-  return [chart(`The logit from baseline to input, with ${jumps.length} jumps. ${most}`, [{ ...stepped(told), look: "look-0" }],
-    { x: "place between baseline (0) and input (1), root scale", y: "logit", root: true, marks: jumps.slice(0, JUMPS).map((one) => one.t), ticks: [0, 0.05, 0.2, 0.5, 1] }),
+  const logit = isContrast(answer) ? "difference of the logits" : "logit";
+  return [chart(`The ${logit} from baseline to input, with ${jumps.length} jumps. ${most}`, [{ ...stepped(told), look: "look-0" }],
+    { x: "place between baseline (0) and input (1), root scale", y: logit, root: true, marks: jumps.slice(0, JUMPS).map((one) => one.t), ticks: [0, 0.05, 0.2, 0.5, 1] }),
   make("p", {}, `${jumps.length} jumps. ${most} ${near}`),
-  jumps.length ? folded(`The ${Math.min(JUMPS, jumps.length)} largest jumps`, table("The largest jumps of the logit", ["place", "jump", "leaves", "enters"],
+  jumps.length ? folded(`The ${Math.min(JUMPS, jumps.length)} largest jumps`, table(`The largest jumps of the ${logit}`, ["place", "jump", "leaves", "enters"],
     jumps.slice(0, JUMPS).map((one) => [show(one.t), signed(one.size), unitNamed(one.leaving), unitNamed(one.entering)]))) : null];
 });
 
-const drawQuick = () => { drawPaper(); drawPrediction(); drawMaps(); };
+const drawQuick = () => { drawPaper(); drawPrediction(); drawNotes(); drawMaps(); };
 const DRAW = { agreement: drawAgreement, deletion: drawDeletion, units: drawUnits, path: drawPath };
 
 // ---- painting ---------------------------------------------------------------------------------------------------------------
@@ -869,6 +885,11 @@ const options = (select, told, value) => {
   select.value = value ?? "";
 };
 
+const refuseIndex = (why) => {
+  element("index").ariaInvalid = String(Boolean(why));
+  element("index-said").textContent = why;
+};
+
 const fillControls = () => {
   const [about] = runs, classes = about.classes.map((name, at) => [String(at), tidy(name)]);
   options(element("target"), [["", "the predicted one"], ...classes], state.target);
@@ -884,6 +905,7 @@ const fillControls = () => {
   }
   sample.value = about.samples.some((one) => one.index === state.index) ? state.index : "";
   Object.assign(element("index"), { max: about.tests - 1, value: state.index ?? "" });
+  refuseIndex("");
   const methods = element("methods");
   if (!methods.children.length) {
     methods.append(...about.methods.map((one) => make("label", {}, make("input", { type: "checkbox", value: one.name }), ` ${words(one.title ?? one.name)}${one.control ? " (a control)" : ""}`)));
@@ -924,11 +946,12 @@ const deliver = {
     say(`Written: ${tidy(told.file)}, and the ${ONE} into ${tidy(told.frozen)}. It is asked of every run that is judged with --checks ${tidy(told.file).replace(/\/[^/]*$/, "")}.`);
   },
   view: async () => {
-    const page = await (await post("view", 0, ALL)).blob();
-    const link = make("a", { href: URL.createObjectURL(page), download: `view-${state.index ?? "own"}.html` });
+    const more = { share: state.share, ...names().includes(state.order) ? { order: state.order } : {} };
+    const answer = await post("view", 0, ALL, more), [, download] = /filename="([\w-]+\.html)"/.exec(answer.headers.get("content-disposition"));
+    const link = make("a", { href: URL.createObjectURL(await answer.blob()), download });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    say("The view was saved as one page.");
+    say(`The view was saved as one page, ${download}.`);
   },
 };
 
@@ -970,7 +993,11 @@ const onChange = async ({ target }) => {
     for (const units of state.units) units.clear();  // they are of one network
   }
   else if (target.id === "sample" && numbered !== null) return another(numbered);
-  else if (target.id === "index" && within(target.value, runs[0].tests) !== null) return another(numbered);
+  else if (target.id === "index") {
+    const is = within(target.value, runs[0].tests) !== null;
+    refuseIndex(is || target.value === "" ? "" : `The test set has ${NOUNS} 0 to ${runs[0].tests - 1} (got ${tidy(target.value, 20)}).`);
+    return is ? another(numbered) : undefined;
+  }
   else if (target.id === "file" && target.files.length) {
     const refusal = await owned(target.files[0]).then(() => "", (error) => error.message);
     target.value = "";

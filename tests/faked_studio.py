@@ -384,13 +384,13 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-        def give(self, kind: str, content: bytes, status: int = 200) -> None:
+        def give(self, kind: str, content: bytes, status: int = 200, **more: str) -> None:
             self.send_response(status)
             headers = {
                 "Content-Type": kind,
                 "Content-Length": str(len(content)),
                 "Content-Security-Policy": POLICY,
-            }
+            } | {key.replace("_", "-"): value for key, value in more.items()}
             for key, value in headers.items():
                 self.send_header(key, value)
             with suppress(ConnectionError):  # whoever asked may be gone
@@ -408,7 +408,7 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
 
         def serve(self, body: bytes) -> None:
             parts = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            query = {key: values[0] for key, values in parse_qs(parts.query, True).items()}
             faked.asked.append((self.command, parts.path, query, len(body)))
             if parts.path in files:
                 return self.give(*files[parts.path])
@@ -448,7 +448,9 @@ def serving(*abouts: Mapping[str, Any]) -> Iterator[Faked]:
             if path == "/api/view":
                 question = question_of(query, inputs)
                 others = [(one, question, beside(one, query, inputs)) for one in abouts if one is not told]
-                return self.give("text/html", saved.render(told, question, found, *others).encode())
+                name = f"studio-view-{len(faked.posted('/api/view'))}.html"
+                drawn = saved.render(told, question, found, *others).encode()
+                return self.give("text/html", drawn, Content_Disposition=f'attachment; filename="{name}"')
             return self.told({"error": "nothing is there"}, 404)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

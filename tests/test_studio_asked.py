@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -89,6 +91,19 @@ def test_the_maps_beside_are_of_what_the_other_run_has() -> None:
     assert asked.beside(of("parts=path", ABOUT, other), [ABOUT, other]) == []
     shared = ABOUT | {"methods": ABOUT["methods"][:1]}
     assert asked.beside(of("parts=maps&methods=random", ABOUT, shared), [ABOUT, shared]) == []
+
+
+def test_no_two_views_have_one_name() -> None:
+    """They differ by run, by input, and by the thousandth of a second."""
+    other = ABOUT | {"id": '../o"ther'}
+    now = datetime(2026, 11, 27, 9, 5, 6, 78_900)
+    queries = ("index=3&parts=maps", "index=4&parts=maps", "parts=maps", "run=1&parts=maps")
+    names = [asked.file_of(of(query, ABOUT, other), [ABOUT, other], now) for query in queries]
+    assert names[0] == f"studio-{ABOUT['id']}--o-ther-3-20261127T090506078Z.html"
+    names.append(asked.file_of(of(queries[0]), [ABOUT], now))
+    names.append(asked.file_of(of(queries[0]), [ABOUT], now + timedelta(milliseconds=1)))
+    assert len(set(names)) == 6
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+\.html", name) for name in names)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -90,7 +91,9 @@ def test_a_view_is_a_file_of_its_own(studio: Made) -> None:
     response = of(studio(FakeLive(about))).post("/api/view?seed=3", content=BODY)
     assert response.text == f"<p>view of {about['id']}, seed 3, class 1</p>"
     said = response.headers["content-disposition"]
-    assert said == 'attachment; filename="studio-x-filename-evil-exe-X-Evil-1.html"'
+    assert re.fullmatch(
+        r'attachment; filename="studio-x-filename-evil-exe-X-Evil-1-own-\d{8}T\d{9}Z\.html"', said
+    )
     assert "x-evil" not in response.headers
 
 
@@ -107,6 +110,8 @@ def test_a_view_of_two_runs_has_both(studio: Made) -> None:
     assert not question.units
     assert question.inputs.tolist() == first.asked[0].inputs.tolist()
     assert client.post("/api/view?parts=path", content=BODY).text.count("<p>") == 1
+    said = client.post("/api/view?parts=maps&index=4", content=BODY).headers["content-disposition"]
+    assert f"studio-{ABOUT['id']}-other-4-" in said
 
 
 def test_two_runs_have_inputs_of_one_form(studio: Made) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,15 @@ def beside(question: Question, abouts: Sequence[About]) -> list[Question]:
             one = replace(question, run=run, seed=seed, methods=methods, units=(), parts=parts, index=index)
             found.append(one)
     return found
+
+
+def file_of(question: Question, abouts: Sequence[About], now: datetime) -> str:
+    """The name of the file that a view is saved as: by its runs, its input, and when it was."""
+    runs = [question.run, *(one.run for one in beside(question, abouts))]
+    named = [re.sub(r"[^A-Za-z0-9-]+", "-", str(abouts[run]["id"]))[:60] for run in runs]
+    what = "own" if question.index is None else str(question.index)
+    when = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
+    return "-".join(("studio", *named, what, when)) + ".html"
 
 
 def run_of(text: str, abouts: Sequence[About]) -> int:

@@ -13,6 +13,7 @@ from harness.capabilities import CAPABILITIES
 from harness.forms import AXES
 from harness.kinds import WORDS
 from harness.report.page import templates
+from harness.studio import asked, pinning
 from harness.text import words
 
 About = Mapping[str, Any]
@@ -61,6 +62,8 @@ def render(abouts: Sequence[About]) -> str:
             has_channels=_channels(abouts[0]) > 1,
             abilities=_abilities(named.one, len(abouts)),
             most=MOST,
+            largest=f"{asked.MOST:g}",
+            longest=pinning.LONGEST,
         )
     )
 

@@ -33,8 +33,10 @@ MARGIN = 0.1
 PARTS = frozenset({"integrity", "agreement"})
 """What a check asks beside the prediction."""
 
+LONGEST = 60
+"""At most so many characters has a check's name."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,9 @@ def refuse_name(name: str) -> None:
     Raises:
         InputError: it is anything but small letters, digits and single underscores between them.
     """
-    if len(name) > _LONGEST or not _NAME.fullmatch(name):
+    if len(name) > LONGEST or not _NAME.fullmatch(name):
         raise InputError(
-            f"a check's name has 1 to {_LONGEST} small letters, digits and single _, a letter first "
+            f"a check's name has 1 to {LONGEST} small letters, digits and single _, a letter first "
             f"(got {clean(name, 80)!r})"
         )
 

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,8 +204,8 @@ class Studio:
             return {"page": self._view(about, question, answer, *told)}
 
         page = (await self._answered(request, "view", question, draw, beside))["page"]
-        name = re.sub(r"[^A-Za-z0-9-]+", "-", str(about["id"]))[:80]
-        headers = {"content-disposition": f'attachment; filename="studio-{name}.html"'}
+        name = asked.file_of(question, self._abouts, datetime.now(timezone.utc))
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(page, media_type="text/html", headers=headers)
 
     async def _asked(self, request: Request, pairs: Sequence[tuple[str, str]]) -> Question:

@@ -26,6 +26,10 @@ ABOUTS = {
     "series": [faked_studio.about("series")],
     "table": [faked_studio.about("table")],
     "two": [faked_studio.about(), faked_studio.about(name="other", title="The night before")],
+    "fewer": [
+        faked_studio.about(methods=("gradients", "smoothgrad")),
+        faked_studio.about(name="other", methods=("gradients",)),
+    ],
     "plain": [faked_studio.about(capabilities=("gradient",))],
     "hostile": [faked_studio.about(classes=HOSTILE, title=HOSTILE[1], methods=(HOSTILE[2], "gradients"))],
 }
@@ -184,7 +188,7 @@ def test_a_broken_map_is_red_while_one_looks(studio: Studio) -> None:
     expect(light).to_have_text("✗ is not what it claims: error 0.4, over 0.05")
     expect(page.locator(".map", has=light)).to_contain_text("gradients")
     expect(page.locator(".map", has_text="integrated gradients")).to_contain_text(
-        "Sum off the logit's change by 2.1 %"
+        "Its sum is to be the change of the logit from the baseline, and misses it by 2.1 %."
     )
 
 
@@ -218,9 +222,35 @@ def test_any_class_and_any_contrast_is_explained(studio: Studio) -> None:
     assert names[0].endswith("(explained)")
     assert names[1].endswith("(against)")
     expect(page.locator(".map .absent")).to_have_text("it explains one logit alone")
+    expect(page.locator("#units")).to_contain_text("contribution to the difference")
+    expect(page.locator("#path svg")).to_have_attribute(
+        "aria-label", re.compile("^The difference of the logits")
+    )
     page.locator("#against").select_option(last["target"])
     settled(page)
     assert "against" not in faked.posted()[-1]
+
+
+def test_a_contrast_that_falls_away_is_told(studio: Studio) -> None:
+    """As one paints the predicted class may come to be the other one: a live region says so while it is."""
+    page, faked = studio()
+    noted = page.locator("#noted[role=status]")
+    named = str(page.locator("#prediction li .name").first.text_content()).replace(" (explained)", "")
+    label = str(faked_studio.CLASSES.index(named))
+    expect(noted).to_have_text("")
+    other = str((int(label) + 1) % 10)
+    page.locator("#against").select_option(other)
+    settled(page)
+    expect(noted).to_have_text("")
+    page.goto(f"{faked.address}&index=0&against={label}")
+    settled(page)
+    expect(noted).to_have_text(
+        f"{named} is predicted, the class that was to be taken away: there is no contrast, and it is "
+        "explained alone."
+    )
+    page.locator("#target").select_option(other)
+    settled(page)
+    expect(noted).to_have_text("")
 
 
 def test_the_deletion_follows_the_finger_without_asking(studio: Studio) -> None:
@@ -252,6 +282,8 @@ def test_units_are_switched_by_a_forward_pass(studio: Studio) -> None:
     expect(row).to_contain_text("3 off")
     expect(page.locator("#prediction .bars .switched")).to_have_count(10)
     expect(page.locator("#prediction figure")).to_have_count(2)
+    expect(page.locator("#prediction")).to_contain_text("After each → what it is with the units switched")
+    expect(page.locator("#noted")).to_contain_text("Units are switched: that moves the prediction alone.")
     expect(row.get_by_role("button", name="switch off unit 3")).to_be_focused()
     row.get_by_role("button", name="double unit 3").click()
     settled(page)
@@ -265,6 +297,10 @@ def test_units_are_switched_by_a_forward_pass(studio: Studio) -> None:
     settled(page)
     assert "units" not in faked.posted(part="units")[-1]
     expect(page.locator("#prediction .bars .switched")).to_have_count(0)
+    expect(page.locator("#noted")).to_have_text("")
+    page.locator("[data-at='0:7:to']").fill("2000000")
+    page.keyboard.press("Tab")
+    expect(page.locator("#trouble")).to_have_text("A unit is set to 1000000 at most.")
 
 
 def test_switches_on_the_way_are_drawn_and_told(studio: Studio) -> None:
@@ -290,6 +326,9 @@ def test_a_model_without_a_code_says_what_is_absent(studio: Studio) -> None:
 def test_what_was_seen_becomes_a_check(studio: Studio) -> None:
     """The name and the question go to the server, and what it wrote is told; so is why it wrote nothing."""
     page, faked = studio()
+    expect(page.locator("#name")).to_have_accessible_description(
+        re.compile("^A check's name: up to 60 letters")
+    )
     do(page, "check")
     expect(page.locator("#done")).to_have_text(
         "Not done: a check's name has 1 to 60 small letters, digits and single _, a letter first (got '')"
@@ -350,6 +389,37 @@ def test_the_address_gives_the_same_view(studio: Studio, kind: str) -> None:
     assert picture(paper(other)) == seen
 
 
+def test_an_index_that_is_none_is_told(studio: Studio) -> None:
+    """Beyond the test set its range is said beside the field, until another is chosen; nothing is asked."""
+    page, faked = studio()
+    count, field, said = len(faked.asked), page.locator("#index"), page.locator("#index-said")
+    for text in ("5000", "-1", "2.5"):
+        field.fill(text)
+        page.keyboard.press("Enter")
+        expect(said).to_have_text(f"The test set has images 0 to 199 (got {text}).")
+        expect(field).to_have_attribute("aria-invalid", "true")
+    assert len(faked.asked) == count
+    field.fill("199")
+    page.keyboard.press("Enter")
+    expect(page.locator("#about-input")).to_contain_text("Test image 199")
+    expect(said).to_have_text("")
+    expect(field).to_have_attribute("aria-invalid", "false")
+    settled(page)
+
+
+def test_one_method_stays(studio: Studio) -> None:
+    """The last one of the first run cannot be left, and the page says so; of the second none is none."""
+    page, faked = studio("fewer")
+    page.locator("summary", has_text="Methods").click()
+    page.locator("#methods [value=gradients]").uncheck()
+    settled(page)
+    assert [one["methods"] for one in faked.posted()[-2:]] == ["smoothgrad", ""]
+    expect(page.locator(".map .absent")).to_have_text("B: this run does not ask this method")
+    page.locator("#methods [value=smoothgrad]").click()
+    expect(page.locator("#trouble")).to_contain_text("One method at least is asked")
+    assert page.locator("#methods [value=smoothgrad]").is_checked()
+
+
 def test_a_damaged_address_shows_what_it_can(studio: Studio) -> None:
     """An edit that was cut, units that are not there, a class against itself: the rest is shown."""
     for edit in ("AAAAA", "%25%25"):
@@ -379,14 +449,16 @@ def test_units_are_of_one_seed(studio: Studio) -> None:
 
 def test_a_view_is_saved_as_one_page(studio: Studio, tmp_path: Path, browser: Browser) -> None:
     """The file opens offline, shows the input's class, has no script, and asks for nothing."""
-    page, _ = studio()
+    page, faked = studio()
     drag(page)
     settled(page)
     with page.expect_download() as waiting:
         do(page, "view")
     file = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(file)
-    expect(page.locator("#done")).to_contain_text("saved")
+    expect(page.locator("#done")).to_have_text("The view was saved as one page, studio-view-1.html.")
+    told = faked.posted("/api/view")[-1]
+    assert (told["share"], told["order"]) == ("20", "gradients")
     context = browser.new_context(offline=True)
     saved = context.new_page()
     asked: list[str] = []
