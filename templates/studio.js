@@ -657,10 +657,11 @@ const drawUnits = () => {
         make("td", { className: "number" }, show(one.activation)), make("td", { className: "number" }, one.contribution === null ? "–" : signed(one.contribution)),
         make("td", { className: "switches" }, button("off", "set:0", "switch off"), button("double", "times:2", "double"), set, now ? button("reset", "", "reset") : ""));
     });
-    const heads = ["unit", "atom", "activation", isContrast(answer) ? "contribution to the difference" : "contribution", "switch"];
+    const heads = ["unit", "atom", "activation", "contribution", "switch"];
     return [make("div", { className: "scroll", role: "region", ariaLabel: "Active units", tabIndex: 0 }, make("table", { className: "units" },
       make("thead", {}, make("tr", {}, ...heads.map((head, place) => make("th", { scope: "col", className: place === 2 || place === 3 ? "number" : "" }, head)))),
       make("tbody", {}, ...rows))),
+    isContrast(answer) ? make("p", { className: "quiet" }, "Contributions are to the difference of the two logits.") : null,
     make("p", { className: "quiet" }, "What a switched unit does to the logits is computed by a forward pass, and stands beside the prediction."),
     edited.size ? make("button", { type: "button", "data-at": `${run}:all:reset` }, "reset all units") : null];
   });
@@ -986,7 +987,11 @@ const onChange = async ({ target }) => {
   const numbered = target.value === "" ? null : Number(target.value);
   if (target.id === "target" || target.id === "against") {
     state[target.id] = numbered;
-    if (state.against !== null && state.against === (state.target ?? answers[0].prediction?.class)) state.against = null;
+    if (state.against !== null && state.against === state.target) {
+      state.against = null;
+      settle();
+      return complain("A class is not held against itself: it is explained alone.");
+    }
   }
   else if (target.id === "seed") {
     state.seed = numbered;

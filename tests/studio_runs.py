@@ -77,7 +77,7 @@ class FakeLive:
                 "confidence": float(shares[named]),
             },
             "target": named if question.target is None else question.target,
-            "against": question.against,
+            "against": None if question.against == named and question.target is None else question.against,
             "changed": None,
             "reconstruction": None,
             "edited": None,

@@ -13,16 +13,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
 import harness
-from harness import cli
+from harness import cli, config
 from harness.artifacts.directories import RunDirectory
-from harness.cli.studio import _listening
+from harness.cli.studio import DEVICES, _listening
 from harness.environment import choose_device, gpus
 from tests.written import a_run
 
@@ -156,6 +156,11 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, lost: tuple[str
     )
     assert python(gone, "studio", "--help").returncode == 0
     assert python(gone, "--version").returncode == 0
+
+
+def test_the_devices_are_those_of_a_run() -> None:
+    """Named twice, so that no help loads the configuration's parser."""
+    assert get_args(config.Config.model_fields["device"].annotation) == DEVICES
 
 
 def test_what_cannot_be_meant_is_one_line(

@@ -172,6 +172,14 @@ def test_what_was_asked_is_asked_again(tmp_path: Path) -> None:
         pinned.question(ABOUT | {"classes": ["shirt", "boot", "sock"]})
 
 
+def test_a_contrast_that_is_none_is_pinned_as_none(tmp_path: Path) -> None:
+    """Where the class to be taken away is the predicted one, the check asks for that class alone."""
+    pin(tmp_path, against=1)
+    text = (tmp_path / "test_boot.py").read_text(encoding="utf-8")
+    assert 'target="boot",' in text.replace("'", '"')
+    assert "against=None," in text
+
+
 def test_a_check_of_one_method_has_no_agreement(tmp_path: Path) -> None:
     """Nor of methods of which no definition is known a test of it; the class is always there."""
     question = a_question()

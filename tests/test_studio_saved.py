@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from harness import figures
 from harness.criteria import show
+from harness.figures import Layout
 from harness.records import Floats
 from harness.studio import saved
 from harness.studio.viewed import floats, ranks
@@ -145,7 +148,8 @@ def test_what_is_left_is_what_was_seen(form: str) -> None:
     inputs = faked_studio.test_input(told, 3)
     query = {"seed": "0", "parts": "deletion", "target": "1"}
     curves = faked_studio.answer(told, query, inputs)["deletion"]
-    assert "35 % deleted in the order of smoothgrad; what is gone is marked." in text
+    darker = ", the darker the more channels" if form == "colour" else ""
+    assert f"35 % deleted in the order of smoothgrad; what is gone is marked{darker}." in text
     told_of = ", ".join(
         f"{one['method'].replace('_', ' ')}: {sure(np.interp(0.35, one['shares'], one['probabilities']))}"
         for one in curves
@@ -155,6 +159,29 @@ def test_what_is_left_is_what_was_seen(form: str) -> None:
     order = ranks(next(one for one in curves if one["method"] == "smoothgrad")["order"])
     assert sorted(order) == list(range(told["features"]))
     assert page != view(told, parts="deletion", target="1", share="36", order="smoothgrad")
+
+
+@pytest.mark.parametrize("form", faked_studio.FORMS)
+def test_what_is_gone_is_what_adds_most(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features that the method ranks first, and no other; what is left is as it was."""
+    drawn: list[tuple[Floats, Floats, Floats]] = []
+
+    def deletion(sample: Floats, left: Floats, gone: Floats, layout: Layout) -> Figure:
+        drawn.append((sample, left, gone))
+        return own(sample, left, gone, layout)
+
+    own = figures.deletion
+    monkeypatch.setattr(figures, "deletion", deletion)
+    told = faked_studio.about(form)
+    inputs, query = faked_studio.test_input(told, 3), {"seed": "0", "parts": "maps", "target": "1"}
+    view(told, parts="deletion", target="1", share="40", order="integrated_gradients")
+    map_ = floats(faked_studio.answer(told, query, inputs)["maps"][1]["map"])
+    assert map_ is not None
+    sample, left, gone = drawn[0]
+    assert gone.sum() == np.ceil(0.4 * told["features"])
+    assert map_[gone == 1].min() >= map_[gone == 0].max()
+    np.testing.assert_array_equal(left, np.where(gone == 1, 0, sample))
+    np.testing.assert_array_equal(sample, inputs)
 
 
 @pytest.mark.parametrize("share", ["0", "100"])

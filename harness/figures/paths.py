@@ -138,7 +138,7 @@ def _draw_curve(axes: Axes, steps: Steps, explained: str) -> None:
     axes.set_xticks(_TICKS, [f"{place:g}" for place in _TICKS])
     axes.set(
         xlabel="place between baseline (0) and input (1), root scale",
-        ylabel="\n".join(wrap(explained, 34, max_lines=2, placeholder="…")),
+        ylabel="\n".join(wrap(explained, 24, max_lines=3, placeholder="…")),
     )
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.98), ncol=3, fontsize=8, borderaxespad=0)
 

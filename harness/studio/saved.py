@@ -175,7 +175,8 @@ def _left(view: View, order: Mapping[str, Any]) -> Chart:
     gone = places < share / 100 * len(places)
     left = np.where(gone, min(max(0.0, low), high), view.asked.inputs)
     figure = figures.deletion(view.asked.inputs, left, gone.astype(float), view.layout)
-    finding = f"{share} % deleted in the order of {words(order['method'])}; what is gone is marked."
+    finding = f"{share} % deleted in the order of {words(order['method'])}; what is gone is marked"
+    finding += ", the darker the more channels." if view.layout.is_colour else "."
     return Chart("view-left", figure, finding)
 
 
