@@ -170,7 +170,7 @@ def _deletion(view: View) -> Part:
 
 def _left(view: View, order: Mapping[str, Any]) -> Chart:
     """The input without what goes first in a method's order, and what that is."""
-    share, low, high = view.asked.share, *view.about["range"]
+    share, (low, high) = view.asked.share, view.about["range"]
     places = ranks(order["order"])
     gone = places < share / 100 * len(places)
     left = np.where(gone, min(max(0.0, low), high), view.asked.inputs)
