@@ -30,22 +30,9 @@ from harness.config import Config
 from harness.datasets import fetching
 from harness.judging import suite, verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests import gpu, postgresql, written
+from tests import gpu, postgresql, small, written
 
-SMALL: dict[str, Any] = dict(
-    dataset="fashion-mnist-mini",
-    code_width=256,
-    k=32,
-    epochs=4,
-    classifier_epochs=12,
-    batch_size=64,
-    samples_per_class=4,
-    confidence=0.5,
-    attribution_steps=20,
-    smoothgrad_samples=10,
-    resamples=300,
-    device="cpu",
-)
+SMALL = small.SMALL
 """Flags of a run of a few seconds in which every gate holds."""
 
 Only = Callable[..., None]

@@ -14,7 +14,7 @@ from harness.config import Config
 from harness.records import Floats, Ints, Measurement, joint
 from harness.statistics import estimate
 from harness.sweeps.measured import Inputs, Values
-from harness.sweeps.records import Point, Row
+from harness.sweeps.records import Number, Point, Row
 from tests import written
 
 TEST = 60
@@ -78,7 +78,12 @@ def a_point(
 def row_of(run: RunDirectory) -> Row:
     """The row of a run that is there: finished."""
     point = Point(run.path.name, {"run": run.path.name}, Config())
-    return Row(point, "finished", run=run.path, estimates=joint(run.read_estimates()))
+    return Row(
+        point,
+        "finished",
+        run=run.path,
+        estimates={name: Number.of(one) for name, one in joint(run.read_estimates()).items()},
+    )
 
 
 def values_of(rows: Floats, labels: Ints | None = None, places: Ints | None = None) -> Values:

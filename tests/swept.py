@@ -14,7 +14,7 @@ from harness import criteria
 from harness.config import Config
 from harness.config.parameters import Criterion
 from harness.records import Estimate, Verdict
-from harness.sweeps.records import Axis, Difference, Point, Row, Selected, State, Sweep
+from harness.sweeps.records import Axis, Difference, Judged, Number, Point, Row, Selected, State, Sweep
 from tests.hostile import HOSTILE
 
 GATES: dict[str, tuple[str, str, bool | None, str, Any]] = {
@@ -79,6 +79,11 @@ def an_estimate(name: str, number: float | None) -> Estimate:
     )
 
 
+def a_number(name: str, number: float | None) -> Number:
+    """The same as a row keeps it."""
+    return Number.of(an_estimate(name, number))
+
+
 def judged(estimates: Mapping[str, Estimate], thresholds: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """The gates on estimates, by the harness's own rule."""
     found = []
@@ -113,8 +118,8 @@ def a_row(
         exit_code={"pass": 0, "fail": 1, "error": 3}[verdict],
         verdict=verdict,
         why=red[0].why if red else "",
-        criteria=rows,
-        estimates=estimates,
+        criteria=tuple(map(Judged.of, rows)),
+        estimates={name: Number.of(one) for name, one in estimates.items()},
         seconds=431.2,
         memory_mb=1204.0,
         code="c0de",
@@ -247,11 +252,11 @@ def large(side: int = 100) -> Sweep:
     )
     generator = np.random.default_rng(0)
     rows = []
-    kept = judged({name: an_estimate(name, 0.9) for name in GATES}, {})
+    kept = tuple(map(Judged.of, judged({name: an_estimate(name, 0.9) for name in GATES}, {})))
     for point in points_of(axes):
         numbers = numbers_at(5 + 0.9 * point.values["k"], False)
         estimates = {
-            name: an_estimate(name, number + 0.01 * generator.standard_normal())
+            name: a_number(name, number + 0.01 * generator.standard_normal())
             for name, number in numbers.items()
         }
         rows.append(Row(point, "finished", 1, "fail", None, "below", kept, estimates, 12.0, 800.0, "c0de"))

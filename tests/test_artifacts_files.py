@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,3 +227,33 @@ def test_a_killed_writer_leaves_the_old_file_and_a_hidden_one(tmp_path: Path) ->
     hidden = [path for path in tmp_path.iterdir() if path.name != "file"]
     assert len(hidden) == 1
     assert files.digest_of(hidden[0]) != files.digest_of(tmp_path / "file")
+
+
+def test_a_long_json_is_that_of_its_whole(tmp_path: Path) -> None:
+    """What iterators give is a list, an empty one too, and stands on a line each."""
+    Folder(tmp_path).write_long_json(
+        "long.json", {"id": "é", "none": iter(()), "points": ({"n": one} for one in range(3)), "last": [1.5]}
+    )
+    text = (tmp_path / "long.json").read_text(encoding="utf-8")
+    whole = {"schema": 1, "id": "é", "none": [], "points": [{"n": 0}, {"n": 1}, {"n": 2}], "last": [1.5]}
+    assert json.loads(text) == whole
+    assert '\n{"n": 1},\n' in text
+
+
+def test_a_long_json_is_never_in_memory(tmp_path: Path) -> None:
+    """A file of 4 MB is written by a process that holds less than a quarter of it."""
+    tracemalloc.start()
+    Folder(tmp_path).write_long_json("long.json", {"points": ({"text": "x" * 400} for _ in range(10_000))})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "long.json").stat().st_size > 4e6
+    assert most < 1e6
+
+
+def test_a_long_json_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
+    """Neither half a file, nor one beside it."""
+    (tmp_path / "long.json").write_text("old")
+    with pytest.raises(ValueError, match="JSON has no nan"):
+        Folder(tmp_path).write_long_json("long.json", {"points": iter([1.0, math.nan])})
+    assert (tmp_path / "long.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["long.json"]

@@ -34,7 +34,7 @@ def test_what_does_not_move_is_told_and_not_drawn() -> None:
     assert not silent
     assert len(moving) == 8
     rows = tuple(
-        dataclasses.replace(row, estimates={"accuracy": swept.an_estimate("accuracy", None)}, criteria=())
+        dataclasses.replace(row, estimates={"accuracy": swept.a_number("accuracy", None)}, criteria=())
         for row in sweep.rows
     )
     assert parted(grid(dataclasses.replace(sweep, rows=rows))) == ([], [], ["Test accuracy"])

@@ -70,7 +70,7 @@ def test_what_is_open_is_said() -> None:
     axis = swept.one_axis([5, 10])
     first, second = axis.rows
     worse = {"agreement_above_controls": 0.1, "accuracy": 0.5, "fraction_unexplained": 0.9}
-    estimates = dict(second.estimates) | {name: swept.an_estimate(name, one) for name, one in worse.items()}
+    estimates = dict(second.estimates) | {name: swept.a_number(name, one) for name, one in worse.items()}
     apart = dataclasses.replace(axis, rows=(first, dataclasses.replace(second, estimates=estimates)))
     assert trades(grid(apart))[1].doubt.endswith("by intervals that lie apart, too.")
 
@@ -89,7 +89,7 @@ def test_of_many_points_as_many_are_drawn_as_can_be_seen() -> None:
     numbers = {at: 0.5 + 0.1 * np.random.default_rng(at).standard_normal() for at in range(1000)}
     rows = tuple(
         dataclasses.replace(
-            row, estimates=dict(row.estimates) | {"accuracy": swept.an_estimate("accuracy", numbers[at])}
+            row, estimates=dict(row.estimates) | {"accuracy": swept.a_number("accuracy", numbers[at])}
         )
         for at, row in enumerate(sweep.rows)
     )

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
@@ -61,8 +61,8 @@ def storing(path: Path) -> Iterator[None]:
         raise StorageError.of(path, error) from error
 
 
-def write(path: Path, content: bytes) -> None:
-    """Let `path` hold `content`, whole; until then it holds what it held.
+def write(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Let `path` hold `content`, or all of its parts, whole; until then it holds what it held.
 
     Raises:
         StorageError: the disk is full, or the place cannot be written to.
@@ -76,7 +76,7 @@ def write(path: Path, content: bytes) -> None:
             try:
                 hold(handle)
                 with os.fdopen(handle, "wb", closefd=False) as stream:
-                    stream.write(content)
+                    stream.writelines((content,) if isinstance(content, bytes) else content)
                 _flush(handle)
             finally:
                 os.close(handle)
@@ -107,6 +107,27 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"JSON has no {value}; write null and a reason")
     return value
+
+
+def _in_parts(values: Mapping[str, Any]) -> Iterator[str]:
+    """A JSON object, key by key, and what an iterator gives one by one."""
+    opening = "{"
+    for key, value in values.items():
+        yield f"{opening}\n{_as_line(key)}: "
+        opening = ","
+        if not isinstance(value, Iterator):
+            yield _as_line(value)
+            continue
+        record = "["
+        for one in value:
+            yield f"{record}\n{_as_line(one)}"
+            record = ","
+        yield "[]" if record == "[" else "\n]"
+    yield "\n}\n"
+
+
+def _as_line(value: Any) -> str:
+    return json.dumps(plain_json(value), ensure_ascii=False, allow_nan=False)
 
 
 def digest_of(path: Path) -> str:
@@ -153,6 +174,14 @@ class Folder:
             {"schema": SCHEMA} | plain_json(values), indent=2, ensure_ascii=False, allow_nan=False
         )
         self.write_text(name, text + "\n")
+
+    def write_long_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """The same, a line a key; an iterator's records are taken, and written, one by one, a line each."""
+        self.write_parts(name, _in_parts({"schema": SCHEMA, **values}))
+
+    def write_parts(self, name: str, parts: Iterable[str]) -> None:
+        """Write a text file of parts that are never in memory together."""
+        write(self / name, (part.encode("utf-8", "backslashreplace") for part in parts))
 
     def write_arrays(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Write an .npz file."""

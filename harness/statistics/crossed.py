@@ -70,7 +70,7 @@ class Classes:
         return np.asarray(np.add.reduceat(ordered, self.starts, axis=-1) / self.sizes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spread:
     """A mean over seeds and images, and what makes it doubtful: variances of the mean.
 

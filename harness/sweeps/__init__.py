@@ -24,6 +24,7 @@ from harness.pipeline.started import Progress, Silence
 from harness.registry import suggestion
 from harness.sweeps import axes as asking
 from harness.sweeps import table
+from harness.sweeps.factories import refuse_unbuildable
 from harness.sweeps.pacing import hours
 from harness.sweeps.places import SWEEPS, named
 from harness.sweeps.records import Axis, Difference, Point, Row, Selected, Sweep, shown
@@ -161,8 +162,6 @@ def plan(
             "give the flag several"
         )
     points = asking.points_of(found, config, flags, folder)
-    from harness.subjects.catalogue import refuse_unbuildable  # with torch
-
     refuse_unbuildable(point.config.model for point in points)
     if select:
         _refuse_unchosen(select, points)

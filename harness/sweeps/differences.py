@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import islice
@@ -23,13 +24,13 @@ from harness.sweeps.measured import Inputs, Measured, Values, means_of, measured
 from harness.sweeps.records import Difference, Row
 from harness.text import clean
 
-CHANGES = ".changes.json"
-"""Where what was found of pairs of runs is kept."""
+CHANGES = ".changes.jsonl"
+"""Where what was found of pairs of runs is kept, a line a pair."""
 
 ONE_NUMBER = "one number of one seed has no interval"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """A point's number less the reference's.
 
@@ -81,57 +82,71 @@ def differences(
     finished = [row for row in rows if row.state == "finished"]
     names = tuple(dict.fromkeys(measurements))
     refuse_unknown(names, finished)
+    finished = [row for row in finished if row.point.id != reference]
     code = code_digest("statistics", "sweeps") if folder is not None else ""
-    kept, again = _kept(folder), dict[str, dict[str, Change]]()
+    keys = [
+        key_of({"runs": [known[reference].judged, row.judged], "names": names, "code": code})
+        for row in finished
+    ]
+    kept = {} if folder is None else _kept(folder, set(keys), len(names))
     base: Measured | str | None = None
-    found: dict[str, dict[str, Change]] = {name: {} for name in names}
-    for row in finished:
-        if row.point.id == reference:
-            continue
-        key = key_of({"runs": [known[reference].judged, row.judged], "names": names, "code": code})
+    found: list[Changes] = []
+    for row, key in zip(finished, keys, strict=True):
         changes = kept.get(key)
         if changes is None or not row.judged:
             base = _read(known[reference], names) if base is None else base
             # a point is read, compared and let go
-            changes = _changes(_read(row, names), base, names)
-        again[key] = changes
-        for name, one in changes.items():
-            found[name][row.point.id] = one
-    if folder is not None and again.keys() - kept.keys():
-        _keep(folder, again)
+            of_point = _changes(_read(row, names), base, names)
+            changes = tuple(of_point[name] for name in names)
+        found.append(changes)
+    if folder is not None and not kept.keys() >= {*keys}:
+        _keep(folder, zip(keys, found, strict=True))
     return tuple(
-        Difference(point, name, *told)
-        for name in names
-        for point, told in zip(found[name], told_together([*found[name].values()], confidence), strict=True)
+        Difference(row.point.id, name, *told)
+        for place, name in enumerate(names)
+        for row, told in zip(
+            finished, told_together([each[place] for each in found], confidence), strict=True
+        )
     )
 
 
-def _kept(folder: Path | None) -> dict[str, dict[str, Change]]:
-    """What is kept of pairs of runs; nothing where that cannot be read."""
-    if folder is None:
-        return {}
+Changes = tuple[Change, ...]
+"""Of a point, in the order of the measurements."""
+
+
+def _kept(folder: Path, keys: Set[str], measurements: int) -> dict[str, Changes]:
+    """What is kept of pairs of runs, of those that are asked for; nothing where that cannot be read."""
+    found: dict[str, Changes] = {}
     try:
-        raw = json.loads((folder / CHANGES).read_bytes())
-        return {
-            key: {
-                name: Change(change, tuple(Spread(*one) for one in spreads), n, why)
-                for name, (change, spreads, n, why) in of_pair.items()
-            }
-            for key, of_pair in raw.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
+        with (folder / CHANGES).open("rb") as lines:
+            for key, changes in map(json.loads, lines):
+                if key in keys and len(changes) == measurements:
+                    found[key] = tuple(
+                        Change(change, tuple(Spread(*one) for one in spreads), n, sys.intern(why))
+                        for change, spreads, n, why in changes
+                    )
+    except (OSError, ValueError, TypeError):
         return {}
+    return found
 
 
-def _keep(folder: Path, changes: Mapping[str, Mapping[str, Change]]) -> None:
-    raw = {
-        key: {
-            name: [one.change, [astuple(spread) for spread in one.spreads], one.n, one.why]
-            for name, one in of_pair.items()
-        }
-        for key, of_pair in changes.items()
-    }
-    Folder(folder).write_text(CHANGES, json.dumps(raw))
+def _keep(folder: Path, pairs: Iterable[tuple[str, Changes]]) -> None:
+    Folder(folder).write_parts(
+        CHANGES,
+        (
+            json.dumps(
+                [
+                    key,
+                    [
+                        [one.change, [astuple(spread) for spread in one.spreads], one.n, one.why]
+                        for one in changes
+                    ],
+                ]
+            )
+            + "\n"
+            for key, changes in pairs
+        ),
+    )
 
 
 def _read(row: Row, names: Sequence[str]) -> Measured | str:

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from harness.criteria import acceptable
-from harness.records import Floats, Ints, Verdict
-from harness.sweeps.records import Row, Sweep, shown
+from harness.records import Floats, Ints
+from harness.sweeps.records import Judged, Row, Sweep, shown
 from harness.text import clean
 
 ALWAYS = ("agreement_above_controls", "fraction_unexplained", "accuracy")
@@ -141,7 +141,7 @@ class Grid:
     def _in_order(self) -> list[str]:
         return list(dict.fromkeys(one.measurement for row in self.rows for one in row.criteria if one.gate))
 
-    def _measured(self, name: str, judged: Verdict | None) -> Measured | None:
+    def _measured(self, name: str, judged: Judged | None) -> Measured | None:
         for row in self.rows:
             if (one := row.estimates.get(name)) is not None:
                 return Measured(
@@ -256,7 +256,7 @@ def _as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def has_threshold(one: Verdict) -> bool:
+def has_threshold(one: Judged) -> bool:
     """Whether a criterion holds a number against a threshold, as a test of one's own does not."""
     return one.relation in (">=", "<=", "within")
 

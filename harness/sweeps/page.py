@@ -12,12 +12,11 @@ from urllib.parse import quote
 from harness.artifacts.files import Folder
 from harness.criteria import show
 from harness.environment.state import clean as clean_state
-from harness.records import Verdict
 from harness.report.page import interval, templates
 from harness.sweeps.charts import along, parted, planes
 from harness.sweeps.forests import forests, untold
 from harness.sweeps.grids import LONGEST, Grid, grid, has_threshold
-from harness.sweeps.records import Axis, Row, Sweep, shown
+from harness.sweeps.records import Axis, Judged, Row, Sweep, shown
 from harness.sweeps.tradeoffs import trades
 from harness.text import clean, counted
 
@@ -164,7 +163,7 @@ def _row(row: Row, sweep: Sweep, points: Grid, heads: Sequence[str], folder: Pat
     }
 
 
-def _gate(one: Verdict | None) -> tuple[str, str, str]:
+def _gate(one: Judged | None) -> tuple[str, str, str]:
     """A gate's number, its interval, and its verdict where it does not hold."""
     if one is None:
         return "–", "", ""

@@ -11,6 +11,7 @@ sweeps/points/<id>/        a point, which several sweeps may ask for:
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from harness.artifacts.files import Folder, digest_of
 from harness.config import Config
 from harness.errors import ConfigurationError, HarnessError, RunError
 from harness.records import Estimate, Verdict
-from harness.sweeps.records import Point, Row, State
+from harness.sweeps.records import Judged, Number, Point, Row, State
 
 SWEEPS, POINTS, OUTCOME, POINT, LOG = "sweeps", "points", "outcome.json", "point.toml", "log.txt"
 
@@ -162,11 +163,11 @@ class Place:
             verdict=one.verdict if judged else "",
             run=run if judged else None,
             why=one.why,
-            criteria=tuple(one.criteria),
-            estimates={estimate.name: estimate for estimate in one.estimates},
+            criteria=tuple(map(Judged.of, one.criteria)),
+            estimates={sys.intern(each.name): Number.of(each) for each in one.estimates},
             seconds=one.seconds,
             memory_mb=one.memory_mb,
-            code=one.code,
+            code=sys.intern(one.code),
             threads=one.threads,
             judged=one.judged,
         )

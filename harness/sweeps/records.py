@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from harness.config import Config
 from harness.records import Estimate, Verdict
+from harness.records import Outcome as Verdicts
 
 State = Literal["finished", "refused", "lost", "missing"]
 """Of a point: judged; refused before any work; tried, and without a verdict; not begun, or broken off."""
@@ -29,7 +31,7 @@ class Axis:
     group: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One configuration of a sweep.
 
@@ -58,9 +60,67 @@ def shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A criterion as a sweep keeps it of each point: a `harness.records.Verdict` without its sentences."""
+
+    id: str
+    title: str
+    measurement: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    relation: str
+    threshold: float | tuple[float, float] | None
+    unit: str
+    gate: bool
+    verdict: Verdicts
+
+    @classmethod
+    def of(cls, one: Verdict) -> Judged:
+        """Of a verdict; texts that points share are kept once."""
+        return cls(
+            sys.intern(one.id),
+            sys.intern(one.title),
+            sys.intern(one.measurement),
+            one.estimate,
+            one.low,
+            one.high,
+            sys.intern(one.relation),
+            one.threshold,
+            sys.intern(one.unit),
+            one.gate,
+            one.verdict,
+        )
+
+    @property
+    def holds(self) -> bool:
+        """Whether the criterion was evaluated and holds."""
+        return self.verdict == "pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An estimate as a sweep keeps it of each point: of a `harness.records.Estimate` what its table tells."""
+
+    title: str
+    unit: str
+    higher_is_better: bool | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+    @classmethod
+    def of(cls, one: Estimate) -> Number:
+        """Of an estimate; texts that points share are kept once."""
+        texts = sys.intern(one.title), sys.intern(one.unit)
+        return cls(*texts, one.higher_is_better, one.estimate, one.low, one.high, one.n)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A point, and what is known of it.
+    """A point, and what is known of it; light, for there may be thousands.
 
     Attributes:
         point: The point.
@@ -85,8 +145,8 @@ class Row:
     verdict: str = ""
     run: Path | None = None
     why: str = ""
-    criteria: tuple[Verdict, ...] = ()
-    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    criteria: tuple[Judged, ...] = ()
+    estimates: Mapping[str, Number] = field(default_factory=dict)
     seconds: float | None = None
     memory_mb: float | None = None
     code: str = ""
@@ -95,7 +155,7 @@ class Row:
     before: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A measurement of a point less the reference's, on what both measured.
 

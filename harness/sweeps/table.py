@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.artifacts.files import Folder
 from harness.environment import gate_digest
-from harness.records import Estimate
 from harness.sweeps.places import EXIT_CODES
-from harness.sweeps.records import Axis, Row, Selected, Sweep, shown
+from harness.sweeps.records import Axis, Number, Row, Selected, Sweep, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +109,7 @@ def _csv(axes: Sequence[Axis], rows: Sequence[Row], output: Path) -> str:
     return text.getvalue()
 
 
-def _bounds(one: Estimate | None) -> tuple[float | None, float | None, float | None]:
+def _bounds(one: Number | None) -> tuple[float | None, float | None, float | None]:
     return (None, None, None) if one is None else (one.estimate, one.low, one.high)
 
 
@@ -140,7 +139,7 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]
         StorageError: it cannot be written.
     """
     selected: Selected | None = sweep.selected
-    Folder(folder).write_json(
+    Folder(folder).write_long_json(
         JSON,
         {
             "id": sweep.id,
@@ -153,7 +152,7 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]
             "confidence": sweep.confidence,
             "exit_code": exit_code(sweep.rows),
             "cost": dict(cost),
-            "points": [
+            "points": (
                 {
                     "id": row.point.id,
                     "values": {name: shown(value) for name, value in row.point.values.items()},
@@ -168,8 +167,8 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]
                     "before": row.before,
                 }
                 for row in sweep.rows
-            ],
-            "differences": [asdict(one) for one in sweep.differences],
+            ),
+            "differences": map(asdict, sweep.differences),
             "selected": None if selected is None else asdict(selected),
             "remarks": list(sweep.remarks),
         },

@@ -38,7 +38,7 @@ from harness.judging import verdicts
 from harness.pipeline.started import Silence
 from harness.sweeps import table
 from harness.sweeps.places import Place
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 
 def linked(source: Path, target: Path) -> None:
