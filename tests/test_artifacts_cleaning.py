@@ -51,6 +51,27 @@ def test_leftovers_are_found_wherever_they_are(tmp_path: Path) -> None:
     assert not list(output.rglob(".*"))
 
 
+def test_leftovers_of_points_are_found_too(tmp_path: Path) -> None:
+    """Of an interrupted run of a point as of any, in the folders of sweeps, and what its run uses stays."""
+    output = an_output(tmp_path)
+    point = output / "sweeps/points/0a1b"
+    begun = RunDirectory.create(point, "abc")
+    begun.write_json("stages.json", {"duration_s": {}, "taken_from": None, "cache": ["stage/unused"]})
+    run = begun.path
+    (run / "seed-0").mkdir()
+    (output / "sweeps/mine").mkdir()
+    places = [point.parent, point, run, run / "seed-0", output / "sweeps/mine"]
+    for place in places:
+        killed_in(place)
+    found = cleaning.needless(output)
+    assert sorted({one.path.parent for one in found}) == sorted(places)
+    assert {one.why for one in found} == {"left by a process that is gone"}
+    assert len(found) == 2 * len(places)
+    assert cleaning.clean(found) == []
+    assert not list(output.rglob(".*"))
+    assert run.is_dir()
+
+
 def test_a_run_whose_record_is_damaged_hinders_nobody(tmp_path: Path) -> None:
     """Its entries are then nobody's, as those of a run that is gone; the run itself is never removed."""
     output = an_output(tmp_path)

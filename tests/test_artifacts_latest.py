@@ -75,6 +75,22 @@ def test_a_run_that_begins_takes_it_away(tmp_path: Path) -> None:
         RunDirectory.open(tmp_path / "latest")
 
 
+def test_where_only_sweeps_ran_a_point_is_named(tmp_path: Path) -> None:
+    """No run was refused there: the runs are those of points; with one beside them the word is as ever."""
+    point = tmp_path / "sweeps/points/0a1b"
+    a_run(point).link_latest()
+    (tmp_path / "sweeps/points/0000/runs").mkdir(parents=True)  # begun, and killed before its run
+    with pytest.raises(
+        ConfigurationError, match=r"only sweeps ran here; name a point's run, such as"
+    ) as told:
+        RunDirectory.open(tmp_path / "latest")
+    assert str(point / "latest") in str(told.value)
+    assert RunDirectory.open(point / "latest").path.parent == point / "runs"
+    RunDirectory.create(tmp_path, "abc", NOW)
+    with pytest.raises(ConfigurationError, match="since the last one was refused"):
+        RunDirectory.open(tmp_path / "latest")
+
+
 @pytest.mark.parametrize("target", ["latest", "../elsewhere", "nowhere", "runs", "runs/../..", "/"])
 def test_a_link_to_something_else_is_no_obstacle(tmp_path: Path, target: str) -> None:
     """A loop, a place outside of `runs`, nothing at all: it names no run, and is replaced."""

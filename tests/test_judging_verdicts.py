@@ -297,8 +297,8 @@ def test_the_sentence_of_a_pass_counts_its_gates() -> None:
     ("outcome", "rows", "text"),
     [
         ("fail", [("a", "pass"), ("b", "fail")], "FAIL on blobs: why b"),
-        ("fail", [("a", "fail"), ("b", "fail")], "FAIL on blobs: why a; and 1 more"),
-        ("error", [("a", "fail"), ("b", "error"), ("c", "error")], "ERROR on blobs: why b; and 2 more"),
+        ("fail", [("a", "fail"), ("b", "fail")], "FAIL on blobs: why a; also b"),
+        ("error", [("a", "fail"), ("b", "error"), ("c", "error")], "ERROR on blobs: why b; also a, c"),
         ("error", [("a", "pass"), ("b", "error")], "ERROR on blobs: why b"),
         ("error", [], "ERROR on blobs: no gate was declared"),
     ],
@@ -306,9 +306,18 @@ def test_the_sentence_of_a_pass_counts_its_gates() -> None:
 def test_the_sentence_of_a_red_run_is_of_its_first_gate_of_that_kind(
     outcome: str, rows: list[tuple[str, str]], text: str
 ) -> None:
-    """An error is told before the fails in front of it; all other red gates are counted, watches are not."""
+    """An error is told before the fails in front of it; all other red gates are named, watches are not."""
     criteria = [one_of("seen", "error", gate=False), *(one_of(*row) for row in rows)]
     assert diagnosis.sentence(whole(*criteria, verdict=outcome)) == text
+
+
+def test_the_sentence_of_many_red_gates_is_a_line() -> None:
+    """As many names as a line has room for, then how many there are besides."""
+    names = [f"gate_of_a_long_name_{number:02}" for number in range(30)]
+    told = diagnosis.sentence(whole(*(one_of(name, "fail") for name in names), verdict="fail"))
+    assert told.startswith(f"FAIL on blobs: why {names[0]}; also {names[1]}, {names[2]}")
+    assert told.endswith(f"{names[6]} and 23 more")
+    assert len(told) < 250
 
 
 def test_the_sentence_says_what_broke_off_and_which_data_it_was() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.artifacts.cache import is_entry
 from harness.artifacts.directories import RunDirectory
-from harness.artifacts.latest import left_by_killed, run_directories
+from harness.artifacts.latest import left_by_killed, points_of_sweeps, run_directories
 from harness.artifacts.staging import Staged, leftovers, remove
 from harness.errors import RunError
 
@@ -36,8 +36,10 @@ class Needless:
 def needless(output: Path) -> list[Needless]:
     """All that no run of an output folder needs."""
     cache = output / "cache"
-    left = [path for folder in (output, cache, *cache.glob("*/")) for path in leftovers(folder)]
-    left += left_by_killed(output)
+    points = [*points_of_sweeps(output)]
+    places = [output, cache, *cache.glob("*/"), *(output / "sweeps").glob("*/"), *points]
+    left = [path for folder in places for path in leftovers(folder)]
+    left += [path for folder in (output, *points) for path in left_by_killed(folder)]
     used = {one for runs in (output / "runs", *points_runs(output)) for one in _used(runs)}
     unused = [
         entry
@@ -50,7 +52,7 @@ def needless(output: Path) -> list[Needless]:
 
 def points_runs(output: Path) -> Iterator[Path]:
     """The folders of runs of all points of sweeps, which share the output folder's cache."""
-    yield from (output / "sweeps" / "points").glob("*/runs")
+    yield from (point / "runs" for point in points_of_sweeps(output) if (point / "runs").is_dir())
 
 
 def _used(runs: Path) -> Iterator[str]:

@@ -142,7 +142,7 @@ class RunDirectory(Folder):
         if not os.path.isfile(place / "environment.json"):  # noqa: PTH113 - a name may be too long for pathlib
             why = "it has no environment.json" if os.path.isdir(place) else "there is no such folder"  # noqa: PTH112
             if path.name == latest.LATEST and not os.path.lexists(path):
-                why = "no run ended, or began, since the last one was refused"
+                why = latest.why_none(path.parent)
             raise ConfigurationError(f"{path}: is no run directory ({why})")
         return cls(place, Manifest(place))
 

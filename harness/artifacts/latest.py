@@ -67,6 +67,11 @@ def run_directories(runs: Path) -> Iterator[Path]:
         yield from (runs / name for name in names)
 
 
+def points_of_sweeps(output: Path) -> Iterator[Path]:
+    """The folders of all points of sweeps of an output folder, each with runs, and a `latest`, of its own."""
+    yield from sorted((output / "sweeps" / "points").glob("*/"))
+
+
 def left_by_killed(output: Path) -> Iterator[Path]:
     """The hidden files in runs' folders whose owner is gone."""
     for run in run_directories(output / "runs"):
@@ -93,6 +98,15 @@ def named(latest: Path) -> Path | None:
         return path if path.parent == runs and path.is_dir() else None
     except (OSError, ValueError):
         return None
+
+
+def why_none(output: Path) -> str:
+    """Why an output folder has no `latest`."""
+    ran = (point / LATEST for point in points_of_sweeps(output))
+    point = next((one for one in ran if named(one) is not None), None)
+    if point is None or next(run_directories(output / "runs"), None) is not None:
+        return "no run ended, or began, since the last one was refused"
+    return f"only sweeps ran here; name a point's run, such as {point}"
 
 
 def _make_room(output: Path) -> None:

@@ -23,6 +23,9 @@ from harness.text import clean, words, words_of_pair
 WORST = 3
 """How many images are named."""
 
+NAMES_WIDE = 160
+"""Letters of a sentence that the names of further red gates may take."""
+
 Parts = tuple[Floats, Floats]
 """Numerators and denominators, float64 [seeds, n]: what a value by image is, and what it weighs."""
 
@@ -369,5 +372,14 @@ def _sentence(verdict: Mapping[str, Any]) -> str:
         return f"{word} on {name}: all {len(gates)} gates hold"
     if not wrong:
         return f"{word} on {name}: no gate was declared"
-    more = len([criterion for criterion in gates if criterion.verdict != "pass"]) - 1
-    return f"{word} on {name}: {wrong[0].why}" + (f"; and {more} more" if more > 0 else "")
+    others = [criterion.id for criterion in gates if not criterion.holds and criterion is not wrong[0]]
+    return f"{word} on {name}: {wrong[0].why}" + (f"; also {_in_a_line(others)}" if others else "")
+
+
+def _in_a_line(names: Sequence[str]) -> str:
+    """Names in a row, as many as a line has room for, and how many there are besides."""
+    kept = [*names]
+    while len(kept) > 1 and len(", ".join(kept)) > NAMES_WIDE:
+        kept.pop()
+    more = len(names) - len(kept)
+    return ", ".join(map(clean, kept)) + (f" and {more} more" if more else "")
