@@ -122,14 +122,28 @@ def joint(estimates: Sequence[Estimate]) -> dict[str, Estimate]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One criterion judged: a row of `verdict.json` (schema 1).
+    """One criterion judged, or one test of one's own: a row of `verdict.json`.
 
-    `verdict` is `error` where the criterion could not be evaluated, which is neither pass nor fail.
-    `marginal` says that the interval straddles the threshold. `margin_se` is the distance from the
-    threshold in standard errors, positive on the good side; None where the error is 0 or unknown.
-    `minimum_detectable_difference` is the true distance from the threshold that this run would have told
-    apart in four cases of five, in `unit`; None likewise. A test of one's own has no number and no
-    threshold: its relation is `holds`, and its measurement is the place where it stands.
+    Attributes:
+        id: The criterion's id.
+        title: A line that says what it asks for.
+        measurement: What is judged; of a test of one's own, the place where it stands.
+        estimate: The number; None where there is none, as of a test of one's own.
+        low: The interval's lower bound; None where the number has no interval.
+        high: The interval's upper bound, likewise.
+        confidence: The interval's nominal confidence.
+        n: How many values stand behind the number.
+        relation: `>=`, `<=` or `within`; `holds` of a test of one's own; `past` where the nights before say it.
+        threshold: What the number is held against, in `unit`: [low, high] for `within`; None where none is.
+        unit: The unit of `estimate`, `low`, `high`, `threshold` and `minimum_detectable_difference`.
+        margin_se: The distance from the threshold in standard errors, positive on the good side; None where
+            the error is 0 or unknown.
+        gate: Whether it has a say in the verdict; else it is watched.
+        verdict: `error` where it could not be evaluated, which is neither pass nor fail.
+        marginal: Whether the interval straddles the threshold.
+        why: The outcome in a sentence.
+        minimum_detectable_difference: The true distance from the threshold that this run would have told
+            apart in four cases of five; None where the error is 0 or unknown.
     """
 
     id: str

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pydantic
 
 from harness import config as configuration
 from harness.artifacts import latest
+from harness.artifacts.documents import DataRecord, DeviceRecord, Estimates, Failure, Judged, Names, Stages
 from harness.artifacts.files import Folder, adapter, digest_of, digest_of_values, plain_json, what_is_wrong
 from harness.artifacts.sealing import MANIFEST, PUBLISHED, Damage, Manifest, seal
 from harness.config import Config
@@ -21,80 +22,11 @@ from harness.config.parameters import STANDS_FOR
 from harness.config.tables import parse
 from harness.config.values import named_place
 from harness.errors import ConfigurationError, DamageError, OutputError, RunError
-from harness.forms import BYTE
-from harness.records import Estimate, Provenance, Verdict
+from harness.records import Estimate, Provenance
 from harness.text import without_password
 
 UNREPEATABLE = "unrepeatable.json"
 GATE_QUALITY = "gate-quality.json"
-
-
-class _Estimates(pydantic.BaseModel):
-    estimates: list[Estimate]
-
-
-class _Names(pydantic.BaseModel):
-    names: list[str]
-
-
-class Failure(pydantic.BaseModel):
-    """`failure.json`: in which stage a run broke off, and why; the trace where nobody foresaw it."""
-
-    stage: str
-    kind: str
-    message: str
-    trace: str | None = None
-
-
-class Stages(pydantic.BaseModel):
-    """`stages.json`: seconds by stage, largest memory, the run that computed all, cache entries in use."""
-
-    duration_s: dict[str, float]
-    memory_mb: dict[str, float] = {}
-    taken_from: str | None = None
-    cache: list[str] = []
-
-
-class _DataRecord(pydantic.BaseModel):
-    name: str
-    asked: str
-    source: str
-    sha256: dict[str, str]
-    digest: str = ""
-    train: int
-    test: int
-    classes: list[str]
-    shape: Annotated[list[int], pydantic.Field(min_length=1, max_length=4)]
-    # a run of before there was anything but images has none of these
-    kind: Literal["image", "series", "clip", "table"] = "image"
-    axes: list[str] = []
-    scale: Annotated[float, pydantic.Field(gt=0)] = BYTE
-    unit: str = ""
-    baseline: float | Literal["zero", "mean", "array"] = "zero"
-    names: list[str] = []
-    notice: str | None
-
-
-class _DeviceRecord(pydantic.BaseModel):
-    kind: str
-    name: str
-    threads: int
-
-
-class _Judged(pydantic.BaseModel, extra="allow"):
-    run_id: str
-    verdict: Literal["pass", "fail", "error", "interrupted"]
-    strict: bool
-    dataset: dict[str, Any]
-    notice: str | None
-    seeds: list[int]
-    duration_s: dict[str, float]
-    failure: Failure | None
-    criteria: list[Verdict]
-    announcements: list[str] = []
-    remarks: list[str] = []
-    unrepeatable: list[str] = []
-    published: dict[str, str] = {}
 
 
 class RunDirectory(Folder):
@@ -266,8 +198,8 @@ class RunDirectory(Folder):
         """The run's provenance."""
         found = self.read_record("environment.json", Provenance)
         try:
-            adapter(_DataRecord).validate_python(dict(found.dataset))
-            adapter(_DeviceRecord).validate_python(dict(found.device))
+            adapter(DataRecord).validate_python(dict(found.dataset))
+            adapter(DeviceRecord).validate_python(dict(found.device))
         except pydantic.ValidationError as error:
             raise RunError(
                 f"{self / 'environment.json'}: damaged ({what_is_wrong(error)}); compute the run again"
@@ -291,7 +223,7 @@ class RunDirectory(Folder):
         """The run's estimates, of each seed and of all together; none where nothing was estimated."""
         if not (self / "estimates.json").is_file():
             return []
-        return list(self.read_record("estimates.json", _Estimates).estimates)
+        return list(self.read_record("estimates.json", Estimates).estimates)
 
     def read_failure(self) -> dict[str, Any] | None:
         """Why the run broke off; None where it did not."""
@@ -309,7 +241,7 @@ class RunDirectory(Folder):
         """What of the user's own was found to give other results when asked again."""
         if not (self / UNREPEATABLE).is_file():
             return []
-        return list(self.read_record(UNREPEATABLE, _Names).names)
+        return list(self.read_record(UNREPEATABLE, Names).names)
 
     def write_verdict(self, values: Mapping[str, Any], into: Folder | None = None) -> None:
         """`verdict.json`, which names the manifest's digest and its own, of this run or in another folder."""
@@ -361,7 +293,7 @@ class RunDirectory(Folder):
         path = self / "verdict.json"
         if not os.path.lexists(path):
             return None
-        judged = self.read_record("verdict.json", _Judged)
+        judged = self.read_record("verdict.json", Judged)
         mine = self.read_provenance().run_id
         if judged.run_id != mine:
             raise RunError(
@@ -369,7 +301,7 @@ class RunDirectory(Folder):
                 f"judge the run again: harness judge {self.path}"
             )
         self.refuse_other_manifest(self._sealed_verdict().get("manifest"))
-        values = {name: getattr(judged, name) for name in _Judged.model_fields} | (judged.model_extra or {})
+        values = {name: getattr(judged, name) for name in Judged.model_fields} | (judged.model_extra or {})
         return values | {"failure": None if judged.failure is None else judged.failure.model_dump()}
 
 

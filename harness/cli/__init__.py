@@ -17,7 +17,7 @@ import typer
 
 from harness import __version__
 from harness.ci import github
-from harness.cli import history, nightly, options, studio, sweeps
+from harness.cli import history, nightly, options, schemas, studio, sweeps
 from harness.cli.ending import BUG, TERMINATED, Terminated, code_of, importing, page, show
 from harness.cli.options import ConfigFile
 from harness.cli.streams import forgiving
@@ -264,6 +264,7 @@ nightly.add_to(app)
 sweeps.add_to(app)
 history.add_to(app)
 studio.add_to(app)
+schemas.add_to(app)
 
 
 def _compute(settings: Config, shown: Shown) -> tuple[RunDirectory, BaseException | None]:

@@ -127,8 +127,8 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Past:
-    """Tonight beside the nights before it: `history.json` of a run, and the content of the trends' page.
+class Compared:
+    """That tonight was held against the nights before it, as its verdict says.
 
     Attributes:
         night: Tonight's id.
@@ -139,6 +139,22 @@ class Past:
         charts: How many charts share the false alarms: a measurement with a direction has one, else two.
         limit: The limit h of the cumulative sum.
         expected: Nights until a lasting change of 1, 2, 3 standard deviations is found, on average.
+    """
+
+    night: str
+    status: Literal["compared", "young", "unavailable"]
+    why: str
+    nights: int
+    charts: int
+    limit: float
+    expected: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Past(Compared):
+    """Tonight beside the nights before it: `history.json` of a run, and the content of the trends' page.
+
+    Attributes:
         strips: The alarmed measurements, gated ones first.
         alarms: Open ones first, then those that ended, the newest first.
         improvements: The same rules on the better side; never red.
@@ -159,13 +175,6 @@ class Past:
         again: Ids of second measurements of a night.
     """
 
-    night: str
-    status: Literal["compared", "young", "unavailable"]
-    why: str
-    nights: int
-    charts: int
-    limit: float
-    expected: dict[str, float]
     strips: list[Strip]
     alarms: list[Alarm]
     improvements: list[Alarm]

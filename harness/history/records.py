@@ -66,7 +66,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Judged:
-    """One absolute criterion of a night: what `verdict.json` says of it, before the past has a say."""
+    """One absolute criterion of a night: what `verdict.json` says of it, before the past has a say.
+
+    Attributes:
+        id: The criterion's id.
+        title: A line that says what it asks for.
+        measurement: What is judged.
+        relation: `>=`, `<=` or `within`; `holds` of a test of one's own.
+        threshold: What the number is held against, in its unit: [low, high] for `within`; None where none is.
+        gate: Whether it has a say in the verdict; else it is watched.
+        verdict: `error` where it could not be evaluated, which is neither pass nor fail.
+        why: The outcome in a sentence.
+    """
 
     id: str
     title: str
@@ -217,7 +228,14 @@ class Human:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that was another before: what kind of thing, its dotted name, and both values."""
+    """Something that was another before.
+
+    Attributes:
+        kind: What kind of thing.
+        name: Its dotted name.
+        before: Its value then.
+        after: Its value now.
+    """
 
     kind: Kind
     name: str

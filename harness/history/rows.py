@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from harness.artifacts.files import Folder
 from harness.artifacts.sealing import HISTORY
 from harness.criteria import show
 from harness.criteria.rows import CANARY, PAST, own_verdict
-from harness.history.past import Past
+from harness.history.past import Compared, Past
 from harness.history.records import Alarm, Change, Night, number_of
 from harness.records import Outcome, Verdict
 
@@ -34,8 +34,7 @@ def rows_of(past: Past, night: Night) -> list[Verdict]:
 def enter(past: Past, night: Night, values: dict[str, Any], into: Folder) -> None:
     """Let a verdict say what the past says of tonight; `history.json` is published with it."""
     into.write_json(HISTORY, asdict(past))
-    told = ("night", "status", "why", "nights", "charts", "limit", "expected")
-    values["past"] = {name: getattr(past, name) for name in told}
+    values["past"] = {one.name: getattr(past, one.name) for one in fields(Compared)}
     values["regressions"] = [asdict(one) for one in past.alarms if one.state == "open"]
     values["criteria"] += rows_of(past, night)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harness import attributions, environment, samples, statistics
 from harness.artifacts.cache import share
+from harness.artifacts.documents import ClassYield, Looks, Samples
 from harness.artifacts.files import Folder, key_of
 from harness.capabilities import lacking
 from harness.environment import stream
@@ -113,15 +114,15 @@ def _write_down(work: Work, selection: Selection, by_seed: Mapping[int, Floats])
         for seed, logits in by_seed.items()
     ]
     work.run.write_table("samples.csv", pd.concat(tables))
-    work.run.write_json(
-        "samples.json",
-        {
-            "surest": selection.surest,
-            "confidence": work.config.selection.confidence,
-            "looks": {"planned": work.looks, "taken": work.look + 1},
-            "yields": [asdict(one) | {"class": names[one.label]} for one in selection.yields],
-        },
+    told = Samples(
+        surest=selection.surest,
+        confidence=work.config.selection.confidence,
+        looks=Looks(planned=list(work.looks), taken=work.look + 1),
+        yields=[
+            ClassYield.model_validate(asdict(one) | {"class": names[one.label]}) for one in selection.yields
+        ],
     )
+    work.run.write_json("samples.json", told.model_dump(by_alias=True))
 
 
 def attribute(work: Work) -> None:

@@ -27,7 +27,7 @@ from harness.sweeps import table
 from harness.sweeps.factories import refuse_unbuildable
 from harness.sweeps.pacing import hours
 from harness.sweeps.places import SWEEPS, named
-from harness.sweeps.records import Axis, Difference, Point, Row, Selected, Sweep, shown
+from harness.sweeps.records import Axis, Cost, Difference, Point, Row, Selected, Sweep, shown
 from harness.sweeps.running import Running, alone
 
 if TYPE_CHECKING:
@@ -270,13 +270,7 @@ def _published(asked: Plan, rows: Sequence[Row], seconds: float, ran: int) -> Sw
         selected=selected(rows, asked.select, confidence) if asked.select else None,
         remarks=table.remarks(rows, asked.threads),
     )
-    cost = {
-        "seconds": seconds,
-        "ran": ran,
-        "at_once": asked.engine.at_once,
-        "threads": asked.threads,
-        "engine": asked.engine.name,
-    }
+    cost = Cost(seconds, ran, asked.engine.at_once, asked.threads, asked.engine.name)
     table.write_json(asked.folder, found, asked.command, cost)
     render(found, asked.folder / table.PAGE, command=asked.command)
     return found

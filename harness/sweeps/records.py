@@ -234,3 +234,99 @@ class Sweep:
     def row(self, point: str) -> Row:
         """The row of a point's id."""
         return next(row for row in self.rows if row.point.id == point)
+
+
+@dataclass(frozen=True)
+class AxisTold:
+    """An axis in `sweep.json`.
+
+    Attributes:
+        name: As its flag is called; a keyword of the model's factory is `settings.<keyword>`.
+        values: As commands write them, in the order asked for.
+        group: Axes of one number go side by side, value by value; those of different ones are crossed.
+    """
+
+    name: str
+    values: list[str]
+    group: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a sweep took, the last time.
+
+    Attributes:
+        seconds: Wall clock.
+        ran: How many points were run; the others were finished already.
+        at_once: How many at once.
+        threads: Of each.
+        engine: Where they ran.
+    """
+
+    seconds: float
+    ran: int
+    at_once: int
+    threads: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointTold:
+    """A point in `sweep.json`.
+
+    Attributes:
+        id: The digest of all that it computes, data and code apart; the name of its folder.
+        values: What each axis is, as commands write it.
+        state: How far it came: judged; refused before any work; tried, and without a verdict; not begun.
+        verdict: `pass`, `fail`, `error`; empty where there is none.
+        exit_code: Of its process; None where none has ended.
+        run: The name of its run directory; None without one.
+        seconds: Its process took; None where that is not known.
+        memory_mb: The largest that it held, in MB; likewise.
+        code: The digest of the code that computed it; empty likewise.
+        why: What a reader should know: the first red gate, why it was refused or lost; empty where nothing.
+        before: All of this is of an earlier run: the point was to be computed anew, and that gave no verdict.
+    """
+
+    id: str
+    values: dict[str, str]
+    state: State
+    verdict: str
+    exit_code: int | None
+    run: str | None
+    seconds: float | None
+    memory_mb: float | None
+    code: str
+    why: str
+    before: bool
+
+
+@dataclass(frozen=True)
+class Document:
+    """`sweep.json`: the question, its points' states, differences, and what was chosen.
+
+    Attributes:
+        id: The name of the sweep's folder.
+        command: How it was asked for.
+        axes: The axes.
+        reference: The id of the point that others are compared with.
+        confidence: That all intervals of a measurement's differences hold together.
+        exit_code: What `harness sweep` ends with.
+        cost: What it took, the last time.
+        points: Every point, in order of the axes.
+        differences: Of every other point from the reference, by measurement.
+        selected: The point that `--select` chose; None where nobody asked.
+        remarks: What a reader must know: points of other code, what was left out.
+    """
+
+    id: str
+    command: str
+    axes: list[AxisTold]
+    reference: str
+    confidence: float
+    exit_code: int
+    cost: Cost
+    points: list[PointTold]
+    differences: list[Difference]
+    selected: Selected | None
+    remarks: list[str]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.artifacts.files import Folder
 from harness.environment import gate_digest
 from harness.sweeps.places import EXIT_CODES
-from harness.sweeps.records import Axis, Number, Row, Selected, Sweep, shown
+from harness.sweeps.records import Axis, AxisTold, Cost, Document, Number, PointTold, Row, Sweep, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,47 +132,41 @@ def write_table(folder: Path, output: Path, axes: Sequence[Axis], rows: Sequence
     Folder(folder).write_text(CSV, _csv(axes, rows, output))
 
 
-def write_json(folder: Path, sweep: Sweep, command: str, cost: Mapping[str, Any]) -> None:
+def write_json(folder: Path, sweep: Sweep, command: str, cost: Cost) -> None:
     """`sweep.json`: the question, its points' states, differences, and what was chosen.
 
     Raises:
         StorageError: it cannot be written.
     """
-    selected: Selected | None = sweep.selected
-    Folder(folder).write_long_json(
-        JSON,
-        {
-            "id": sweep.id,
-            "command": command,
-            "axes": [
-                {"name": axis.name, "values": [shown(value) for value in axis.values], "group": axis.group}
-                for axis in sweep.axes
-            ],
-            "reference": sweep.reference,
-            "confidence": sweep.confidence,
-            "exit_code": exit_code(sweep.rows),
-            "cost": dict(cost),
-            "points": (
-                {
-                    "id": row.point.id,
-                    "values": {name: shown(value) for name, value in row.point.values.items()},
-                    "state": row.state,
-                    "verdict": row.verdict,
-                    "exit_code": row.exit_code,
-                    "run": None if row.run is None else row.run.name,
-                    "seconds": row.seconds,
-                    "memory_mb": row.memory_mb,
-                    "code": row.code,
-                    "why": row.why,
-                    "before": row.before,
-                }
-                for row in sweep.rows
-            ),
-            "differences": map(asdict, sweep.differences),
-            "selected": None if selected is None else asdict(selected),
-            "remarks": list(sweep.remarks),
-        },
+    told = Document(
+        id=sweep.id,
+        command=command,
+        axes=[AxisTold(axis.name, [*map(shown, axis.values)], axis.group) for axis in sweep.axes],
+        reference=sweep.reference,
+        confidence=sweep.confidence,
+        exit_code=exit_code(sweep.rows),
+        cost=cost,
+        points=[
+            PointTold(
+                id=row.point.id,
+                values={name: shown(value) for name, value in row.point.values.items()},
+                state=row.state,
+                verdict=row.verdict,
+                exit_code=row.exit_code,
+                run=None if row.run is None else row.run.name,
+                seconds=row.seconds,
+                memory_mb=row.memory_mb,
+                code=row.code,
+                why=row.why,
+                before=row.before,
+            )
+            for row in sweep.rows
+        ],
+        differences=list(sweep.differences),
+        selected=sweep.selected,
+        remarks=list(sweep.remarks),
     )
+    Folder(folder).write_json(JSON, asdict(told))
 
 
 def told_of(sweep: Sweep) -> str:
