@@ -133,7 +133,7 @@ class Verdict:
         high: The interval's upper bound, likewise.
         confidence: The interval's nominal confidence.
         n: How many values stand behind the number.
-        relation: `>=`, `<=` or `within`; `holds` of a test of one's own; `past` where the nights before say it.
+        relation: `>=`, `<=`, `within`; `holds` of a test of one's own, `past` of what the nights before say.
         threshold: What the number is held against, in `unit`: [low, high] for `within`; None where none is.
         unit: The unit of `estimate`, `low`, `high`, `threshold` and `minimum_detectable_difference`.
         margin_se: The distance from the threshold in standard errors, positive on the good side; None where

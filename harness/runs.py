@@ -49,6 +49,9 @@ class Run:
         """The run of a run directory, or of a link to one such as `artifacts/latest`.
 
         What is not as it was computed is warned of by name; to read it is an error.
+
+        Raises:
+            ConfigurationError: there is no run directory.
         """
         directory = RunDirectory.open(path)
         for one in directory.amiss():
@@ -113,12 +116,12 @@ class Run:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """The explained images: index, label, class, seed, prediction, confidence."""
+        """The explained images: index, label, class, seed, prediction, confidence (the softmax maximum)."""
         return self.directory.read_table("samples.csv")
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """Every seed's epochs: seed, stage, epoch, loss, accuracy, seconds."""
+        """Every seed's epochs: seed, stage, epoch, loss, accuracy, seconds (`records.Epoch` says of what)."""
         import pandas as pd
 
         return pd.concat([self.directory.seed(seed).read_table("training.csv") for seed in self.config.seeds])
@@ -162,7 +165,7 @@ class Run:
 
     @clean_state()
     def per_sample(self, name: str) -> Floats:
-        """A measurement's values: float64 [seeds, n]; empty where it could not be measured."""
+        """A measurement's values, in its unit: float64 [seeds, n]; empty where it could not be measured."""
         base = name.split(".")[0]
         if base not in self._measured:
             self._measured[base] = self.directory.read_arrays(f"measurements/{base}.npz")

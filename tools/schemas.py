@@ -154,10 +154,10 @@ def _shape(hint: Any, kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
     origin, inside = get_origin(hint), get_args(hint)
     if hint is Any:
         return {}
+    if origin is Annotated:  # whose marks may not be hashed
+        return _shape(inside[0], kind, found) | dict(_bounds(inside[1:]))
     if hint in PLAIN:
         return {"type": PLAIN[hint]}
-    if origin is Annotated:
-        return _shape(inside[0], kind, found) | dict(_bounds(inside[1:]))
     if origin is Literal:
         return {"enum": list(inside)}
     if origin in (Union, types.UnionType):

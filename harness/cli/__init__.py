@@ -237,7 +237,8 @@ def datasets(
 @app.command()
 def clean(
     output: Annotated[
-        str | None, typer.Option("--output", help="folder of the runs [default: as configured here]")
+        str | None,
+        typer.Option("--output", metavar="FOLDER", help="folder of the runs [default: as configured here]"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show it, remove nothing")] = False,
 ) -> None:

@@ -240,7 +240,7 @@ class Watch(Table):
     The gated ones are so without; a table of one of them changes its smallest change.
     """
 
-    measurement: str
+    measurement: str = Field(description="its name")
     min_change: Real = Field(ge=0, description="the smallest change that is red, in its own unit")
 
 
@@ -277,12 +277,16 @@ class Criterion(Table):
     judged and reported, without a say in the verdict.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9_.\-]+$")
-    title: str = ""
-    measurement: str
-    relation: Literal[">=", "<=", "within"]
-    threshold: Real | tuple[Real, Real]
-    gate: bool = True
+    id: str = Field(
+        pattern=r"^[a-z0-9_.\-]+$", description="its name: lower-case letters, digits, `_`, `.` and `-`"
+    )
+    title: str = Field("", description="a line that says what it asks for; the id by default")
+    measurement: str = Field(description="what is judged; by default what its id names")
+    relation: Literal[">=", "<=", "within"] = Field(description="how the number must stand to the threshold")
+    threshold: Real | tuple[Real, Real] = Field(
+        description="in the measurement's unit: [low, high] for `within`, else one number"
+    )
+    gate: bool = Field(True, description="whether it has a say in the verdict")
 
     @pydantic.model_validator(mode="after")
     def _threshold_fits_relation(self) -> Criterion:

@@ -108,6 +108,9 @@ def explanation(
         grains: By method, int64 [features], the group of each, where it asks of groups: pairs of maps are
             compared at the coarser grain.
         scale: The end of every map's scale; of 0, of each its own: the 99th percentile of |map|.
+
+    Raises:
+        InputError: maps or sample of other sizes than the sides say, or no such kind of data.
     """
     with clean(), themed():
         if not isinstance(maps, Mapping):

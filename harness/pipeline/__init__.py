@@ -70,7 +70,16 @@ STAGES: tuple[Stage, ...] = (
 
 @clean()
 def run(config: Config, progress: Progress | None = None) -> Path:
-    """All that a configuration computes, by its stages or from an earlier run; the run directory."""
+    """All that a configuration computes, by its stages or from an earlier run; the run directory.
+
+    Args:
+        config: What to compute.
+        progress: Whom to tell; nobody by default.
+
+    Raises:
+        Refused: before any work, by configuration, data, device or output folder.
+        HarnessError: something broke off; the run directory tells it, and holds what had ended.
+    """
     begun = begin(config, progress or Silence())
     begun.finish()
     _publishing().withdraw(begun.run)

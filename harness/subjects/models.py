@@ -75,6 +75,11 @@ class KSparseAutoencoder(LinearAutoencoder):
 
     A unit that is chosen while its relu is 0 is not active, so a code has at most k positive units.
 
+    Args:
+        k: Units that may be active, 1..code_width.
+        pixels: Features of an input.
+        code_width: Units of the code.
+
     Raises:
         ValueError: k is no whole number in 1..code_width.
     """
@@ -91,7 +96,16 @@ class KSparseAutoencoder(LinearAutoencoder):
 
 
 class Classifier(nn.Sequential):
-    """A multilayer perceptron from codes to logits: relu and dropout after each hidden layer."""
+    """A multilayer perceptron: relu and dropout after each hidden layer.
+
+    It takes codes (float32 [batch, code_width]) and gives logits (float32 [batch, classes]).
+
+    Args:
+        code_width: Units of the code.
+        hidden: Units of each hidden layer.
+        classes: How many there are.
+        dropout: The share of hidden units that training leaves out, in [0, 1].
+    """
 
     def __init__(
         self,
@@ -212,7 +226,7 @@ class PixelClassifier(Coded):
         return self.classifier(self.autoencoder.encode(images))  # type: ignore[no-any-return]
 
     def encoded(self, inputs: Tensor) -> Tensor:
-        """The inputs themselves."""
+        """The inputs themselves (float32 [n, pixels])."""
         return inputs
 
     def encode(self, inputs: Tensor) -> Tensor:
@@ -224,7 +238,7 @@ class PixelClassifier(Coded):
         return self.autoencoder.decode(codes)  # type: ignore[no-any-return]
 
     def readout(self, codes: Tensor, inputs: Tensor) -> Tensor:  # noqa: ARG002
-        """The classifier's logits of codes."""
+        """The classifier's logits (float32 [n, classes]) of codes (float32 [n, code_width])."""
         return self.classifier(codes)  # type: ignore[no-any-return]
 
 

@@ -105,10 +105,20 @@ def train_classifier(
     learning_rate: float,
     generator: torch.Generator,
 ) -> Iterator[Epoch]:
-    """Minimise the cross-entropy of the labels given codes (float32 [n, code_width]) with Adam.
+    """Minimise the cross-entropy of the labels given codes with Adam, one record an epoch.
 
-    Arguments, records and errors as in `train_autoencoder`; labels are one class a code, in any
-    whole-number type.
+    Args:
+        model: Codes to logits; trained where it is, as in `train_autoencoder`.
+        codes: float32 [n, code_width].
+        labels: int64 [n], the class of each code, in any whole-number type.
+        epochs: Passes over the codes, each in a new order.
+        batch_size: Codes a step; the last step of an epoch takes what is left.
+        learning_rate: Adam's.
+        generator: On the CPU; draws the orders.
+
+    Raises:
+        InputError: codes or labels that cannot be meant, or nothing to train.
+        TrainingDiverged: at the first loss that is NaN or infinite; that step is not taken.
     """
     epochs, batch_size, learning_rate = inputs.recipe_of(epochs, batch_size, learning_rate, generator)
     recipe: dict[str, Any] = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
