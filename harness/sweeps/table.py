@@ -166,7 +166,12 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Cost) -> None:
         selected=sweep.selected,
         remarks=list(sweep.remarks),
     )
-    Folder(folder).write_json(JSON, asdict(told))
+    parts: dict[str, Any] = {one.name: getattr(told, one.name) for one in fields(told)}
+    parts |= {"axes": [*map(asdict, told.axes)], "cost": asdict(cost)}
+    parts |= {"selected": None if told.selected is None else asdict(told.selected)}
+    # thousands of records: each is made a text by itself
+    parts |= {name: map(asdict, parts[name]) for name in ("points", "differences")}
+    Folder(folder).write_long_json(JSON, parts)
 
 
 def told_of(sweep: Sweep) -> str:
