@@ -6,10 +6,10 @@ import difflib
 import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, NamedTuple, TypeVar
 
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, HarnessError
 
 T = TypeVar("T")
 
@@ -118,10 +118,13 @@ class Registry(Mapping[str, T], Generic[T]):
             for point in entry_points(group=f"harness.{self.kind}s"):
                 try:
                     point.load()
-                except (ImportError, AttributeError) as error:
+                except HarnessError:  # it says what is wrong
+                    raise
+                except (Exception, SystemExit) as error:  # whatever its module does when it is imported
+                    told = " ".join(str(error).split())[:300]
                     raise ConfigurationError(
                         f"entry point {point.value!r} of group harness.{self.kind}s cannot be loaded: "
-                        f"{error}; mend or uninstall that package"
+                        f"{type(error).__name__}: {told}; mend or uninstall {_package(point)}"
                     ) from error
             self._searched = True
         return self._entries
@@ -139,6 +142,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._search())
+
+
+def _package(point: EntryPoint) -> str:
+    """The package that an entry point is of, with its version."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "the package that it is of"
 
 
 class Place(NamedTuple):

@@ -32,6 +32,8 @@ from harness.judging import suite, verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
 from tests import gpu, postgresql, small, written
 
+collect_ignore = ["plugin"]  # a package of its own, whose checks judge a run
+
 SMALL = small.SMALL
 """Flags of a run of a few seconds in which every gate holds."""
 

@@ -29,6 +29,7 @@ class Points:
 
 class Point:
     value = "theirs:load"
+    dist = None
 
     def __init__(self, points: Points, act: Callable[[], object]) -> None:
         self.points, self.act = points, act
@@ -282,7 +283,15 @@ def test_another_package_cannot_take_an_existing_name(monkeypatch: pytest.Monkey
         registry["red"]
 
 
-@pytest.mark.parametrize("error", [ImportError("no module named theirs"), AttributeError("no such function")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("no module named theirs"),
+        AttributeError("no such function"),
+        ZeroDivisionError("whatever it does"),
+        SystemExit("gone"),
+    ],
+)
 def test_another_package_that_cannot_be_loaded_is_refused(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
