@@ -107,3 +107,13 @@ def tests_slow(session: nox.Session) -> None:
     """Every test, the full-size ones too."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build twice, compare to the byte, check, and run on the oldest and the newest Python that can be had.
+
+    The files are left in `dist/`; `-- --quick` runs on one Python alone.
+    """
+    session.install("build>=1.2", "hatchling>=1.26", "twine>=6.1", "uv")
+    session.run("python", "-m", "tools.release", *session.posargs)

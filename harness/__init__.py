@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     draw_explanation = figures.explanation
     open_run = runs.Run.open
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Classifier": "subjects.models",
