@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,5 +111,5 @@ def test_a_python_that_pyenv_has_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     program.touch()
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert release.found("3.10") == (str(program), "")
-    monkeypatch.setattr(release.sys, "executable", "false")
+    monkeypatch.setattr(sys, "executable", "false")
     assert release.found("3.1")[0] == ""

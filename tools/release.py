@@ -166,7 +166,7 @@ def found(version: str) -> tuple[str, str]:
     reason = ""
     for asked in (("find", "--no-python-downloads"), ("install",), ("find", "--no-python-downloads")):
         done = subprocess.run(
-            [sys.executable, "-m", "uv", "--quiet", "python", *asked, version],
+            [sys.executable, "-m", "uv", "python", *asked, version],
             capture_output=True,
             text=True,
             check=False,
@@ -174,7 +174,7 @@ def found(version: str) -> tuple[str, str]:
         if done.returncode == 0 and asked[0] == "find":
             return done.stdout.strip(), ""
         if asked[0] == "install":
-            reason = " ".join(done.stderr.split())[-200:]
+            reason = f"uv cannot install it: {done.stderr.strip().rpartition(chr(10))[2].strip()}"
     return "", reason or "uv says nothing"
 
 
