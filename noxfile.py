@@ -46,6 +46,13 @@ def adapters(session: nox.Session) -> None:
 
 
 @nox.session
+def tour(session: nox.Session) -> None:
+    """The tutorial from top to bottom: its cells must still say what it ships."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "tests/test_tour.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Format, style and types."""
     session.install("-e", ".[test,lint]", "nox")
