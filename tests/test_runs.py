@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,6 @@ from harness.artifacts.directories import RunDirectory
 from harness.errors import ConfigurationError, RunError
 from harness.runs import Run
 from tests.written import sealed_anew
-
-ROOT = Path(__file__).parent.parent
-
-
-def test_the_readme_lists_the_files_of_a_run(finished: RunDirectory) -> None:
-    """Each that stands at a run's top, and the folders in a seed's."""
-    listing = re.split(r"```", (ROOT / "README.md").read_text(encoding="utf-8"))
-    (told,) = [block for block in listing if "verdict.json  " in block]
-    for path in (*finished.path.iterdir(), *(finished / "seed-0").iterdir()):
-        assert path.name in told, path.name
 
 
 def test_a_run_shows_its_verdict_in_a_notebook(finished: RunDirectory) -> None:

@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 def read(place: Path) -> Any:
     """The notebook of a file."""
-    return nbformat.read(place, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(place, as_version=4)
 
 
 def executed(notebook: Any, folder: Path) -> Any:
@@ -109,8 +109,9 @@ def differences(shipped: Any, fresh: Any) -> list[str]:
     Words must be the same. Numbers may differ by `RELATIVE` of what they are, and by `ABSOLUTE` except in the
     cells `FAR_FROM_0`.
     """
-    found = []
-    for old, new in zip_longest(shipped.cells, fresh.cells, fillvalue={}):
+    found: list[str] = []
+    nothing: dict[str, Any] = {}
+    for old, new in zip_longest(shipped.cells, fresh.cells, fillvalue=nothing):
         before, after = told(old), told(new)
         if _NUMBER.sub("#", before) != _NUMBER.sub("#", after) or _kinds(old) != _kinds(new):
             found.append(f"{old.get('id')}: {after!r} where {before!r} ships")
@@ -133,8 +134,8 @@ def main() -> None:
     place = parser.parse_args().notebook
     with tempfile.TemporaryDirectory() as folder:
         notebook = settled(executed(read(place), Path(folder)))
-    nbformat.validate(notebook)  # type: ignore[no-untyped-call]
-    nbformat.write(notebook, place)  # type: ignore[no-untyped-call]
+    nbformat.validate(notebook)
+    nbformat.write(notebook, place)
     print(f"written: {place}, {place.stat().st_size / 1000:.0f} kB")
 
 
