@@ -23,7 +23,9 @@ model, folder = sys.argv[1:]
 flags = {{"dataset": "fashion-mnist-mini", "output": Path(folder)}}
 try:
     plan = sweeps.plan({{"k": [10, 25], "model": [model]}} | {more}, flags=flags, folder=folder)
-    assert len(plan.running(Silence()).look()) == 2
+    running = plan.running(Silence())
+    assert len(running.look()) == 2
+    assert running.digest(plan.points[0].config)
 except ConfigurationError as error:
     print(error)
 print(sorted({{"torch", "scipy", "pandas"}} & sys.modules.keys()))
@@ -38,7 +40,8 @@ def planned(folder: Path, model: str, more: str = "{}") -> list[str]:
 
 @pytest.mark.parametrize("model", ["k-sparse", "relu-l1"])
 def test_who_plans_never_loads_torch(tmp_path: Path, model: str) -> None:
-    """Neither of the default model nor of another is it asked in the process that holds all points."""
+    """Neither of the default model nor of another is it asked in the process that holds all points, which
+    reads their data, too."""
     assert planned(tmp_path, model) == ["[]"]
 
 

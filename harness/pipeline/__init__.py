@@ -224,7 +224,12 @@ def _cache(config: Config, progress: Progress) -> Cache:
 
 
 def loaded(config: Config) -> datasets.Dataset:
-    """The configuration's data: the same for every seed, so what a loader draws follows none of them."""
+    """The configuration's data: the same for every seed, so what a loader draws follows none of them.
+
+    What the harness itself reads draws nothing, and needs no torch to be seeded.
+    """
+    if computed.is_read(config.data.dataset):
+        return _load(config)
     with environment.seeded(environment.stream(0, "data")):
         return _load(config)
 
