@@ -85,12 +85,19 @@ class Engine:
         open: Makes the executor; again after one broke.
         at_once: How many tasks are handed over at once.
         remark: What somebody who waits for it should know; empty for nothing.
+        places: How many of them run side by side, where others wait for a place; 0 where all do.
     """
 
     name: str
     open: Callable[[], Executor]
     at_once: int
     remark: str = ""
+    places: int = 0
+
+    @property
+    def side_by_side(self) -> int:
+        """How many tasks run at once, as far as that is known."""
+        return min(self.places, self.at_once) or self.at_once
 
 
 def end_with_parent() -> None:
@@ -155,7 +162,7 @@ def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
         remark = (
             "" if threads else f"{name} has no workers yet, and is waited for; start some by 'dask worker'"
         )
-        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, remark)
+        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, remark, threads)
     factory = _factory(name)
     return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once)
 

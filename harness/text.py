@@ -72,6 +72,15 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def lasting(seconds: float) -> str:
+    """A time in the unit that fits it: `45 seconds`, `12 minutes`, `2.5 hours`."""
+    name, length = next(
+        ((unit, one) for unit, one in (("hour", 3600), ("minute", 60)) if seconds >= 1.5 * one), ("second", 1)
+    )
+    number = f"{seconds / length:.{1 if length > 1 and seconds < 9.95 * length else 0}f}".removesuffix(".0")
+    return f"{number} {name}" if number == "1" else f"{number} {name}s"
+
+
 def without_password(text: str) -> str:
     """`text` with the passwords of the URLs in it hidden: for whatever is written down, or shown."""
     return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))

@@ -474,14 +474,14 @@ def test_the_command(workers: Workers, tmp_path: Path) -> None:
     flags = [text for name, value in SMALL.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     done = called(tmp_path, "sweep", *flags, "--k", "10,20", "--output", "there", "--dry-run", "--jobs", "1")
     assert done.returncode == 0
-    assert "2 points, 0 finished, 2 to run; hours not known" in done.stdout
+    assert "2 points, 0 finished, 2 to run; how long is not known" in done.stdout
     assert not workers.orders
     done = called(tmp_path, "sweep", *flags, "--k", "10,20", "--output", "there", "--name", "mine")
     assert done.returncode == {"pass": 0, "fail": 1}[workers_verdict(workers)], done.stderr
     assert "2 points: 2" in done.stdout
     assert (tmp_path / "there/sweeps/mine/points.csv").is_file()
     done = called(tmp_path, "sweep", *flags, "--k", "10,20", "--output", "there", "--dry-run")
-    assert "2 points, 2 finished, 0 to run; about 0.00 hours" in done.stdout
+    assert "2 points, 2 finished, 0 to run; about 0 seconds" in done.stdout
     done = called(tmp_path, "sweep", *flags, "--k", "10,20", "--reference", "k=20", "--output", "there")
     (found,) = [p for p in (tmp_path / "there/sweeps").glob("*/sweep.json") if p.parent.name != "mine"]
     told = json.loads(found.read_text())
@@ -529,23 +529,25 @@ def test_what_python_asked_for_can_be_asked_again(workers: Workers) -> None:
     assert [point.id for point in plan.points] == [one["id"] for one in told["points"]]
 
 
-def test_hours_go_by_measured_stages(finished: RunDirectory) -> None:
+def test_seconds_go_by_measured_stages(finished: RunDirectory) -> None:
     """Training by epochs and seeds, maps by samples and seeds; nothing is known where nothing ran."""
     from harness.sweeps import pacing
 
     output = finished.path.parent.parent
     stages, own = finished.read_stages().duration_s, finished.read_config()
-    hours, runs = pacing.hours([own], output, 1)
+    seconds, runs = pacing.seconds([own], output, 1)
     assert runs == 1
-    assert hours == pytest.approx(sum(stages.values()) / 3600)
+    assert seconds == pytest.approx(sum(stages.values()))
     double = own.model_copy(update={"seeds": tuple(range(2 * len(own.seeds)))})
-    twice, _ = pacing.hours([double, double], output, 2)
-    assert twice == pytest.approx((2 * sum(stages.values()) - stages["data"]) / 3600)
-    none = pacing.hours([own], output / "elsewhere", 1)
+    twice, _ = pacing.seconds([double, double], output, 2)
+    assert twice == pytest.approx(2 * sum(stages.values()) - stages["data"])
+    of_three, _ = pacing.seconds([own] * 3, output, 2)
+    assert of_three == pytest.approx(2 * sum(stages.values()))  # the third begins when one of two is through
+    none = pacing.seconds([own], output / "elsewhere", 1)
     assert none == (None, 0)
 
 
-def test_hours_have_what_a_point_took_beside_its_stages(workers: Workers) -> None:
+def test_seconds_have_what_a_point_took_beside_its_stages(workers: Workers) -> None:
     """Once a point, however many seeds; of a run that took less than its stages nothing is known."""
     from harness.sweeps import pacing
 
@@ -558,11 +560,11 @@ def test_hours_have_what_a_point_took_beside_its_stages(workers: Workers) -> Non
     double = own.model_copy(update={"seeds": tuple(range(2 * len(own.seeds)))})
     for seconds, beside in ((whole + 7.0, 7.0), (whole / 2, 0.0), (None, 0.0)):
         place.end(0, 1, seconds, "")
-        hours, runs = pacing.hours([own], plan.output, 1)
-        assert hours == pytest.approx((whole + beside) / 3600)
+        told, runs = pacing.seconds([own], plan.output, 1)
+        assert told == pytest.approx(whole + beside)
         assert runs == 1
-        twice, _ = pacing.hours([double], plan.output, 1)
-        assert twice == pytest.approx((2 * whole - stages["data"] + beside) / 3600)
+        twice, _ = pacing.seconds([double], plan.output, 1)
+        assert twice == pytest.approx(2 * whole - stages["data"] + beside)
 
 
 def test_cleaning_keeps_what_points_use(workers: Workers) -> None:

@@ -126,7 +126,7 @@ def test_the_head_has_the_facts(page_of: Callable[[str], str], tmp_path: Path) -
         "seeds": "0, 1, 2, 3, 4",
         "data set": "fashion-mnist",
         "reference": "k 50, recipe reference",
-        "hours in all": f"{(8 * 300 + 2 * (5 + 10 + 10 + 25 + 25 + 50 + 50 + 100)) / 3600:.3g}, of 8 points",
+        "time in all": f"{40 + 2 * (5 + 10 + 10 + 25 + 25 + 50 + 50 + 100) / 60:.0f} minutes, of 8 points",
     }
     assert '<p class="notice" role="note">2 points are of other code' in page
     many = drawn(Sweep("s", (Axis("k", tuple(range(1000, 1040)), 0),), (), ""), tmp_path).split("</header>")[

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import LONGEST, clean, is_number, listed, origin, sure, without_password, words_of_pair
+from harness.text import (
+    LONGEST,
+    clean,
+    is_number,
+    lasting,
+    listed,
+    origin,
+    sure,
+    without_password,
+    words_of_pair,
+)
 
 XML_TEXT = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 """What XML 1.0 (section 2.2) allows in a text."""
@@ -166,3 +176,22 @@ def test_names_with_commas_are_parted_by_semicolons() -> None:
     assert listed(["Shirt (1)", "Bag (2)"]) == "Shirt (1), Bag (2)"
     assert listed(iter(["Dress, red", "Bag"])) == "Dress, red; Bag"
     assert listed([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.2, "0 seconds"),
+        (1.2, "1 second"),
+        (89.4, "89 seconds"),
+        (90.0, "1.5 minutes"),
+        (120.0, "2 minutes"),
+        (599.0, "10 minutes"),
+        (3600.0, "60 minutes"),
+        (5400.0, "1.5 hours"),
+        (360_000.0, "100 hours"),
+    ],
+)
+def test_a_time_is_told_in_the_unit_that_fits_it(seconds: float, told: str) -> None:
+    """Two digits of it, and no hundredths of hours."""
+    assert lasting(seconds) == told

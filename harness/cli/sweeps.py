@@ -57,7 +57,7 @@ def sweep(
         typer.Option(min=1, metavar="N", help="of each point; numbers depend on it [default: 1 on a CPU]"),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="tell the points, what is finished, and the hours")
+        bool, typer.Option("--dry-run", help="tell the points, what is finished, and how long the rest takes")
     ] = False,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="begin no point after one has no verdict")
@@ -112,12 +112,13 @@ def sweep(
 
 
 def _show_plan(plan: Plan, shown: Shown) -> None:
-    """Print the points, what is finished, and the hours that the others will take."""
+    """Print the points, what is finished, and how long the others will take."""
     from rich.table import Table
 
     from harness.console import safe
     from harness.pipeline.started import Silence
     from harness.sweeps import shown as written
+    from harness.text import counted, lasting
 
     running = plan.running(Silence())
     todo: Sequence[Point] = running.look()
@@ -130,11 +131,13 @@ def _show_plan(plan: Plan, shown: Shown) -> None:
     shown.console.print(rows)
     if len(plan.points) > LISTED:
         shown.last(f"and {len(plan.points) - LISTED} more")
-    hours, runs = plan.hours(todo) if todo else (0.0, 0)
+    seconds, runs = plan.seconds(todo) if todo else (0.0, 0)
     at_once = f"{plan.engine.at_once} at once, {plan.threads} thread{'s' if plan.threads > 1 else ''} each"
-    told = "hours not known: no run here to tell them by"
-    if hours is not None:
-        told = f"about {hours:.2f} hours" + (f" by the stages of {runs} runs here" if runs else "")
+    told = "how long is not known: no run here to tell it by"
+    if seconds is not None:
+        told = f"about {lasting(seconds)}" + (
+            f" by the stages of {counted(runs, 'run')} here" if runs else ""
+        )
     shown.last(
         f"sweep {plan.id}: {len(plan.points)} points, {len(plan.points) - len(todo)} finished, "
         f"{len(todo)} to run; {told}; {at_once}, on {plan.engine.name}"

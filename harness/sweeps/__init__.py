@@ -23,9 +23,8 @@ from harness.errors import ConfigurationError
 from harness.pipeline.started import Progress, Silence
 from harness.registry import suggestion
 from harness.sweeps import axes as asking
-from harness.sweeps import table
+from harness.sweeps import pacing, table
 from harness.sweeps.factories import refuse_unbuildable
-from harness.sweeps.pacing import hours
 from harness.sweeps.places import SWEEPS, named
 from harness.sweeps.records import Axis, Cost, Difference, Point, Row, Selected, Sweep, shown
 from harness.sweeps.running import Running, alone
@@ -101,9 +100,9 @@ class Plan:
             fail_fast=self.fail_fast,
         )
 
-    def hours(self, todo: Sequence[Point]) -> tuple[float | None, int]:
-        """How many hours points will take here, and how many measured runs tell it; None without any."""
-        return hours([point.config for point in todo], self.output, min(self.engine.at_once, len(todo)))
+    def seconds(self, todo: Sequence[Point]) -> tuple[float | None, int]:
+        """How long points will take here, and how many measured runs tell it; None without any."""
+        return pacing.seconds([point.config for point in todo], self.output, self.engine.side_by_side)
 
 
 def plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import heapreplace
 from pathlib import Path
 from statistics import median
 
@@ -75,13 +76,13 @@ def measured(output: Path) -> list[Paced]:
     return found
 
 
-def hours(configs: Sequence[Config], output: Path, at_once: int) -> tuple[float | None, int]:
-    """How long points will take on the whole, in hours, and by how many runs that is told.
+def seconds(configs: Sequence[Config], output: Path, at_once: int) -> tuple[float | None, int]:
+    """How many seconds points will take on the whole, begun in order, and by how many runs that is told.
 
     Of each point the median over the runs on data of the same name and, where there are some, of the same
     model: each stage goes by seeds, training by epochs, what is done with maps by samples; what a
     point's process took beside them comes once, and of other runs is not known. A run that took
-    some of its stages from the cache tells too little, and the hours are then too few.
+    some of its stages from the cache tells too little, and the seconds are then too few.
 
     Args:
         configs: Of the points that are to be run.
@@ -92,12 +93,35 @@ def hours(configs: Sequence[Config], output: Path, at_once: int) -> tuple[float 
         None where no run tells.
     """
     runs = measured(output)
-    whole, told = 0.0, set[int]()
+    told, free = set[int](), [0.0] * max(1, at_once)
     for config in configs:
         near = [run for run in runs if run.config.data.dataset == config.data.dataset]
         alike = [run for run in near if run.config.model.model == config.model.model] or near
         if not alike:
             return None, 0
-        whole += median(run.seconds(config) for run in alike)
+        # whoever is through first begins the next
+        heapreplace(free, free[0] + median(run.seconds(config) for run in alike))
         told |= set(map(id, alike))
-    return whole / 3600 / max(1, at_once), len(told)
+    return max(free), len(told)
+
+
+def left(took: Sequence[float], ages: Sequence[float], waiting: int, at_once: int) -> float | None:
+    """How many seconds are left of points that take as long as those that ended, several at once.
+
+    Args:
+        took: Seconds of each that ended.
+        ages: For how long those have been running, or were handed over, that did not.
+        waiting: How many are not begun.
+        at_once: How many run side by side.
+
+    Returns:
+        None where nothing tells it.
+    """
+    if not took:
+        return None
+    each, oldest = sum(took) / len(took), sorted(ages, reverse=True)
+    running, queued = oldest[:at_once], len(oldest[at_once:]) + waiting
+    # seconds until each place is free, the soonest first; all within one point's time
+    free = [0.0] * (at_once - len(running)) + [max(0.0, each - age) for age in running]
+    rounds, rest = divmod(queued, at_once)
+    return rounds * each + (free[rest - 1] + each if rest else free[-1])

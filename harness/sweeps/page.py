@@ -18,7 +18,7 @@ from harness.sweeps.forests import forests, untold
 from harness.sweeps.grids import LONGEST, Grid, grid, has_threshold
 from harness.sweeps.records import Axis, Judged, Row, Sweep, shown
 from harness.sweeps.tradeoffs import trades
-from harness.text import clean, counted
+from harness.text import clean, counted, lasting
 
 LISTED = 500
 """Rows of the table of points; the file of the points has all."""
@@ -113,16 +113,16 @@ def _facts(sweep: Sweep, points: Grid) -> list[tuple[str, str]]:
     seeds = {row.point.config.seeds for row in sweep.rows}
     data = {row.point.config.data.dataset for row in sweep.rows}
     known = [row.seconds for row in sweep.rows if row.seconds is not None]
-    hours = f"{sum(known) / 3600:.3g}" if known else "not known"
+    whole = lasting(sum(known)) if known else "not known"
     if known and len(known) < len(sweep.rows):
-        hours += f", of {counted(len(known), 'point')}"
+        whole += f", of {counted(len(known), 'point')}"
     return [
         *((clean(axis.name, LONGEST), _values(axis)) for axis in sweep.axes),
         ("points", f"{len(sweep.rows):,}"),
         ("seeds", ", ".join(map(str, seeds.pop())) if len(seeds) == 1 else "each point's own"),
         ("data set", clean(data.pop(), 80) if len(data) == 1 else "each point's own"),
         ("reference", clean(sweep.reference, LONGEST) if points.reference is None else _name(points)),
-        ("hours in all", hours),
+        ("time in all", whole),
     ]
 
 

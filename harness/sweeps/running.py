@@ -20,10 +20,11 @@ from harness.errors import ConfigurationError, HarnessError, StorageError
 from harness.pipeline import loaded
 from harness.pipeline.started import Progress
 from harness.processes import last_line
-from harness.sweeps import worker
+from harness.sweeps import pacing, worker
 from harness.sweeps.places import EXIT_CODES, POINTS, REFUSED, SWEEPS, Place
 from harness.sweeps.records import Point, Row
 from harness.sweeps.worker import Answer, Order
+from harness.text import lasting
 
 JUDGED = ("pass", "fail")
 """Verdicts of points that could be judged."""
@@ -88,6 +89,7 @@ class Running:
     fail_fast: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     _data: dict[str, Known] = field(default_factory=dict)
+    _begun: dict[str, float] = field(default_factory=dict)
     _token: str = ""
     _stopped: bool = False
 
@@ -138,14 +140,17 @@ class Running:
             sweep(points)
             mark = Staged(points, "mark")
         self._token = mark.path.name
-        by_id, began, last, spent = {point.id: point for point in todo}, time.monotonic(), 0.0, 0
+        by_id, last, spent, took = {point.id: point for point in todo}, 0.0, 0, list[float]()
+        self._begun.clear()
         self._stopped = False
         try:
             for done in self._finished(self._tasks(todo)):
                 point = by_id[done.task.name]
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
-                self._tell(row, engines.left(began, spent, len(todo)), spent, len(todo))
+                self._begun.pop(point.id, None)
+                took += [] if row.seconds is None or row.before else [row.seconds]
+                self._tell(row, self._left(took, len(todo) - spent), spent, len(todo))
                 judged = row.verdict in JUDGED and not row.before
                 if self.fail_fast and not judged and not self._stopped:
                     self.progress.warn("--fail-fast: no further point is begun")
@@ -156,6 +161,13 @@ class Running:
         finally:
             worker.stop(self._token)
             mark.close()
+
+    def _left(self, took: Sequence[float], unended: int) -> str:
+        """The time left, with those in flight; empty where nothing is, or nothing tells it."""
+        now = time.monotonic()
+        ages = [now - began for began in self._begun.values()]
+        left = pacing.left(took, ages, unended - len(ages), self.engine.side_by_side)
+        return f"; {lasting(left)} left" if left else ""
 
     def _tasks(self, todo: Sequence[Point]) -> Iterator[Task[Answer]]:
         """What is begun, in order; a point whose folder cannot be written to is told, and is none."""
@@ -169,6 +181,7 @@ class Running:
                 self.progress.warn(f"{row.point.title}: {row.why}")
                 self._stopped = self.fail_fast
             else:
+                self._begun[point.id] = time.monotonic()
                 yield Task(point.id, worker.compute, (order,))
 
     def _finished(self, tasks: Iterator[Task[Answer]]) -> Iterator[Done[Answer]]:
@@ -262,7 +275,7 @@ class Running:
     def _tell(self, row: Row, left: str, ended: int, of: int) -> None:
         told = f"{ended}/{of} {row.point.title}: {row.verdict or row.state}"
         if row.seconds is not None:
-            told += f", {row.seconds:.0f} s"
+            told += f", {lasting(row.seconds)}"
         if row.why:
             told += f" ({row.why})"
         holds = row.verdict == "pass" and not row.before
