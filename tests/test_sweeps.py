@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import tarfile
@@ -166,6 +167,47 @@ def test_the_table_has_what_the_runs_have(workers: Workers) -> None:
     frame = table.tidy(found)
     one = frame[(frame.point == rows[1]["point"]) & (frame.measurement == "agreement")]
     assert (one.k.item(), one.epochs.item(), one.estimate.item()) == (10, 2, known["agreement"].estimate)
+
+
+def test_a_missing_difference_has_its_reason_beside_it(workers: Workers) -> None:
+    """In both tables: a number, or why there is none, and the point that it is compared with."""
+    plan = planned({"k": [10, 20, 30]})
+    workers.codes[plan.points[2].id] = [137, 137]
+    found = sweeps.run(plan, Heard())
+    base, second, lost = rows_of(plan)
+    assert {row["reference"] for row in (base, second, lost)} == {plan.reference} == {plan.points[0].id}
+    for name in table.compared(found.rows):
+        assert (base[f"{name}.difference"], base[f"{name}.reason"]) == ("", "it is the reference")
+        assert (lost[f"{name}.difference"], lost[f"{name}.reason"]) == ("", "the point is lost")
+        told = second[f"{name}.difference"], second[f"{name}.difference_low"]
+        assert ("" in told) == bool(second[f"{name}.reason"])
+    assert any(second[f"{name}.difference_low"] for name in table.compared(found.rows))
+    frame = table.tidy(found)
+    assert set(frame.reference) == {plan.reference}
+    for row in frame.to_dict("records"):
+        key = f"{row['measurement']}.reason"
+        csv_row = {base["point"]: base, second["point"]: second, lost["point"]: lost}[row["point"]]
+        assert row["reason"] == csv_row.get(key, row["reason"])
+        if isinstance(row["difference"], float) and math.isfinite(row["difference"]):
+            assert row["point"] == second["point"]
+        else:
+            assert row["reason"]
+    assert set(frame[frame.point == lost["point"]].reason) == {"the point is lost"}
+    watched = {name for row in found.rows for name in row.estimates} - set(table.compared(found.rows))
+    assert set(frame[(frame.point == second["point"]) & frame.measurement.isin(watched)].reason) <= {
+        "points are not compared by it"
+    }
+
+
+def test_before_points_are_compared_the_table_says_so(workers: Workers) -> None:
+    """Whoever looks while a sweep runs sees the columns that it will have."""
+    plan = planned({"k": [10, 20]})
+    found = sweeps.run(plan, Heard())
+    after = rows_of(plan)[1]
+    table.write_table(plan.folder, plan.output, plan.axes, found.rows, plan.reference)
+    before = rows_of(plan)[1]
+    assert list(before) == list(after)
+    assert before["agreement.reason"] == "points are not compared yet"
 
 
 def test_a_point_is_given_its_own_configuration(workers: Workers) -> None:

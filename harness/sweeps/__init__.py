@@ -229,7 +229,7 @@ def run(asked: Plan, progress: Progress) -> Sweep:
             return [running.rows[point.id] for point in asked.points]
 
         def told() -> None:
-            table.write_table(asked.folder, asked.output, asked.axes, rows())
+            table.write_table(asked.folder, asked.output, asked.axes, rows(), asked.reference)
 
         if todo and asked.engine.remark:
             progress.warn(asked.engine.remark)
@@ -270,6 +270,7 @@ def _published(asked: Plan, rows: Sequence[Row], seconds: float, ran: int) -> Sw
         remarks=table.remarks(rows, asked.threads),
     )
     cost = Cost(seconds, ran, asked.engine.at_once, asked.threads, asked.engine.name)
+    table.write_table(asked.folder, asked.output, asked.axes, rows, asked.reference, found.differences)
     table.write_json(asked.folder, found, asked.command, cost)
     render(found, asked.folder / table.PAGE, command=asked.command)
     return found
@@ -288,7 +289,8 @@ def sweep(
 
     Returns:
         Tidy: columns `point`, the axes, `state`, `verdict`, `run`, `measurement`, `estimate`, `low`, `high`,
-        `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`.
+        `n`, `unit`, `reference`, `difference`, `difference_low`, `difference_high`, `p`, `reason`: the id of
+        the point that others are compared with, and why a difference, or its interval, is missing.
 
     Raises:
         ConfigurationError: as `plan`.

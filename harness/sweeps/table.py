@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,26 @@ from typing import TYPE_CHECKING, Any
 from harness.artifacts.files import Folder
 from harness.environment import gate_digest
 from harness.sweeps.places import EXIT_CODES
-from harness.sweeps.records import Axis, AxisTold, Cost, Document, Number, PointTold, Row, Sweep, shown
+from harness.sweeps.records import (
+    Axis,
+    AxisTold,
+    Cost,
+    Difference,
+    Document,
+    Number,
+    PointTold,
+    Row,
+    Sweep,
+    shown,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CSV, JSON, PAGE = "points.csv", "sweep.json", "index.html"
+
+BESIDE = ("difference", "difference_low", "difference_high", "p", "reason")
+"""What a table has of a measurement beside its number: how far it is from the reference, or why not."""
 
 
 def exit_code(rows: Sequence[Row]) -> int:
@@ -83,15 +97,21 @@ def compared(rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(name for name in named if any(name in one for one in there))
 
 
-def _csv(axes: Sequence[Axis], rows: Sequence[Row], output: Path) -> str:
-    text, names = io.StringIO(), gates(rows)
-    writer = csv.writer(text, lineterminator="\n")
+def _csv(
+    axes: Sequence[Axis],
+    rows: Sequence[Row],
+    output: Path,
+    reference: str,
+    differences: Sequence[Difference] | None,
+) -> Iterator[str]:
+    """The table's lines, one by one."""
+    names, told, moved = gates(rows), compared(rows), _by_point(differences)
     numbers = [f"{name}{end}" for name in names for end in ("", ".low", ".high")]
+    beside = [f"{name}.{end}" for name in told for end in BESIDE]
     head = ["point", *(axis.name for axis in axes), "state", "verdict", "exit_code", "run", "seconds"]
-    writer.writerow([*head, "memory_mb", "code", *numbers, "why"])
+    yield _line([*head, "memory_mb", "code", *numbers, "reference", *beside, "why"])
     for row in rows:
-        told = [row.estimates.get(name) for name in names]
-        writer.writerow(
+        yield _line(
             [
                 row.point.id,
                 *(shown(row.point.values[axis.name]) for axis in axes),
@@ -102,11 +122,53 @@ def _csv(axes: Sequence[Axis], rows: Sequence[Row], output: Path) -> str:
                 "" if row.seconds is None else f"{row.seconds:.1f}",
                 "" if row.memory_mb is None else f"{row.memory_mb:.0f}",
                 row.code[:12],
-                *(_cell(value) for one in told for value in _bounds(one)),
+                *(_cell(value) for name in names for value in _bounds(row.estimates.get(name))),
+                reference,
+                *(
+                    value if isinstance(value, str) else _cell(value)
+                    for name in told
+                    for value in _beside(row, name, reference, moved)
+                ),
                 row.why,
             ]
         )
+
+
+def _line(cells: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
+
+
+Moved = Mapping[tuple[str, str], Difference]
+"""Differences by point and measurement."""
+
+
+def _by_point(differences: Sequence[Difference] | None) -> Moved | None:
+    return None if differences is None else {(one.point, one.measurement): one for one in differences}
+
+
+def _beside(
+    row: Row, measurement: str, reference: str, moved: Moved | None
+) -> tuple[float | None, float | None, float | None, float | None, str]:
+    """What `BESIDE` names of a point's measurement, the last of them why something before it is missing.
+
+    Args:
+        row: The point.
+        measurement: The measurement.
+        reference: The id of the point that others are compared with.
+        moved: The differences; None where points are not compared yet.
+    """
+    one = None if moved is None else moved.get((row.point.id, measurement))
+    if one is not None:
+        return one.change, one.low, one.high, one.p, one.reason
+    if row.state != "finished":
+        why = f"the point is {row.state}"
+    elif row.point.id == reference:
+        why = "it is the reference"
+    else:
+        why = "points are not compared yet" if moved is None else "points are not compared by it"
+    return None, None, None, None, why
 
 
 def _bounds(one: Number | None) -> tuple[float | None, float | None, float | None]:
@@ -117,7 +179,14 @@ def _cell(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def write_table(folder: Path, output: Path, axes: Sequence[Axis], rows: Sequence[Row]) -> None:
+def write_table(
+    folder: Path,
+    output: Path,
+    axes: Sequence[Axis],
+    rows: Sequence[Row],
+    reference: str,
+    differences: Sequence[Difference] | None = None,
+) -> None:
     """`points.csv`, whatever the points are at.
 
     Args:
@@ -125,11 +194,13 @@ def write_table(folder: Path, output: Path, axes: Sequence[Axis], rows: Sequence
         output: The folder that runs' paths are told from.
         axes: The axes.
         rows: A row for each point.
+        reference: The id of the point that others are compared with.
+        differences: From it; None where points are not compared yet.
 
     Raises:
         StorageError: it cannot be written.
     """
-    Folder(folder).write_text(CSV, _csv(axes, rows, output))
+    Folder(folder).write_parts(CSV, _csv(axes, rows, output, reference, differences))
 
 
 def write_json(folder: Path, sweep: Sweep, command: str, cost: Cost) -> None:
@@ -191,31 +262,30 @@ def tidy(sweep: Sweep) -> pd.DataFrame:
     """A row for each point and measurement, with the difference from the reference beside it.
 
     Columns: `point`, one for each axis as it was asked for, `state`, `verdict`, `run`, `measurement`,
-    `estimate`, `low`, `high`, `n`, `unit`, `difference`, `difference_low`, `difference_high`, `p`. A point
+    `estimate`, `low`, `high`, `n`, `unit`, `reference` (the id of the point that others are compared with),
+    `difference`, `difference_low`, `difference_high`, `p`, and `reason`, why one of these is missing. A point
     without numbers has one row, of no measurement. `attrs["selected"]` has what was chosen, where that was
     asked for; `attrs["remarks"]` what a reader must know.
     """
     import pandas as pd
 
-    moved = {(one.point, one.measurement): one for one in sweep.differences}
+    moved = _by_point(sweep.differences)
+    numbers = ("estimate", "low", "high", "n", "unit")
     rows: list[dict[str, Any]] = []
     for row in sweep.rows:
         point = {"point": row.point.id, **row.point.values, "state": row.state, "verdict": row.verdict}
-        point["run"] = None if row.run is None else str(row.run)
-        for name, one in row.estimates.items():
-            change = moved.get((row.point.id, name))
+        point |= {"run": None if row.run is None else str(row.run), "reference": sweep.reference}
+        for name in row.estimates or [None]:
+            one = None if name is None else row.estimates[name]
+            change = _beside(row, name or "", sweep.reference, moved)
             rows.append(
                 point
-                | {"measurement": name, "estimate": one.estimate, "low": one.low, "high": one.high}
-                | {"n": one.n, "unit": one.unit}
-                | ({} if change is None else {"difference": change.change, "p": change.p})
-                | ({} if change is None else {"difference_low": change.low, "difference_high": change.high})
+                | {"measurement": name}
+                | {key: getattr(one, key, None) for key in numbers}
+                | dict(zip(BESIDE, change, strict=True))
             )
-        if not row.estimates:
-            rows.append(point)
     names = [axis.name for axis in sweep.axes]
-    numbers = ["estimate", "low", "high", "n", "unit", "difference", "difference_low", "difference_high", "p"]
-    columns = ["point", *names, "state", "verdict", "run", "measurement", *numbers]
+    columns = ["point", *names, "state", "verdict", "run", "measurement", *numbers, "reference", *BESIDE]
     table = pd.DataFrame(rows, columns=columns)
     table.attrs["selected"] = None if sweep.selected is None else asdict(sweep.selected)
     table.attrs["remarks"] = list(sweep.remarks)
