@@ -93,9 +93,7 @@ def test_a_trade_off_has_each_point_and_its_intervals() -> None:
     ]
     axes = figures.trade_off(points, "x", "y").axes[0]
     by_marker = {
-        one.get_marker(): one
-        for one in axes.lines
-        if one.get_label() in ("not beaten in both", "beaten in both")
+        one.get_marker(): one for one in axes.lines if one.get_label() in ("Pareto front", "dominated")
     }
     assert np.asarray(by_marker["D"].get_xydata()).tolist() == [[1, 2], [2, 1]]
     assert np.asarray(by_marker["o"].get_xydata()).tolist() == [[1.5, 1]]
@@ -104,6 +102,21 @@ def test_a_trade_off_has_each_point_and_its_intervals() -> None:
     assert [one.get_text() for one in axes.texts] == ["a", "b", "c"]
     (ring,) = (one for one in axes.lines if one.get_label() == "the reference")
     assert np.asarray(ring.get_xydata()).tolist() == [[2, 1]]
+
+
+def test_titles_of_a_trade_off_are_whole() -> None:
+    """However long, in lines of the chart's width, and above the key."""
+    long = "Agreement over the largest control without a trained model [correlation, higher is better]"
+    figure = figures.trade_off([Traded("a", (1.0, None, None), (2.0, None, None), True)], long, long)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for text in (axes.xaxis.label, axes._left_title):
+        assert text.get_text().replace("\n", " ") == long
+        assert text.get_text().splitlines()[-1] == "[correlation, higher is better]"
+        assert text.get_window_extent().width < figure.bbox.width
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y1 <= axes.xaxis.label.get_window_extent().y0
 
 
 def test_labels_cover_neither_points_nor_one_another() -> None:

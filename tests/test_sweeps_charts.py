@@ -30,14 +30,14 @@ def test_what_does_not_move_is_told_and_not_drawn() -> None:
     """With its number; and what has none."""
     sweep = swept.a_sweep()
     moving, still, silent = parted(grid(sweep))
-    assert still == ["Wanted samples that are right and sure 1"]
+    assert still == {"selection": "Wanted samples that are right and sure 1"}
     assert not silent
     assert len(moving) == 8
     rows = tuple(
         dataclasses.replace(row, estimates={"accuracy": swept.a_number("accuracy", None)}, criteria=())
         for row in sweep.rows
     )
-    assert parted(grid(dataclasses.replace(sweep, rows=rows))) == ([], [], ["Test accuracy"])
+    assert parted(grid(dataclasses.replace(sweep, rows=rows))) == ([], {}, ["Test accuracy"])
 
 
 def test_each_measurement_has_a_panel_along_each_axis() -> None:

@@ -146,7 +146,7 @@ def test_every_point_is_a_row(page_of: Callable[[str], str]) -> None:
     assert rows[0].startswith("5 reference ✗ fail 000000a1 0.8 0.794 to 0.806 5 4.9 to 5.1")
     assert "✗ 0.29 0.2842 to 0.2958" in rows[0]
     assert rows[0].endswith("310 1204")
-    assert rows[1] == "5 interpretable • refused 000000a2" + " –" * 9
+    assert rows[1] == "5 interpretable • refused 000000a2" + " –" * 8
     assert rows[2].startswith("10 reference ! error 000000a3")
     assert " ! – " in rows[2]
     assert rows[7].startswith("50 interpretable ✓ pass")
@@ -155,6 +155,43 @@ def test_every_point_is_a_row(page_of: Callable[[str], str]) -> None:
     whys = re.findall(r'<tr class="why">.*?<p>(.*?)</p>', points, re.DOTALL)
     assert len(whys) == 7
     assert "its process was ended by signal 9; memory ran out" in whys
+
+
+def test_what_is_the_same_at_every_point_is_told_once_and_is_no_column(tmp_path: Path) -> None:
+    """An axis of one value, a gate of one number that holds: above the table, and not below it again."""
+    sweep = swept.one_axis([5, 10, 25])
+    still = Axis("recipe", ("reference",), 1)
+    rows = tuple(
+        dataclasses.replace(
+            row, point=dataclasses.replace(row.point, values={**row.point.values, "recipe": "reference"})
+        )
+        for row in sweep.rows
+    )
+    page = drawn(dataclasses.replace(sweep, axes=(*sweep.axes, still), rows=rows), tmp_path)
+    points = part(page, "points")
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', points)
+    assert heads[0] == "k"
+    assert {"recipe", "selection"}.isdisjoint(heads)
+    told = "The same at every point, and in no column: recipe reference; selection 1 (1 to 1)."
+    assert told in words_of(points)
+    assert points.index("in no column") < points.index("<table")
+    assert "and not drawn" not in points
+
+
+@pytest.mark.parametrize("kind", ["fails", "moves", "lacks", "alone"])
+def test_a_column_that_says_something_stays(tmp_path: Path, kind: str) -> None:
+    """A gate that fails at every point, one whose interval moves, one that a point has not, a point alone."""
+    sweep = swept.one_axis([5, 10, 25] if kind != "alone" else [5])
+    rows = []
+    for place, row in enumerate(sweep.rows):
+        (own,) = (one for one in row.criteria if one.id == "selection")
+        others = tuple(one for one in row.criteria if one is not own)
+        changed = {"fails": {"verdict": "fail"}, "moves": {"low": 0.9 - place / 100}}.get(kind, {})
+        kept = () if kind == "lacks" and place else (dataclasses.replace(own, **changed),)
+        rows.append(dataclasses.replace(row, criteria=(*others, *kept)))
+    points = part(drawn(dataclasses.replace(sweep, rows=tuple(rows)), tmp_path), "points")
+    assert "selection" in re.findall(r'<th scope="col"[^>]*>(.*?)</th>', points)
+    assert "in no column" not in points
 
 
 def test_a_point_is_linked_where_its_run_lies_with_the_page(tmp_path: Path) -> None:
@@ -198,7 +235,8 @@ def test_what_is_not_there_is_said(page_of: Callable[[str], str], kind: str) -> 
     said = words_of(page)
     if kind != "lost":
         assert "No axis has more than one value." in said
-    assert "No two axes have more than one value." in said
+    assert 'id="planes"' not in page
+    assert "#plane" not in page
     assert "No point was compared with the reference." in said
     assert "too few to weigh" in said
     assert "<figure" not in page

@@ -52,21 +52,19 @@ def test_the_front_is_named_in_words() -> None:
     assert of_accuracy.chart is not None
     assert of_stability.chart is not None
     assert (
-        "Not beaten in both: k 10, recipe interpretable; k 25, recipe interpretable; k 50, recipe "
+        "Pareto front: k 10, recipe interpretable; k 25, recipe interpretable; k 50, recipe "
         "interpretable; k 50, recipe reference; k 100, recipe reference."
     ) in of_variance.chart.finding
-    assert (
-        "Not beaten in both: k 10, recipe interpretable; k 5, recipe reference." in of_stability.chart.finding
-    )
+    assert "Pareto front: k 10, recipe interpretable; k 5, recipe reference." in of_stability.chart.finding
     assert of_stability.title == "stability of gradients"
     words = {row[0]: row[-1] for row in of_variance.chart.rows}
-    assert words["k 5, recipe reference"] == "beaten"
+    assert words["k 5, recipe reference"] == "dominated"
     assert len(words) == 8
 
 
 def test_what_is_open_is_said() -> None:
-    """Where intervals overlap the beaten are named; where they lie apart nobody is."""
-    assert "it is open whether k 10, recipe reference is beaten" in trades(grid(swept.a_sweep()))[2].doubt
+    """Where intervals overlap the dominated are named; where they lie apart nobody is."""
+    assert "it is open whether k 10, recipe reference is dominated" in trades(grid(swept.a_sweep()))[2].doubt
     axis = swept.one_axis([5, 10])
     first, second = axis.rows
     worse = {"agreement_above_controls": 0.1, "accuracy": 0.5, "fraction_unexplained": 0.9}

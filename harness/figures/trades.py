@@ -1,4 +1,4 @@
-"""One measurement against another, and the front of the points that are not beaten in both."""
+"""One measurement against another, and the Pareto front of the points."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.figures.theme import INK, PAGE, POINTS, SERIES, themed
+
+WIDTH = 64
+"""Letters of a line of an axis's title."""
 
 _LETTER = 0.62
 """The mean width of a letter, as a share of its height."""
@@ -37,7 +40,7 @@ class Traded:
 
 
 def trade_off(points: Sequence[Traded], x_label: str, y_label: str, *, log: bool = False) -> Figure:
-    """One measurement against another, named above: a diamond is of the front, a circle is beaten in both."""
+    """One measurement against another, named above: a diamond is of the Pareto front, a circle is not."""
     with themed():
         figure = Figure(figsize=(6.4, 4.6))
         axes = figure.subplots()
@@ -57,7 +60,7 @@ def trade_off(points: Sequence[Traded], x_label: str, y_label: str, *, log: bool
             there = [(one.x[0], one.y[0]) for one in points if one.front is is_front]
             if there:
                 colour = SERIES[0] if is_front else SERIES[1]
-                label = "not beaten in both" if is_front else "beaten in both"
+                label = "Pareto front" if is_front else "dominated"
                 style: dict[str, Any] = {
                     "linestyle": "none",
                     "markersize": 7,
@@ -72,11 +75,20 @@ def trade_off(points: Sequence[Traded], x_label: str, y_label: str, *, log: bool
                 axes.plot(one.x[0], one.y[0], marker="o", markersize=13, label="the reference", **ring)
         axes.margins(0.1)
         axes.minorticks_off()
-        axes.set_title("\n".join(wrap(y_label, 70)), loc="left", fontweight="normal")
-        axes.set_xlabel(x_label)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=3)
+        axes.set_title("\n".join(_lines(y_label)), loc="left", fontweight="normal")
+        below = _lines(x_label)
+        axes.set_xlabel("\n".join(below))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11 - 0.04 * len(below)), ncol=3)
         _labels(axes, points)
     return figure
+
+
+def _lines(title: str) -> list[str]:
+    """An axis's title in lines; what does not fit into one has its unit, in brackets, on another."""
+    if len(title) <= WIDTH:
+        return [title]
+    name, bracket, unit = title.partition(" [")
+    return [*wrap(name, WIDTH), *(wrap(f"[{unit}", WIDTH) if bracket else [])]
 
 
 def _labels(axes: Axes, points: Sequence[Traded]) -> None:

@@ -63,9 +63,9 @@ def with_interval(numbers: Iterable[float]) -> str:
     return f"{show_finite(value)}{bounds}"
 
 
-def parted(grid: Grid) -> tuple[list[Measured], list[str], list[str]]:
-    """What varies over the points; in words, what is the same at all of them, and what has no number."""
-    moving, still, silent = [], [], []
+def parted(grid: Grid) -> tuple[list[Measured], dict[str, str], list[str]]:
+    """What varies over the points; in words, by name what is the same at all, and what has no number."""
+    moving, still, silent = [], dict[str, str](), []
     for one in grid.measured:
         numbers = grid.numbers(one.name)[:, 0]
         known = numbers[np.isfinite(numbers)]
@@ -73,7 +73,7 @@ def parted(grid: Grid) -> tuple[list[Measured], list[str], list[str]]:
         if not len(known):
             silent.append(title)
         elif len(known) > 1 and np.ptp(known) == 0:
-            still.append(f"{title} {show(float(known[0]))}")
+            still[one.name] = f"{title} {show(float(known[0]))}"
         else:
             moving.append(one)
     return moving, still, silent

@@ -18,7 +18,7 @@ from harness.sweeps.forests import forests, untold
 from harness.sweeps.grids import LONGEST, Grid, grid, has_threshold
 from harness.sweeps.records import Axis, Judged, Row, Sweep, shown
 from harness.sweeps.tradeoffs import trades
-from harness.text import clean, counted, lasting
+from harness.text import clean, counted, lasting, words
 
 LISTED = 500
 """Rows of the table of points; the file of the points has all."""
@@ -54,6 +54,10 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
     points = grid(sweep)
     moving, still, silent = parted(points)
     ends = Counter(map(outcome, sweep.rows))
+    heads, axes = _heads(sweep.rows), [axis.name for axis in sweep.axes]
+    same = _same(sweep.rows, axes, heads)
+    told = {one.measurement for row in sweep.rows for one in row.criteria if one.id in same}
+    heads, axes = ([name for name in names if name not in same] for names in (heads, axes))
     differences = forests(points, sweep.differences)
     page = (
         templates()
@@ -63,10 +67,12 @@ def render(sweep: Sweep, path: Path, *, command: str = "") -> Path:
             headline=headline(ends, len(sweep.rows), before := sum(row.before for row in sweep.rows)),
             tone="error" if before else _tone(ends),
             facts=_facts(sweep, points),
-            gates=(heads := _heads(sweep.rows)),
-            rows=[_row(row, sweep, points, heads, path.parent) for row in sweep.rows[:LISTED]],
+            gates=heads,
+            axes=axes,
+            same=same.values(),
+            rows=[_row(row, sweep, points, (axes, heads), path.parent) for row in sweep.rows[:LISTED]],
             listed=LISTED,
-            still=still,
+            still=[text for name, text in still.items() if name not in told],
             silent=silent,
             parts=along(points, moving),
             trades=trades(points),
@@ -94,9 +100,9 @@ def headline(ends: Counter[str], points: int, before: int = 0) -> str:
     """`20 of 25 points hold; 3 fail; 2 could not be judged`, and of how many that is an earlier run's."""
     one, several = OUTCOMES["pass"]
     text = f"{ends['pass']:,} of {counted(points, 'point')} {one if points == 1 else several}"
-    for name, words in OUTCOMES.items():
+    for name, ends_so in OUTCOMES.items():
         if name != "pass" and ends[name]:
-            text += f"; {ends[name]:,} {words[ends[name] != 1]}"
+            text += f"; {ends[name]:,} {ends_so[ends[name] != 1]}"
     return f"{text}; {before:,} could not be computed anew" if before else text
 
 
@@ -142,14 +148,37 @@ def _heads(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(one.id for row in rows for one in row.criteria if one.gate))
 
 
-def _row(row: Row, sweep: Sweep, points: Grid, heads: Sequence[str], folder: Path) -> dict[str, Any]:
-    """A point in the table."""
+def _same(rows: Sequence[Row], axes: Sequence[str], gates: Sequence[str]) -> dict[str, str]:
+    """By name, in words, the axes, and gates that hold, of which several points have all the same."""
+    if len(rows) < 2:
+        return {}
+    values = {name: {shown(row.point.values.get(name)) for row in rows} for name in axes}
+    found = {
+        name: f"{clean(name, LONGEST)} {clean(value, LONGEST) or 'empty'}"
+        for name, (value, *others) in values.items()
+        if not others
+    }
+    judged = [{one.id: one for one in row.criteria if one.gate} for row in rows if row.criteria]
+    for name in gates:
+        cells = {_gate(each.get(name)) for each in judged}
+        exact = {(one.estimate, one.low, one.high) for each in judged if (one := each.get(name)) is not None}
+        number, bounds, word = next(iter(cells))
+        if len(cells) == len(exact) == 1 and not word and all(name in each for each in judged):
+            found[name] = f"{clean(words(name), 60)} {number}{f' ({bounds})' if bounds else ''}"
+    return found
+
+
+def _row(
+    row: Row, sweep: Sweep, points: Grid, columns: tuple[Sequence[str], Sequence[str]], folder: Path
+) -> dict[str, Any]:
+    """A point in the table, whose columns are axes and gates."""
+    axes, heads = columns
     judged = {one.id: one for one in row.criteria}
     end = outcome(row)
     code = "" if points.reference is None else points.rows[points.reference].code
     return {
         "id": row.point.id,
-        "values": [clean(shown(row.point.values.get(axis.name)), LONGEST) for axis in sweep.axes],
+        "values": [clean(shown(row.point.values.get(name)), LONGEST) for name in axes],
         "reference": row.point.id == sweep.reference,
         "word": (row.verdict or "error") if row.state == "finished" else row.state,
         "sign": SIGNS.get(end, "•"),

@@ -1,4 +1,4 @@
-"""What a sweep's points pay for agreement: one measurement against another, and who is not beaten in both."""
+"""What a sweep's points pay for agreement: one measurement against another, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -100,15 +100,15 @@ def _trade(grid: Grid, name: str, anchor: str) -> Trade:
     order = np.argsort(-oriented[1][:, 0], kind="stable")
     leading = [grid.title(int(known[at])) for at in order if best[at]]
     doubtful = [grid.title(int(known[at])) for at in order if not best[at] and not beaten[at]]
-    told = f"Not beaten in both: {spoken(leading)}."
+    told = f"Pareto front: {spoken(leading)}."
     doubt = "The front is of estimates"
     if doubtful:
         doubt += f"; intervals overlap, or there are none, so that it is open whether {spoken(doubtful)} "
-        doubt += ("is" if len(doubtful) == 1 else "are") + " beaten."
+        doubt += ("is" if len(doubtful) == 1 else "are") + " dominated."
     elif best.all():
-        doubt += "; nobody is beaten by them."
+        doubt += "; nobody is dominated by them."
     else:
-        doubt += "; whoever is beaten is so by intervals that lie apart, too."
+        doubt += "; whoever is dominated is so by intervals that lie apart, too."
     chart = _chart(grid, known[order], best[order], (price, agreement), f"{title}. {told}", anchor)
     return Trade(title, chart, doubt)
 
@@ -150,16 +150,16 @@ def _chart(
                 at == grid.reference,
             )
         )
-        word = "not beaten" if best[place] else "beaten"
+        word = "on it" if best[place] else "dominated"
         rows.append((grid.title(at), with_interval(across[at]), with_interval(up[at]), word))
     x = across[points[kept], 0]
     figure = figures.trade_off(
-        drawn, *(f"{clean(one.title, 50)} [{clean(one.label, 50)}]" for one in pair), log=_wide(x)
+        drawn, *(f"{clean(one.title, 120)} [{clean(one.label, 80)}]" for one in pair), log=_wide(x)
     )
     finding = f"{clean(pair[1].title, 60)} against {told}"
     if len(kept) < len(points):
         finding += f" Drawn are {len(kept)} of {len(points):,} points."
-    columns = ("point", *(clean(one.title, 60) for one in pair), "in both")
+    columns = ("point", *(clean(one.title, 60) for one in pair), "Pareto front")
     return Chart(name, figure, finding, columns, rows[:100])
 
 
