@@ -25,10 +25,11 @@ from concurrent.futures import (
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
+from harness import clusters
+from harness.clusters import OnDask
 from harness.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -152,17 +153,17 @@ def engine_of(name: str, at_once: int | None = None, tasks: int = 1) -> Engine:
     if name == LOCAL:
         return Engine(name, lambda: ThreadPoolExecutor(here, "task"), here)
     if name == DASK_LOCAL:
-        _distributed(name)
-        return Engine(name, lambda: _dask_local(here), here)
+        distributed = clusters.distributed(name)
+        return Engine(name, lambda: clusters.local(distributed, here), here)
     if name.startswith("dask://"):
-        distributed = _distributed(name)
+        distributed = clusters.distributed(name)
         address = f"tcp://{name.removeprefix('dask://')}"
-        threads = _dask_threads(distributed, address, name)
+        threads = clusters.threads(distributed, address, name)
         many = 2 * max(1, threads) if at_once is None else at_once
         remark = (
             "" if threads else f"{name} has no workers yet, and is waited for; start some by 'dask worker'"
         )
-        return Engine(name, lambda: _OnDask(_client(distributed, address)), many, remark, threads)
+        return Engine(name, lambda: OnDask(clusters.client(distributed, address)), many, remark, threads)
     factory = _factory(name)
     return Engine(name, lambda: _made(factory, name), 32 if at_once is None else at_once)
 
@@ -177,7 +178,12 @@ def pool() -> Engine:
 
 
 def finished(
-    tasks: Iterable[Task[T]], engine: Engine, *, attempts: int = ATTEMPTS, fail_fast: bool = False
+    tasks: Iterable[Task[T]],
+    engine: Engine,
+    *,
+    attempts: int = ATTEMPTS,
+    fail_fast: bool = False,
+    tell: Callable[[str], object] = str,
 ) -> Iterator[Done[T]]:
     """Every task's end, as they come.
 
@@ -191,6 +197,7 @@ def finished(
         engine: Where.
         attempts: How often a task is begun, at the most.
         fail_fast: No task is begun after one was lost.
+        tell: Whom to tell that a scheduler says nothing; nobody by default.
     """
     todo, source = deque[tuple[Task[T], int]](), iter(tasks)
     running: dict[Future[T], tuple[Task[T], int]] = {}
@@ -218,7 +225,7 @@ def finished(
                     break
             if not running:
                 return
-            ended = _some_ended(running, executor)
+            ended = _some_ended(running, executor, tell)
             if any(isinstance(_why_lost(future), BrokenExecutor) for future in ended):
                 _drop(executor)
                 executor, ended = None, list(running)  # nobody would ever tell the others' ends
@@ -264,13 +271,15 @@ def _begun(executor: Executor, task: Task[T]) -> Future[T]:
         return refused
 
 
-def _some_ended(running: Collection[Future[T]], executor: Executor | None) -> list[Future[T]]:
+def _some_ended(
+    running: Collection[Future[T]], executor: Executor | None, tell: Callable[[str], object]
+) -> list[Future[T]]:
     """Those that ended, when one did; all of them where their scheduler is gone, which tells no end."""
     while True:
         ended, _ = wait(running, timeout=LOOKS_EVERY, return_when=FIRST_COMPLETED)
         if ended:
             return list(ended)
-        if isinstance(executor, _OnDask) and executor.is_lost:
+        if isinstance(executor, OnDask) and (executor.is_lost or executor.is_silent(tell)):
             return list(running)
 
 
@@ -286,85 +295,6 @@ def _drop(executor: Executor | None) -> None:
     if executor is not None:
         with suppress(Exception):
             executor.shutdown(wait=False, cancel_futures=True)
-
-
-# engines beyond this process
-
-
-_DASK_WAITS = 10
-"""Seconds that a scheduler of Dask is waited for."""
-
-
-class _OnDask(Executor):
-    """Dask's own executor, which goes with its client, and with its cluster where that is ours."""
-
-    def __init__(self, *owned: Any) -> None:
-        """`owned` are the client, then what else is closed after it."""
-        self._owned = owned
-        # each task is one of its own, though another of the same arguments failed
-        self._inner = owned[0].get_executor(pure=False, retries=0)
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As of any executor."""
-        found: Future[Any] = self._inner.submit(fn, *args, **kwargs)
-        return found
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the client has no connection to its scheduler: it cancels what it had, or forgets it."""
-        stream = self._owned[0].scheduler_comm
-        return stream is None or stream.comm is None or stream.comm.closed()
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """Close the client; what it has not begun is cancelled."""
-        with suppress(Exception):  # of a client without its scheduler
-            self._inner.shutdown(wait=wait)
-        for one in self._owned:
-            with suppress(Exception):
-                one.close(timeout=_DASK_WAITS)
-
-
-def _distributed(name: str) -> Any:
-    try:
-        return import_module("distributed")
-    except ImportError:
-        raise ConfigurationError(
-            f"--on {name}: Dask is not installed here; 'pip install distributed', as where its workers are"
-        ) from None
-
-
-def _client(distributed: Any, address: str) -> Any:
-    """A client of the scheduler at an address.
-
-    Raises:
-        OSError: nobody answers there.
-    """
-    try:
-        return distributed.Client(address, timeout=_DASK_WAITS, set_as_default=False)
-    except ValueError as error:  # no address
-        raise OSError(str(error)) from None
-
-
-def _dask_threads(distributed: Any, address: str, name: str) -> int:
-    """The threads of all workers that a scheduler has now.
-
-    Raises:
-        ConfigurationError: no scheduler answers.
-    """
-    try:
-        with _client(distributed, address) as client:
-            return sum(client.nthreads().values())
-    except OSError as error:
-        raise ConfigurationError(
-            f"--on {name}: no scheduler of Dask answers there ({error}); start one by 'dask scheduler'"
-        ) from None
-
-
-def _dask_local(workers: int) -> Executor:
-    """Dask on this machine: a worker process for each task at once."""
-    distributed = _distributed(DASK_LOCAL)
-    cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-    return _OnDask(distributed.Client(cluster, set_as_default=False), cluster)
 
 
 def _factory(name: str) -> Callable[[], Any]:

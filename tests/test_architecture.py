@@ -18,7 +18,7 @@ FLOORS = (
     ("capabilities", "errors", "kinds", "records", "text"),
     ("forms", "registry", "samples", "statistics"),
     ("config", "environment"),
-    ("artifacts", "datasets", "measurements"),
+    ("artifacts", "clusters", "datasets", "measurements"),
     ("criteria", "subjects"),
     ("attributions", "ci", "console", "engines", "figures", "history"),
     ("judging", "processes", "runs"),

@@ -18,7 +18,6 @@ import pytest
 from harness import engines
 from harness.engines import Engine, Task
 from harness.errors import ConfigurationError
-from tests.cluster import Cluster, cluster
 
 
 def squared(number: int) -> int:
@@ -183,14 +182,6 @@ def test_names_of_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert engines.engine_of("processes", at_once=5, tasks=9).at_once == 5
 
 
-def test_without_dask_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to install."""
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    for name in ("dask-local", "dask://127.0.0.1:9"):
-        with pytest.raises(ConfigurationError, match="pip install distributed"):
-            engines.engine_of(name)
-
-
 CHILD = """
 import os, signal, sys, time
 from harness import engines
@@ -218,17 +209,6 @@ def test_a_process_ends_with_whoever_holds_its_input(tmp_path: Path, asked: bool
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1)
             process.kill()
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_on_a_cluster_of_dask(tmp_path: Path) -> None:
-    """On its own processes here; a worker that is killed costs a try."""
-    tasks: list[Task[int]] = [Task("dies", dies_once, (str(tmp_path / "mark"),))]
-    tasks += [Task(str(number), squared, (number,)) for number in range(6)]
-    engine = engines.engine_of("dask-local", at_once=2, tasks=9)
-    found = {done.task.name: done for done in engines.finished(tasks, engine)}
-    assert [found[str(number)].result for number in range(6)] == [number**2 for number in range(6)]
-    assert found["dies"].lost is None
 
 
 def test_an_executor_that_breaks_gives_up_what_it_never_tells() -> None:
@@ -278,48 +258,3 @@ def test_an_executor_that_cannot_be_made_again_is_tried_for_a_while_and_not_for_
     assert len(opened) == 3
     assert {str(done.lost) for done in found} == {"nobody answers"}
     assert sorted(done.attempts for done in found) == [0] * 99 + [1]
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_scheduler_without_workers_is_told(tmp_path: Path) -> None:
-    """They may come later, and whoever waits knows for what."""
-    started = Cluster(tmp_path)
-    try:
-        engine = engines.engine_of(started.engine)
-    finally:
-        started.close()
-    assert "has no workers yet" in engine.remark
-    assert engine.at_once == 2
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
-def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    """Killed, or closed in order, while tasks are out: all are told as lost, within seconds."""
-    monkeypatch.setattr(engines, "_DASK_WAITS", 2)
-    with cluster(tmp_path / "cluster", workers=1) as started:
-        engine = engines.engine_of(started.engine)
-        assert (engine.at_once, engine.remark) == (2, "")
-        timer = threading.Timer(1.0, started.scheduler.send_signal, (getattr(signal, how),))
-        timer.start()
-        begun = time.monotonic()
-        found = list(engines.finished([Task(str(one), time.sleep, (60,)) for one in range(4)], engine))
-        assert time.monotonic() - begun < 40
-        timer.join()
-    assert sorted(done.attempts for done in found) == [0, 0, 1, 1]
-    assert all(done.lost is not None for done in found)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_worker_of_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    """Another does what it had."""
-    with cluster(tmp_path / "cluster", workers=2) as started:
-        engine = engines.engine_of(started.engine)
-        timer = threading.Timer(1.0, started.workers[0].kill)
-        timer.start()
-        found = list(engines.finished([Task(str(one), time.sleep, (0.5,)) for one in range(8)], engine))
-        timer.join()
-    assert len(found) == 8
-    assert all(done.lost is None for done in found)

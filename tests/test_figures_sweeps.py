@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from harness import figures
 from harness.figures import Along, Course, Shift, Traded
@@ -110,7 +111,12 @@ def test_titles_of_a_trade_off_are_whole() -> None:
     figure = figures.trade_off([Traded("a", (1.0, None, None), (2.0, None, None), True)], long, long)
     figure.draw_without_rendering()
     axes = figure.axes[0]
-    for text in (axes.xaxis.label, axes._left_title):
+    (title,) = (
+        one
+        for one in axes.get_children()
+        if isinstance(one, Text) and one.get_text() and one.get_text() == axes.get_title(loc="left")
+    )
+    for text in (axes.xaxis.label, title):
         assert text.get_text().replace("\n", " ") == long
         assert text.get_text().splitlines()[-1] == "[correlation, higher is better]"
         assert text.get_window_extent().width < figure.bbox.width

@@ -186,7 +186,8 @@ def test_a_column_that_says_something_stays(tmp_path: Path, kind: str) -> None:
     for place, row in enumerate(sweep.rows):
         (own,) = (one for one in row.criteria if one.id == "selection")
         others = tuple(one for one in row.criteria if one is not own)
-        changed = {"fails": {"verdict": "fail"}, "moves": {"low": 0.9 - place / 100}}.get(kind, {})
+        moved: dict[str, dict[str, Any]] = {"fails": {"verdict": "fail"}, "moves": {"low": 0.9 - place / 100}}
+        changed = moved.get(kind, {})
         kept = () if kind == "lacks" and place else (dataclasses.replace(own, **changed),)
         rows.append(dataclasses.replace(row, criteria=(*others, *kept)))
     points = part(drawn(dataclasses.replace(sweep, rows=tuple(rows)), tmp_path), "points")

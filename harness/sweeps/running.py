@@ -188,7 +188,7 @@ class Running:
         """The ends of points; one that died is tried again, and data is sent where it is wanted."""
         again = _Refilled(tasks)
         tried: dict[str, int] = {}
-        for done in engines.finished(again, self.engine):
+        for done in engines.finished(again, self.engine, tell=self.progress.warn):
             answer, name = done.result, done.task.name
             wanted = self._with_files(done.task) if answer is not None and answer.wants_data else None
             if wanted is not None:
