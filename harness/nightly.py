@@ -313,7 +313,9 @@ def last_green(history: History, run: RunDirectory) -> RunDirectory:
     series = series_of(nights, history.acts(), night.identity, family_of(config, nights))
     green = past_of(series, night).green
     if not green:
-        raise RunError(f"{history.name}: no night before {night.id} was green; name one by --against RUN")
+        raise RunError(
+            f"{history.name}: no night of its series before {night.id} was green; name one by --against RUN"
+        )
     place = Path(next(one.place for one in nights if one.id == green))
     if not (place / NIGHT).is_file():
         raise RunError(

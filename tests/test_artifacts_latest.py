@@ -71,7 +71,7 @@ def test_a_run_that_begins_takes_it_away(tmp_path: Path) -> None:
     a_run(tmp_path).link_latest()
     RunDirectory.create(tmp_path, "abc", NOW)
     assert not os.path.lexists(tmp_path / "latest")
-    with pytest.raises(ConfigurationError, match="no run ended, or began, since the last one was refused"):
+    with pytest.raises(ConfigurationError, match="no run began, or the last one was refused"):
         RunDirectory.open(tmp_path / "latest")
 
 

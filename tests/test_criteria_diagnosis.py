@@ -336,6 +336,9 @@ def test_the_commands_to_repeat_it_can_be_pasted(run: RunDirectory) -> None:
     assert judge == ["harness", "judge", "--strict", str(run.path)]
     assert load(validate[3]) == run.read_config()
     assert "--strict" not in details(run, whole(a_verdict()))[-1]
+    *_, line = details(run, {**whole(a_verdict()), "checks": ["/a b", "/c"]})
+    assert [shlex.split(part)[-3:-1] for part in (line.partition("; judge")[2],)] == [["--checks", "/a b,/c"]]
+    assert "--checks '/a b,/c';" in line
 
 
 def test_the_place_to_look_is_one_that_is_there(run: RunDirectory) -> None:

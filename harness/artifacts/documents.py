@@ -134,6 +134,7 @@ class Judged(pydantic.BaseModel, extra="allow"):
         criteria: Each criterion judged, and each test of one's own.
         announcements: Every rule that is looser than the shipped one, and what the model is not judged by.
         remarks: What else a reader should know: files that are not as they were computed, among others.
+        checks: Folders of tests of one's own that judged it, by their whole paths.
         unrepeatable: What of the user's own gave other results when asked again.
         published: SHA-256 by name of the files that say the verdict again, of a night of `history.json` too.
         manifest: SHA-256 of the `manifest.json` of what was judged; null where there was none.
@@ -151,6 +152,7 @@ class Judged(pydantic.BaseModel, extra="allow"):
     criteria: list[Verdict]
     announcements: list[str] = []
     remarks: list[str] = []
+    checks: list[str] = []
     unrepeatable: list[str] = []
     published: dict[str, str] = {}
     manifest: str | None = None

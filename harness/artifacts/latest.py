@@ -104,8 +104,11 @@ def why_none(output: Path) -> str:
     """Why an output folder has no `latest`."""
     ran = (point / LATEST for point in points_of_sweeps(output))
     point = next((one for one in ran if named(one) is not None), None)
-    if point is None or next(run_directories(output / "runs"), None) is not None:
-        return "no run ended, or began, since the last one was refused"
+    runs = [*run_directories(output / "runs")]
+    if runs:
+        return f"the last run was refused before it began; name an earlier one, such as {max(runs)}"
+    if point is None:
+        return "no run began, or the last one was refused"
     return f"only sweeps ran here; name a point's run, such as {point}"
 
 

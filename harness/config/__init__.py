@@ -97,7 +97,10 @@ class Config(Table):
         None, description="folder of finished stages that runs share; `cache` in the output folder by default"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to compute")
-    seeds: Seeds = Field((0,), description="one network is trained for each")
+    seeds: Seeds = Field(
+        (0,),
+        description="one network each; three or more speak of the recipe, two give no intervals",
+    )
     strict: bool = Field(False, description="the interval's bound decides, not the point estimate")
     fresh: bool = Field(False, description="compute everything anew, whatever the cache holds")
     quiet: bool = Field(False, description="print the verdict alone")

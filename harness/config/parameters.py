@@ -247,7 +247,7 @@ class Watch(Table):
 class Nightly(Table):
     """`[nightly]`: how a night is set up, and what of it is held against the nights before."""
 
-    seeds: Natural = Field(3, le=100, description="fresh networks a night")
+    seeds: Natural = Field(3, le=100, description="fresh networks a night; two give no intervals")
     canary_seed: Seed = Field(0, description="of the one network that is trained every night")
     history: str = Field("", description="where the nights are kept: a file, or a database's URL")
     watch: tuple[Watch, ...] = Field((), description="what alarms beside the gated measurements")

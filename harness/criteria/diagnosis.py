@@ -66,10 +66,12 @@ def details(
         lines.append(f"report: {page}")
     else:
         lines.append(f"run: {place} (its report: harness report {folder})")
-    strict = " --strict" if verdict["strict"] else ""
+    asked = " --strict" if verdict["strict"] else ""
+    if verdict.get("checks"):
+        asked += f" --checks {shlex.quote(','.join(verdict['checks']))}"
     settings = shlex.quote(str(place / "config.toml"))
     lines.append(
-        f"repeat: harness validate --config {settings}{strict}; judge again: harness judge{strict} {folder}"
+        f"repeat: harness validate --config {settings}{asked}; judge again: harness judge{asked} {folder}"
     )
     if any(one.relation == PAST for one in red):
         lines.append("that repeats its numbers alone; the next harness nightly says whether they recovered")

@@ -147,7 +147,9 @@ def _label_column(path: Path, names: Sequence[str], asked: str | None, headed: b
         )
     known = [name for name in names if name.lower() in LABELS]
     if len(known) != 1:
-        what = f"columns {', '.join(names)[:120]}" if headed else f"{len(names)} columns without a header"
+        shown = [f"{one:.40}" for one in names]
+        shown = shown if len(shown) < 9 else [*shown[:6], "…", shown[-1]]
+        what = f"columns {', '.join(shown)}" if headed else f"{len(names)} columns without a header"
         raise DataError(
             f"{path}: the label's column must be clear (got {what}); say --label-column: its name, or its "
             "position from 0, -1 for the last"

@@ -115,6 +115,7 @@ def judge(
             verdicts += [row for row in rows.values() if row.id not in declared]
             verdicts += [_lost(one, said) for one in _gone(own, rows)]
             values["criteria"] = verdicts
+            values["checks"] = [*map(str, folders)] or (earlier or {}).get("checks", [])
             values["duration_s"] = values["duration_s"] | {"judging": time.perf_counter() - start}
             published = Folder(scratch / "published")
             if not values["failure"]:
