@@ -70,6 +70,11 @@ class OnDask(Executor):
             self._told = True
         return False
 
+    def call_everywhere(self, call: Callable[[], object]) -> None:
+        """Call something in every worker, beside its tasks; where nobody answers, it is left."""
+        with suppress(Exception):
+            _within(WAITS, lambda: self._owned[0].run(call))
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
         """Close the client; what it has not begun is cancelled."""
         with suppress(Exception):  # of a client without its scheduler

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -184,7 +184,8 @@ def finished(
     attempts: int = ATTEMPTS,
     fail_fast: bool = False,
     tell: Callable[[str], object] = str,
-) -> Iterator[Done[T]]:
+    stop: Callable[[], object] | None = None,
+) -> Generator[Done[T], None, None]:
     """Every task's end, as they come.
 
     A task whose function raises, or whose worker dies, is handed over again until it was tried `attempts`
@@ -198,6 +199,8 @@ def finished(
         attempts: How often a task is begun, at the most.
         fail_fast: No task is begun after one was lost.
         tell: Whom to tell that a scheduler says nothing; nobody by default.
+        stop: What ends the tasks of a worker, called on each that can be reached when whoever asks leaves
+            before they end.
     """
     todo, source = deque[tuple[Task[T], int]](), iter(tasks)
     running: dict[Future[T], tuple[Task[T], int]] = {}
@@ -240,6 +243,8 @@ def finished(
                     yield Done(task, tried, lost=why)
                     stopped = stopped or fail_fast
     finally:
+        if stop is not None and running and isinstance(executor, OnDask):
+            executor.call_everywhere(stop)
         _drop(executor)
 
 

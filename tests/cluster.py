@@ -95,6 +95,13 @@ class Cluster:
             process.wait()
 
 
+def waits(mark: str) -> None:
+    """A task that says that it has begun, and ends when its mark is there."""
+    Path(mark).with_suffix(".begun").touch()
+    while not Path(mark).exists():
+        time.sleep(0.1)
+
+
 @contextmanager
 def cluster(folder: Path, workers: int = 2, **variables: str) -> Iterator[Cluster]:
     """A cluster with that many workers of one thread, in a folder of its own."""

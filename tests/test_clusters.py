@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from harness import clusters, engines
 from harness.engines import Task
 from harness.errors import ConfigurationError
-from tests.cluster import Cluster, cluster
+from tests.cluster import Cluster, cluster, waits
 from tests.test_engines import dies_once, squared
 
 
@@ -123,3 +124,24 @@ def test_a_frozen_scheduler_is_refused_in_a_sentence(tmp_path: Path, monkeypatch
         with pytest.raises(ConfigurationError, match="no scheduler of Dask answers there"):
             engines.engine_of(started.engine)
         assert time.monotonic() - begun < 20
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_who_leaves_ends_what_workers_do(tmp_path: Path) -> None:
+    """Interrupted while tasks run, it calls what ends them in every worker; when all ended, nothing."""
+    mark = tmp_path / "mark"
+    with cluster(tmp_path / "cluster", workers=2) as started:
+        engine = engines.engine_of(started.engine)
+        done = [*engines.finished([Task("a", squared, (3,))], engine, stop=partial(Path.touch, mark))]
+        assert [one.result for one in done] == [9]
+        assert not mark.exists()
+        tasks = [Task("quick", squared, (2,)), Task("waits", waits, (str(mark),))]
+        ends = engines.finished(tasks, engine, stop=partial(Path.touch, mark))
+        first = next(ends)
+        assert (first.task.name, first.lost) == ("quick", None)
+        end = time.monotonic() + 60
+        while not mark.with_suffix(".begun").exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        ends.close()
+        assert mark.exists()

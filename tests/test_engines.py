@@ -75,7 +75,7 @@ def test_no_more_are_out_than_may_be() -> None:
     ends = engines.finished(tasks(), engine)
     for _ in range(20):
         next(ends)
-    ends.close()  # type: ignore[attr-defined]
+    ends.close()
     assert len(made) <= 23
     assert most[0] <= 3
 

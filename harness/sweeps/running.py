@@ -5,9 +5,10 @@ from __future__ import annotations
 import tarfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from harness import datasets, engines
@@ -143,8 +144,9 @@ class Running:
         by_id, last, spent, took = {point.id: point for point in todo}, 0.0, 0, list[float]()
         self._begun.clear()
         self._stopped = False
+        ends = self._finished(self._tasks(todo))
         try:
-            for done in self._finished(self._tasks(todo)):
+            for done in ends:
                 point = by_id[done.task.name]
                 row = self.rows[point.id] = self._ended(point, done)
                 spent += 1
@@ -160,6 +162,7 @@ class Running:
                     last = time.monotonic()
         finally:
             worker.stop(self._token)
+            ends.close()  # an interrupt may have come between two of them
             mark.close()
 
     def _left(self, took: Sequence[float], unended: int) -> str:
@@ -184,11 +187,13 @@ class Running:
                 self._begun[point.id] = time.monotonic()
                 yield Task(point.id, worker.compute, (order,))
 
-    def _finished(self, tasks: Iterator[Task[Answer]]) -> Iterator[Done[Answer]]:
+    def _finished(self, tasks: Iterator[Task[Answer]]) -> Generator[Done[Answer], None, None]:
         """The ends of points; one that died is tried again, and data is sent where it is wanted."""
         again = _Refilled(tasks)
         tried: dict[str, int] = {}
-        for done in engines.finished(again, self.engine, tell=self.progress.warn):
+        for done in engines.finished(
+            again, self.engine, tell=self.progress.warn, stop=partial(worker.stop, self._token)
+        ):
             answer, name = done.result, done.task.name
             wanted = self._with_files(done.task) if answer is not None and answer.wants_data else None
             if wanted is not None:
