@@ -30,7 +30,7 @@ PATIENCE = 1800
 COLOURS = 96
 """Of a picture's palette: few enough for a small file, enough for heatmaps without bands."""
 
-ABSOLUTE, RELATIVE = 0.05, 0.03
+ABSOLUTE, RELATIVE = 0.05, 0.05
 """How far a number may be from the one that ships: on another processor the networks round otherwise, and
 other images are chosen."""
 
