@@ -135,7 +135,7 @@ def test_who_leaves_ends_what_workers_do(tmp_path: Path) -> None:
         done = [*engines.finished([Task("a", squared, (3,))], engine, stop=partial(Path.touch, mark))]
         assert [one.result for one in done] == [9]
         assert not mark.exists()
-        tasks = [Task("quick", squared, (2,)), Task("waits", waits, (str(mark),))]
+        tasks: list[Task[int | None]] = [Task("quick", squared, (2,)), Task("waits", waits, (str(mark),))]
         ends = engines.finished(tasks, engine, stop=partial(Path.touch, mark))
         first = next(ends)
         assert (first.task.name, first.lost) == ("quick", None)
