@@ -71,7 +71,9 @@ def test_a_run_that_begins_takes_it_away(tmp_path: Path) -> None:
     a_run(tmp_path).link_latest()
     RunDirectory.create(tmp_path, "abc", NOW)
     assert not os.path.lexists(tmp_path / "latest")
-    with pytest.raises(ConfigurationError, match="no run began, or the last one was refused"):
+    with pytest.raises(
+        ConfigurationError, match="the last run was refused before it began; name an earlier one"
+    ):
         RunDirectory.open(tmp_path / "latest")
 
 
@@ -87,7 +89,7 @@ def test_where_only_sweeps_ran_a_point_is_named(tmp_path: Path) -> None:
     assert str(point / "latest") in str(told.value)
     assert RunDirectory.open(point / "latest").path.parent == point / "runs"
     RunDirectory.create(tmp_path, "abc", NOW)
-    with pytest.raises(ConfigurationError, match="since the last one was refused"):
+    with pytest.raises(ConfigurationError, match="the last run was refused"):
         RunDirectory.open(tmp_path / "latest")
 
 

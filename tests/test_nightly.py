@@ -474,7 +474,7 @@ def test_the_last_green_night_is_found_by_its_run(nights: HandWritten, config: C
     last, _, _ = nights.tonight()
     history = History.open(place_of(config))
     assert nightly.last_green(history, RunDirectory.open(last.path)).path == green.path
-    with pytest.raises(RunError, match=r"no night before 000001-\w+ was green"):
+    with pytest.raises(RunError, match=r"no night of its series before 000001-\w+ was green"):
         nightly.last_green(history, RunDirectory.open(green.path))
     shutil.rmtree(green.path)
     with pytest.raises(RunError, match="is not there any more; name one by --against"):

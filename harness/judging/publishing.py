@@ -59,6 +59,7 @@ def values_of(run: RunDirectory, config: Config, provenance: Provenance) -> Valu
         "run_id": provenance.run_id,
         "verdict": word_of(failure),
         "strict": config.strict,
+        "checks": [],
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
         "announcements": announcements(config),
@@ -116,6 +117,7 @@ def unjudged(
     values: Values = {
         "run_id": run.path.name,
         "strict": False,
+        "checks": [],
         "dataset": {"name": "unknown data", "asked": "", "train": 0, "test": 0, "sha256": {}},
         "notice": None,
         "announcements": [],
