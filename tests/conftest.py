@@ -30,12 +30,10 @@ from harness.config import Config
 from harness.datasets import fetching
 from harness.judging import suite, verdicts
 from harness.subjects.models import Classifier, KSparseAutoencoder, PixelClassifier
-from tests import gpu, postgresql, small, written
+from tests import gpu, postgresql, written
+from tests.small import SMALL
 
 collect_ignore = ["plugin"]  # a package of its own, whose checks judge a run
-
-SMALL = small.SMALL
-"""Flags of a run of a few seconds in which every gate holds."""
 
 Only = Callable[..., None]
 

@@ -53,7 +53,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, finished_output: Path) -> P
 def night(output: Path) -> RunDirectory:
     """A night, to be read."""
     from harness import config
-    from tests.conftest import SMALL
+    from tests.small import SMALL
 
     return a_night(config.load(flags=SMALL | {"output": output}, folder=output.parent))
 

@@ -16,7 +16,7 @@ from harness.history.documents import NIGHT
 from harness.history.kept import Kept, place_of
 from harness.history.store import History, Unreachable
 from tests.commands import alone, called
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 TOML = "[nightly]\nseeds = 1\n"
 

@@ -23,7 +23,7 @@ from harness.config import Config
 from harness.environment import state
 from harness.errors import InputError
 from harness.subjects.models import PixelClassifier
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 Setting = Callable[[], AbstractContextManager[object]]
 

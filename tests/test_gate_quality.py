@@ -16,10 +16,10 @@ from harness import attributions, pipeline, samples
 from harness.errors import RunError
 from harness.pipeline import probes
 from harness.pipeline.work import Work
-from tests.conftest import SMALL
 from tests.gate_quality import __main__ as gate_quality
 from tests.gate_quality import explainers, runs
 from tests.gate_quality.faults import FAULTS, LADDERS, Fault, before
+from tests.small import SMALL
 
 GATES = {
     "accuracy",

@@ -13,31 +13,30 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import nightly
+from harness.config import settings
 from harness.config.tables import parse
 from harness.judging import suite
 from tests import by_hand
 from tests.commands import called
-from tests.pages import ROOT, Block, blocks
+from tests.pages import ROOT, blocks
 from tests.postgresql import PASSWORD, Server
+from tests.small import SMALL
 from tests.written import judged_here
 
 HOW_TO = ROOT / "docs" / "how-to"
-SMALL: dict[str, dict[str, Any]] = {
-    "model": {"k": 32, "code_width": 256},
-    "training": {"epochs": 4, "classifier_epochs": 12, "batch_size": 64},
-    "attribution": {"attribution_steps": 20, "smoothgrad_samples": 10},
-    "selection": {"samples_per_class": 4, "confidence": 0.5},
-    "statistics": {"resamples": 300},
-    "nightly": {"seeds": 1},
-}
-"""What the pages leave to the configuration: the small run of `conftest`."""
+TABLES = {key: table for key, table, _ in settings()}
+LITTLE: dict[str, dict[str, Any]] = {"nightly": {"seeds": 1}}
+"""What the pages leave to the configuration, by table: the tests' small run, and nights of one seed."""
+for key, value in SMALL.items():
+    if TABLES[key] not in (None, "data"):
+        LITTLE.setdefault(str(TABLES[key]), {})[key] = value
 SERVER = "postgresql+psycopg://harness@db/nights"
 BY_HAND = {
     "accept-a-change": (*[""] * 11, "red"),
@@ -78,7 +77,7 @@ class Reader:
         told = dict(parse(text.encode(), "the page"))
         foreign = "model" in dict(told.get("model", {}))
         added = []
-        for table, values in SMALL.items():
+        for table, values in LITTLE.items():
             if table not in told and not (foreign and table == "model"):
                 added.append(
                     f"\n[{table}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
@@ -135,7 +134,7 @@ class Reader:
 @pytest.fixture
 def reader(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], Reader]]:
+) -> Callable[[str], Reader]:
     """Somebody in a new folder, with what the page's nights were before it begins."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -150,28 +149,27 @@ def reader(
         (programs / name).chmod(0o755)
     env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    with pytest.MonkeyPatch.context() as patched:
 
-        def begin(page: str) -> Reader:
-            folder = tmp_path / "work"
-            if page not in BY_HAND:
-                finished: Path = request.getfixturevalue("finished_output")
-                shutil.copytree(finished / "cache", folder / "artifacts" / "cache")
-            replaced = {}
-            if page == "history-in-postgresql":
-                server: Server = request.getfixturevalue("server")
-                replaced[SERVER] = server.new().replace(f":{PASSWORD}", "")
-            made = Reader(folder, env, replaced, small=page not in (*BY_HAND, *WHOLE))
-            if page in BY_HAND:
-                patched.setattr(nightly, "nights_of", by_hand._by_hand)
-                patched.setattr(suite, "run", judged_here)
-                for night in BY_HAND[page]:
-                    monkeypatch.setenv("NIGHT", night)
-                    assert called(folder, "nightly", "--quiet").returncode == (1 if night else 0)
-                monkeypatch.setenv("NIGHT", "red" if page == "read-a-red-night" else "")
-            return made
+    def begin(page: str) -> Reader:
+        folder = tmp_path / "work"
+        if page not in BY_HAND:
+            finished: Path = request.getfixturevalue("finished_output")
+            shutil.copytree(finished / "cache", folder / "artifacts" / "cache")
+        replaced = {}
+        if page == "history-in-postgresql":
+            server: Server = request.getfixturevalue("server")
+            replaced[SERVER] = server.new().replace(f":{PASSWORD}", "")
+        made = Reader(folder, env, replaced, small=page not in (*BY_HAND, *WHOLE))
+        if page in BY_HAND:
+            monkeypatch.setattr(nightly, "nights_of", by_hand._by_hand)
+            monkeypatch.setattr(suite, "run", judged_here)
+            for night in BY_HAND[page]:
+                monkeypatch.setenv("NIGHT", night)
+                assert called(folder, "nightly", "--quiet").returncode == (1 if night else 0)
+            monkeypatch.setenv("NIGHT", "red" if page == "read-a-red-night" else "")
+        return made
 
-        yield begin
+    return begin
 
 
 @pytest.mark.parametrize("page", sorted(HOW_TO.glob("*.md")), ids=lambda page: page.stem)
@@ -182,12 +180,8 @@ def test_a_how_to_does_what_it_says(page: Path, reader: Callable[[str], Reader])
     assert does, f"{page.name}: nothing to do"
     one = reader(page.stem)
     for block in does:
-        _do(one, block)
-
-
-def _do(one: Reader, block: Block) -> None:
-    if block.file:
-        one.write(block.file, block.text)
-        return
-    for command, remark in block.commands():
-        one.do(command, remark)
+        if block.file:
+            one.write(block.file, block.text)
+            continue
+        for command, remark in block.commands():
+            one.do(command, remark)

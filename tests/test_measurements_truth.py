@@ -19,8 +19,8 @@ from harness.measurements import Evidence, MethodMaps, measurements
 from harness.measurements.truth import mass
 from harness.records import Floats, Measurement
 from harness.runs import Run
-from tests.conftest import SMALL
 from tests.evidence import METHODS, an_evidence
+from tests.small import SMALL
 from tests.test_computed import Notes
 
 BASES = (

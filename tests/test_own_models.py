@@ -14,7 +14,8 @@ from harness.artifacts.files import Folder
 from harness.errors import ConfigurationError
 from harness.subjects import catalogue
 from tests.commands import alone, called
-from tests.conftest import SMALL, Only
+from tests.conftest import Only
+from tests.small import SMALL
 
 NETS = """
 from pathlib import Path

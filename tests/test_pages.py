@@ -15,10 +15,9 @@ from harness.cli import app
 from harness.config import Config
 from harness.config.tables import parse
 from tests.pages import PAGES, ROOT, anchors, blocks, links
+from tools import write_reference
 
-WRITTEN = tuple(
-    page for page in PAGES if "written by `python -m tools" not in page.read_text(encoding="utf-8")
-)
+WRITTEN = tuple(page for page in PAGES if write_reference.WRITTEN not in page.read_text(encoding="utf-8"))
 """Those that people wrote; usage lines and signatures of the others are no commands and no code."""
 
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -32,7 +32,7 @@ from harness.studio.asked import Question
 from harness.studio.decision import Decision
 from harness.studio.live import KEPT, Live
 from harness.subjects.models import Classifier
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 PARTS = frozenset({"maps", "integrity", "agreement", "deletion", "units", "path"})
 PLACES = (0, 7, 23)

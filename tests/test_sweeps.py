@@ -30,7 +30,7 @@ from harness.processes import Processes
 from harness.sweeps import places, running, table, worker
 from harness.sweeps.worker import Answer, Order
 from tests.commands import called
-from tests.conftest import SMALL
+from tests.small import SMALL
 
 Fake = Callable[[Order], Answer]
 

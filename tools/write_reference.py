@@ -21,9 +21,8 @@ from pydantic.fields import FieldInfo
 
 from harness import cli
 from harness.cli.schemas import ENDING, FOLDER
-from harness.config import Config, settings
+from harness.config import Config, settings, table_in
 from harness.config.parameters import MIN_CHANGE, SWITCH_AWARE, Criterion, Watch, shipped_criteria
-from harness.config.values import Table
 from harness.criteria import show_threshold
 from tools import schemas
 from tools.interface import interface
@@ -121,9 +120,7 @@ def configuration() -> str:
         keys(top, flags=True),
     ]
     for name, field in Config.model_fields.items():
-        kind = field.annotation
-        # Python 3.10 takes tuple[int, ...] for a class
-        if get_origin(kind) is not None or not (inspect.isclass(kind) and issubclass(kind, Table)):
+        if (kind := table_in(field)) is None:
             continue
         parts += [f"## `[{name}]`", _sentence(kind)]
         inside = {key: one for key, one in kind.model_fields.items() if key != "watch"}

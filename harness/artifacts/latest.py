@@ -102,11 +102,10 @@ def named(latest: Path) -> Path | None:
 
 def why_none(output: Path) -> str:
     """Why an output folder has no `latest`."""
+    if runs := [*run_directories(output / "runs")]:
+        return f"the last run was refused before it began; name an earlier one, such as {max(runs)}"
     ran = (point / LATEST for point in points_of_sweeps(output))
     point = next((one for one in ran if named(one) is not None), None)
-    runs = [*run_directories(output / "runs")]
-    if runs:
-        return f"the last run was refused before it began; name an earlier one, such as {max(runs)}"
     if point is None:
         return "no run began, or the last one was refused"
     return f"only sweeps ran here; name a point's run, such as {point}"

@@ -171,18 +171,20 @@ HOW = ("cache", "fresh", "output", "quiet")
 """Keys that say how a run is computed, and where it lies, and not what it is."""
 
 
+def table_in(field: FieldInfo) -> type[Table] | None:
+    """The table that a key holds; None where it holds a value."""
+    kind = field.annotation
+    # Python 3.10 takes tuple[int, ...] for a class
+    return kind if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, Table) else None
+
+
 def settings() -> Iterator[tuple[str, str | None, FieldInfo]]:
     """Every key that is also a flag: (key, its table or None at top level, the field)."""
     for name, field in Config.model_fields.items():
         if name in ("criteria", "nightly", "sweep", "without"):  # by file alone
             continue
-        if (
-            # Python 3.10 takes tuple[int, ...] for a class
-            get_origin(field.annotation) is None
-            and isinstance(field.annotation, type)
-            and issubclass(field.annotation, Table)
-        ):
-            inside = field.annotation.model_fields.items()
+        if (table := table_in(field)) is not None:
+            inside = table.model_fields.items()
             yield from ((key, name, inner) for key, inner in inside if key != "settings")
         else:
             yield name, None, field

@@ -272,13 +272,6 @@ def show_threshold(threshold: Threshold | None) -> str:
     return f"{threshold:g}"
 
 
-def _meets(criterion: Criterion, number: float) -> bool:
-    """Whether a number by itself is on the right side of a threshold that is one number."""
-    limit = criterion.threshold
-    assert not isinstance(limit, tuple)
-    return number >= limit if criterion.relation == ">=" else number <= limit
-
-
 def _sentence(criterion: Criterion, estimate: Estimate, holds: bool, strict: bool) -> str:
     shown = [one for one in (estimate.estimate, estimate.low, estimate.high) if _finite(one)]
     limits = criterion.threshold if isinstance(criterion.threshold, tuple) else (criterion.threshold,)
@@ -289,9 +282,10 @@ def _sentence(criterion: Criterion, estimate: Estimate, holds: bool, strict: boo
     number = f"{shown[0]:.{digits}g}"
     if len(shown) == 3:
         number += f" [{shown[1]:.{digits}g}, {shown[2]:.{digits}g}]"
+    least, most = acceptable(criterion.relation, criterion.threshold)
     if criterion.relation == "within":
         words = "lies within" if holds else "does not lie within"
-    elif strict and not holds and _meets(criterion, shown[0]):  # the number itself holds
+    elif strict and not holds and least <= shown[0] <= most:  # the number itself holds
         words = "is not surely at least" if criterion.relation == ">=" else "is not surely at most"
     elif criterion.relation == ">=":
         words = "is at least" if holds else "is under"

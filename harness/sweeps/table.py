@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,12 +237,9 @@ def write_json(folder: Path, sweep: Sweep, command: str, cost: Cost) -> None:
         selected=sweep.selected,
         remarks=list(sweep.remarks),
     )
-    parts: dict[str, Any] = {one.name: getattr(told, one.name) for one in fields(told)}
-    parts |= {"axes": [*map(asdict, told.axes)], "cost": asdict(cost)}
-    parts |= {"selected": None if told.selected is None else asdict(told.selected)}
     # thousands of records: each is made a text by itself
-    parts |= {name: map(asdict, parts[name]) for name in ("points", "differences")}
-    Folder(folder).write_long_json(JSON, parts)
+    long = {"points": map(asdict, told.points), "differences": map(asdict, told.differences)}
+    Folder(folder).write_long_json(JSON, asdict(replace(told, points=[], differences=[])) | long)
 
 
 def told_of(sweep: Sweep) -> str:
