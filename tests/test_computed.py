@@ -231,6 +231,18 @@ def test_criteria_are_in_the_key_where_they_say_how_many_are_explained(mini: dat
     assert len(keys(until_decided=True)) == 2
 
 
+def test_no_library_changes_the_key_by_being_imported() -> None:
+    """A run finds the same entry whatever its process has loaded; scikit-learn sets variables of OpenMP."""
+    code = (
+        "from harness.pipeline import computed; before = computed._processor(); "
+        "import captum.attr, dask, pandas, seaborn, sklearn, torchvision; "
+        "assert computed._processor() == before, computed._processor()"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_data_threads_processor_code_and_versions_are_in_the_key(
     mini: datasets.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

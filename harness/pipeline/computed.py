@@ -56,6 +56,9 @@ NUMERIC = (
 )
 """How the environment variables begin that set threads and instruction sets of numerical libraries."""
 
+UNNUMERIC = frozenset({"KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"})
+"""Those among them that no number depends on; scikit-learn sets them whenever it is imported."""
+
 _CPUINFO = frozenset(
     {"vendor_id", "cpu family", "model", "model name", "stepping", "flags"}  # x86
     | {"Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part"}  # Arm
@@ -198,7 +201,11 @@ def _processor() -> Mapping[str, Any]:
         "platform": [sys.platform, platform.machine(), *platform.libc_ver()],
         "kind": {key: value for key, value in environment.processor().items() if key in _CPUINFO},
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(NUMERIC)},
+        "variables": {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(NUMERIC) and name not in UNNUMERIC
+        },
     }
 
 
