@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from harness.attributions import attribute as attribute
     from harness.attributions import explain as explain
     from harness.config import Config as Config
+    from harness.errors import HarnessError as HarnessError
+    from harness.errors import Refused as Refused
     from harness.judging.verdicts import judge as judge
     from harness.pipeline import run as run
+    from harness.pipeline.finished import load_network as load_network
     from harness.report import render as render
     from harness.runs import Run as Run
     from harness.subjects.models import Classifier as Classifier
@@ -34,8 +37,10 @@ __version__ = "0.2.0"
 _HOMES = {
     "Classifier": "subjects.models",
     "Config": "config",
+    "HarnessError": "errors",
     "KSparseAutoencoder": "subjects.models",
     "PixelClassifier": "subjects.models",
+    "Refused": "errors",
     "Run": "runs",
     "attribute": "attributions",
     "draw_explanation": "figures:explanation",
@@ -43,6 +48,7 @@ _HOMES = {
     "judge": "judging.verdicts",
     "load_config": "config:load",
     "load_dataset": "datasets:load",
+    "load_network": "pipeline.finished",
     "open_run": "runs:Run.open",
     "render": "report",
     "run": "pipeline",

@@ -8,6 +8,7 @@ run to its end is an error, never a pass.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.criteria import blame_dead_units, judge
 from harness.criteria.rows import Case, changed, identify, own_verdict, properties
 from harness.errors import HarnessError
 from harness.records import Estimate, Verdict, joint
+from harness.registry import suggestion
 from harness.text import clean
 
 if TYPE_CHECKING:
@@ -35,12 +37,22 @@ MARKERS = (
 LONGEST = 10_000
 """Characters of what pytest says of a red test, for junit.xml."""
 
+_NUMPYS = re.compile(r"\bnp\.(?:float|u?int)\d+\(([^()]*)\)|\bnp\.(?=(?:True|False)_)")
+"""How numpy writes a scalar of its own where a plain number would do."""
+
 REFUSALS = (AssertionError, pytest.fail.Exception)
 """By these a test says no; by anything else it crashes."""
 
 
 class NotEvaluated(Exception):
     """The criterion could not be evaluated: an error of the set-up, which is neither pass nor fail."""
+
+
+class _Known(dict[str, Estimate]):
+    """Estimates by name; one that is not there is told with the name that is near."""
+
+    def __missing__(self, name: str) -> Estimate:
+        raise KeyError(f"{name}: the run has no such estimate; {suggestion(name, self)}")
 
 
 class _Judged:
@@ -126,7 +138,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     else:
         name = identify(item.path.stem, *item.nodeid.split("::")[1:])
         told = (getattr(getattr(item, "obj", None), "__doc__", None) or item.name).strip()
-        title = clean(told.splitlines()[0])
+        title = clean(told.splitlines()[0]).rstrip(".")
         gate = item.get_closest_marker("watch") is None
         verdict = own_verdict(name, title, item.nodeid, "pass", f"{title}: its test holds", gate)
         if judged.declared(name) or place in judged.rows:
@@ -189,7 +201,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture(scope="session")
 def estimates(request: pytest.FixtureRequest) -> Mapping[str, Estimate]:
     """The run's estimates by name, of all seeds together where there are several."""
-    return dict(request.config.stash[_JUDGED].estimates)
+    return _Known(request.config.stash[_JUDGED].estimates)
 
 
 @pytest.fixture
@@ -238,7 +250,8 @@ def ended(verdict: Verdict, report: pytest.TestReport, call: pytest.CallInfo[Non
             return verdict
         said = str(call.excinfo.value).strip() or "its test refuses, without a word"
         # what pytest adds to an assertion stands in its later lines, and in junit.xml
-        return changed(verdict, "fail", f"{verdict.title}: {said.splitlines()[0]}")
+        first = _NUMPYS.sub(r"\1", said.splitlines()[0])
+        return changed(verdict, "fail", f"{verdict.title}: {first}")
     crash = call.excinfo.exconly() if call.excinfo is not None else str(report.longrepr)
     return changed(verdict, "error", f"{verdict.id}: its test crashed: {crash}")
 

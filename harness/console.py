@@ -128,6 +128,10 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
         if verdict["verdict"] == "pass":
             page = run / "report.html"
             shown.say(f"report: {page}" if page.is_file() else f"run: {run.path}")
+    for one in verdict["criteria"]:
+        # a gate's reason is the sentence below, and those that are also red are named there
+        if one.verdict == "error" and not one.gate:
+            shown.warn(f"watched, and could not be judged: {one.why}")
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
     for text in [*verdict.get("announcements", ()), *verdict.get("remarks", ())]:
@@ -146,7 +150,7 @@ def _table(criteria: Iterable[Verdict]) -> Table:
     table = Table(*columns, box=None, pad_edge=False)
     for one in criteria:
         interval = "–" if one.low is None else f"[{show(one.low)}, {show(one.high)}]"
-        word = one.verdict if one.gate else f"watched: {one.verdict}"
+        word = f"{'' if one.gate else 'watched: '}{one.verdict}{', marginal' * one.marginal}"
         table.add_row(
             safe(one.title),
             f"[{_STYLES[one.verdict]}]{word}[/]",

@@ -35,6 +35,14 @@ def test_it_holds(run, estimates, criterion_of_mine):
 def criterion_of_mine():
     return 1
 
+def test_of_an_estimate_that_is_not_there(estimates):
+    assert estimates["acuracy"].estimate > 0
+
+def test_of_numpys_numbers(run):
+    """A number of numpy's."""
+    import numpy as np
+    assert np.float64(0.25) > 0.5
+
 def test_it_fails():
     """The moon is made of cheese."""
     assert 1 == 2, "one is not two"
@@ -100,6 +108,8 @@ def test_of_nothing(): ...
 
 EXPECTED = {
     "mine.it_holds": "pass",
+    "mine.of_an_estimate_that_is_not_there": "error",
+    "mine.of_numpys_numbers": "fail",
     "mine.it_fails": "fail",
     "mine.it_refuses": "fail",
     "mine.it_crashes": "error",
@@ -157,10 +167,11 @@ def test_each_outcome_of_a_test_becomes_its_verdict(judged: tuple[RunDirectory, 
 def test_a_test_of_ones_own_bears_its_claim(judged: tuple[RunDirectory, dict[str, Any]]) -> None:
     """Its title is its docstring's first line, its place the file and test, and it has no number."""
     holds, fails = (rows(judged[1])[name] for name in ("mine.it_holds", "mine.it_fails"))
-    assert holds.title == "The accuracy is a share."
+    assert holds.title == "The accuracy is a share"
     assert holds.measurement == "test_mine.py::test_it_holds"
     assert (holds.estimate, holds.threshold, holds.relation, holds.gate) == (None, None, "holds", True)
-    assert fails.why == "The moon is made of cheese.: one is not two"
+    assert fails.why == "The moon is made of cheese: one is not two"
+    assert rows(judged[1])["mine.of_numpys_numbers"].why == "A number of numpy's: assert 0.25 > 0.5"
     assert not rows(judged[1])["mine.it_is_watched"].gate
 
 
@@ -168,6 +179,7 @@ def test_an_error_of_a_test_says_what_happened(judged: tuple[RunDirectory, dict[
     """A crash names its exception, a skip itself, and an unknown criterion its id."""
     found = rows(judged[1])
     assert "ZeroDivisionError" in found["mine.it_crashes"].why
+    assert "did you mean 'accuracy'?" in found["mine.of_an_estimate_that_is_not_there"].why
     assert "a leak" in found["mine.its_teardown_crashes"].why
     assert "skipped" in found["mine.it_skips_itself"].why
     assert "declares no such criterion" in found["nowhere"].why
@@ -198,7 +210,7 @@ def test_tests_of_ones_own_stand_in_every_output(judged: tuple[RunDirectory, dic
     for name, outcome in EXPECTED.items():
         (twin,) = (row for (one, _), row in junit.items() if one == name)
         assert twin["verdict"] == outcome
-    assert "The moon is made of cheese." in (run / "summary.md").read_text()
+    assert "The moon is made of cheese" in (run / "summary.md").read_text()
 
 
 def test_a_broken_file_is_an_error_and_takes_no_other_test_with_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,23 @@ def test_the_table_shows_what_could_have_been_told_apart(
     show_verdict(run, judge(run), Shown())
     (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Test accuracy"))
     assert row.split()[-1] == "0.02842"
+
+
+def test_what_is_marginal_and_what_was_watched_in_vain_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interval that straddles its threshold is named in its row; what was watched in vain says why."""
+    straddled = {"id": "accuracy", "threshold": 0.8}
+    run = a_run(tmp_path / "artifacts", config={"criteria": [straddled]})
+    verdict = judge(run)
+    one = next(one for one in verdict["criteria"] if one.id == "accuracy")
+    lost = replace(one, title="Lost", gate=False, verdict="error", marginal=False, why="lost: it crashed")
+    near = replace(one, marginal=True)
+    show_verdict(run, verdict | {"criteria": [near, lost]}, Shown())
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = (line for line in lines if line.startswith("Test accuracy"))
+    assert "pass, marginal" in row
+    assert "warning: watched, and could not be judged: lost: it crashed" in lines[:-1]
 
 
 def test_a_verdict_of_an_earlier_version_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

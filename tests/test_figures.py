@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from harness import figures
 from harness.figures import Column, Line, Margin, Panel, charts, theme
@@ -93,6 +95,17 @@ def test_ids_are_unique_among_figures() -> None:
         assert {part for pair in references for part in pair if part} <= mine
         ids.append(mine)
     assert not ids[0] & ids[1]
+
+
+def test_a_figure_has_paper_and_the_page_its_own() -> None:
+    """In a notebook, light or dark, it is on white; as SVG it has no ground, and is afterwards as it was."""
+    figure = figures.explanation(IMAGE, MAPS)
+    text = figures.svg(figure, "a")
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+    assert "#ffffff" not in text.lower()
+    written = io.BytesIO()
+    figure.savefig(written)
+    assert np.asarray(Image.open(written).convert("RGBA"))[0, 0].tolist() == [255] * 4
 
 
 def test_the_three_rows_show_image_maps_and_numbers() -> None:

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from torch import nn
 
+import harness
 from harness import attributions, datasets, measurements, pipeline, statistics
 from harness.artifacts.cache import Cache
 from harness.artifacts.directories import RunDirectory
@@ -35,6 +37,7 @@ from harness.environment import stream
 from harness.errors import (
     ConfigurationError,
     DeviceError,
+    InputError,
     MemoryExhausted,
     OutputError,
     SeedsAlike,
@@ -43,6 +46,7 @@ from harness.errors import (
 from harness.history.documents import identity_of
 from harness.judging.verdicts import judge
 from harness.measurements import correlations
+from harness.pipeline.finished import data_of
 from harness.pipeline.networks import engine
 from harness.pipeline.work import Epochs, Silence, Work, group_mask, within_memory
 from harness.records import Estimate, Measurement
@@ -90,6 +94,21 @@ def verdicts(work: Work) -> dict[str, str]:
 
 def metrics(run: RunDirectory) -> str:
     return (run / "metrics.csv").read_text()
+
+
+def test_a_runs_network_is_what_it_explained(finished: RunDirectory) -> None:
+    """The network names the test inputs as the run did; a seed that is none of its is refused."""
+    run = Run(finished)
+    network, data = harness.load_network(run), data_of(run)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(data.inputs(data.test_images)))
+    assert (logits.argmax(1).numpy() == run.evidence().logits.argmax(1)).all()
+    assert_allclose(logits, run.evidence().logits, rtol=0, atol=1e-5)
+    assert not network.training
+    maps = harness.explain(network, torch.from_numpy(run.evidence().images[:2]), methods=["gradients"])
+    assert maps["gradients"].shape == (2, 784)
+    with pytest.raises(InputError, match=r"seed: must be one of \[0\]"):
+        harness.load_network(run, 1)
 
 
 def test_a_clean_run_holds_every_gate(finished: RunDirectory) -> None:

@@ -60,8 +60,7 @@ THEME: dict[str, Any] = {
     "ytick.color": LINE,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
+    "figure.facecolor": "white",
     "legend.frameon": False,
     "image.composite_image": False,
 }
@@ -181,9 +180,10 @@ def _drawn(figure: Figure) -> tuple[str, tuple[float, float, float, float]]:
     It is drawn once, and its extent asked of the same renderer, which knows every text's size by then;
     `savefig(bbox_inches="tight")` draws twice, and takes nearly twice as long.
     """
-    stream, before, canvas = io.StringIO(), figure.dpi, cast("Any", _Unclipped)
+    stream, before, canvas = io.StringIO(), (figure.dpi, figure.get_facecolor()), cast("Any", _Unclipped)
     try:
         figure.dpi = POINTS
+        figure.set_facecolor("none")  # in a notebook ink needs its paper; the page has its own
         width, height = figure.get_size_inches() * POINTS
         with themed():
             renderer = canvas(width, height, stream, image_dpi=POINTS, metadata=_NO_METADATA)
@@ -191,7 +191,8 @@ def _drawn(figure: Figure) -> tuple[str, tuple[float, float, float, float]]:
             extent = figure.get_tightbbox(renderer)
             renderer.finalize()
     finally:
-        figure.dpi = before
+        figure.dpi = before[0]
+        figure.set_facecolor(before[1])
     left, bottom, right, top = np.array(extent.extents) * POINTS + (-MARGIN, -MARGIN, MARGIN, MARGIN)
     box = (float(left), float(height - top), float(right - left), float(top - bottom))
     text = stream.getvalue()

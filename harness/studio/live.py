@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import attributions, environment, pipeline
+from harness import attributions, environment
 from harness.config import HOW, Config, settings
 from harness.criteria.diagnosis import sentence
 from harness.environment.state import clean
-from harness.errors import DataError, InputError
+from harness.errors import InputError
 from harness.measurements import CONTROL_METHOD
 from harness.measurements.integrity import TOLERANCE
-from harness.pipeline.work import Work, attribution_settings, filled, untrained
+from harness.pipeline.finished import data_of, load_network
+from harness.pipeline.work import Work, attribution_settings, untrained
 from harness.records import Floats
 from harness.runs import Run
 from harness.studio.answer import Answer, Asked, Part
@@ -52,13 +53,7 @@ class Live:
 
     def __init__(self, run: Run, *, device: str = "cpu") -> None:
         self.run, self.config, self.device = run, run.config, torch.device(device)
-        self.dataset = pipeline.loaded(self.config)
-        known = run.provenance.dataset["digest"]
-        if known and known != self.dataset.digest:
-            raise DataError(
-                f"{run.directory.path}: was computed of other data than {self.dataset.name} is here "
-                f"(digest {known[:12]}, got {self.dataset.digest[:12]}); bring that data"
-            )
+        self.dataset = data_of(run)
         self.form = self.dataset.form
         self.methods = self.config.attribution.methods
         if "reconstruction" in run.capabilities:
@@ -92,16 +87,13 @@ class Live:
             InputError: it is none of the run's.
             RunError: its weights are missing or damaged.
         """
-        if seed not in self.config.seeds:
-            raise InputError(f"seed: must be one of {list(self.config.seeds)}, the run's (got {seed})")
         if seed not in self._seeds:
             self._seeds[seed] = self._read(seed)
         return self._seeds[seed]
 
     @clean()
     def _read(self, seed: int) -> Asked:
-        network = filled(self.config, self.dataset, seed, self.run.directory.seed(seed))
-        network = _laid_out(network.to(self.device).eval())
+        network = _laid_out(load_network(self.run, seed).to(self.device))
         with torch.no_grad():
             baseline = network(torch.zeros(1, len(self.form.reference), device=self.device))[0]
         agreements = np.empty(0)
