@@ -74,6 +74,19 @@ def prose(text: str) -> str:
     return re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
 
 
+def sections(text: str) -> list[tuple[str, str]]:
+    """Each heading, with its hashes, and what stands below it up to the next; nothing of before the first."""
+    found: list[tuple[str, str]] = []
+    fenced = False
+    for line in text.splitlines(keepends=True):
+        fenced ^= bool(re.match(r" *```", line))
+        if line.startswith("#") and not fenced:
+            found.append((line.strip(), ""))
+        elif found:
+            found[-1] = (found[-1][0], found[-1][1] + line)
+    return found
+
+
 def anchors(text: str) -> set[str]:
     """The anchors that a page's headings get where it is shown: GitHub's rule."""
     found: dict[str, int] = {}

@@ -14,7 +14,7 @@ import yaml
 from harness.cli import app
 from harness.config import Config
 from harness.config.tables import parse
-from tests.pages import PAGES, ROOT, anchors, blocks, links
+from tests.pages import PAGES, ROOT, anchors, blocks, links, prose, sections
 from tools import write_reference
 
 WRITTEN = tuple(page for page in PAGES if write_reference.WRITTEN not in page.read_text(encoding="utf-8"))
@@ -80,6 +80,46 @@ def _known(words: list[str], told: str) -> None:
             return
         assert words[0] in commands, f"{told}: no command {words[0]}"
         command, words = commands[words[0]], words[1:]
+
+
+SESSIONS = set(
+    re.findall(r'@nox\.session(?:\(name="([\w-]+)"\))?\ndef (\w+)', (ROOT / "noxfile.py").read_text())
+)
+"""The sessions of nox: the name that each is given, and its function's."""
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_sessions_and_modules_exist_with_their_options(page: Path) -> None:
+    """Of every `nox -s …` and every `python -m …` of the project's own, wherever it stands."""
+    text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
+    sessions = {given or name for given, name in SESSIONS}
+    for name in re.findall(r"\bnox -s ([\w-]+)", text):
+        assert name in sessions, f"nox -s {name}"
+    for module, rest in re.findall(r"\bpython -m ((?:tools|tests)[\w.]*)([^`\n;)|]*)", text):
+        path = ROOT / module.replace(".", "/")
+        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert file.is_file(), f"python -m {module}"
+        source = "".join(one.read_text(encoding="utf-8") for one in file.parent.glob("*.py"))
+        unknown = [one for one in re.findall(r"--[a-z][a-z-]*", rest) if f'"{one}"' not in source]
+        assert unknown == [], f"python -m {module}{rest}"
+
+
+MEASURED = re.compile(r"(?<![\w.])\d+\.\d+|\d %|\d (?:ms|s|kB|MB|GB|minutes|hours)\b")
+"""How a number looks that somebody has measured; a count or a year does not."""
+PRINTING = re.compile(r"\b(?:nox -s|harness [a-z]+|python -m (?:harness|tests|tools)\b)")
+
+
+@pytest.mark.parametrize(
+    "page", [one for one in WRITTEN if one.parent.name == "docs"], ids=lambda page: page.name
+)
+def test_numbers_stand_with_the_command_that_prints_them(page: Path) -> None:
+    """A section that tells numbers names a command: itself, or what stands above it."""
+    above: list[tuple[int, bool]] = []
+    for heading, body in sections(page.read_text(encoding="utf-8")):
+        depth = len(heading) - len(heading.lstrip("#"))
+        above = [one for one in above if one[0] < depth] + [(depth, bool(PRINTING.search(body)))]
+        told = MEASURED.findall(re.sub(r"`[^`\n]*`|\]\([^)]*\)", "", prose(body)))
+        assert not told or any(named for _, named in above), f"{heading}: which command prints {told}?"
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
