@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -148,3 +149,12 @@ def test_no_module_outgrows_its_screen() -> None:
     """No module passes 400 lines: past that a second reason to exist hides in it."""
     for path in FILES:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path.name
+
+
+def test_the_map_of_the_house_has_every_room() -> None:
+    """CONTRIBUTING names each module and folder of the package, and none that is not there."""
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("| room of")[2].partition("\n\n")[0]
+    told = set(re.findall(r"`(\w+)/?`", "".join(row.split("|")[1] for row in table.splitlines()[2:])))
+    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if not path.name.startswith("_")}
+    assert told == rooms - {"py.typed"}
