@@ -25,7 +25,7 @@ from concurrent.futures import (
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeVar
 
 from harness import clusters
@@ -173,8 +173,21 @@ def pool() -> Engine:
 
     For functions that are quick beside the seconds that a process takes to load.
     """
-    many = cores()
-    return Engine("pool", lambda: ProcessPoolExecutor(many, mp_context=get_context("spawn")), many)
+    many, spawn = cores(), get_context("spawn")
+    return Engine("pool", lambda: ProcessPoolExecutor(many, spawn, _end_with_maker), many)
+
+
+def _end_with_maker() -> None:
+    """SIGTERM for a pool's process when who made the pool is gone: one that was killed tells nobody."""
+    maker = parent_process()
+    if maker is None:
+        return
+
+    def watch() -> None:
+        maker.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def finished(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,37 @@ def test_a_worker_that_is_killed_takes_no_other_task_with_it(tmp_path: Path) -> 
     assert all(done.lost is None for done in found.values())
     assert found["dies"].attempts == 2
     assert [found[str(number)].result for number in range(8)] == [number**2 for number in range(8)]
+
+
+POOLED = """
+import os, sys, time
+from harness import engines
+
+def waits(number):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    tasks = [engines.Task(str(number), waits, (number,)) for number in range(2)]
+    list(engines.finished(tasks, engines.pool()))
+"""
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_pool_ends_with_who_made_it(tmp_path: Path, by: signal.Signals) -> None:
+    """Killed, whatever by, it leaves no process computing for nobody."""
+    script = tmp_path / "pooled.py"
+    script.write_text(POOLED)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.send_signal(by)
+        try:
+            # the pipe ends when the last of the pool's processes has let go of it
+            process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 def test_a_task_that_kills_its_worker_is_lost_and_the_others_are_not() -> None:
