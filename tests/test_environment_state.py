@@ -263,13 +263,20 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+OF_A_RUN = ("inference mode", "numpy raises", "float64 by default", "matplotlib's font")
+
+
 @pytest.mark.parametrize(
-    "name", ["inference mode", "numpy raises", "float64 by default", "matplotlib's font"]
+    "names", [OF_A_RUN, *(pytest.param((name,), marks=pytest.mark.slow) for name in OF_A_RUN)], ids=", ".join
 )
-def test_a_whole_run_does_not_depend_on_the_settings(tmp_path: Path, clean: Path, name: str) -> None:
+def test_a_whole_run_does_not_depend_on_the_settings(
+    tmp_path: Path, clean: Path, names: tuple[str, ...]
+) -> None:
     """Computed anew, judged, rendered and drawn under the caller's settings, a run says the same."""
     config = brief(tmp_path)
-    with SETTINGS[name]():
+    with ExitStack() as settings:
+        for name in names:
+            settings.enter_context(SETTINGS[name]())
         before = seen()
         found = harness.run(config)
         harness.judge(found)
