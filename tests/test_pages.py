@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import typer.main
 import yaml
 
+from harness.artifacts.directories import RunDirectory
 from harness.cli import app
 from harness.config import Config
 from harness.config.tables import parse
+from tests.commands import called
 from tests.pages import PAGES, ROOT, anchors, blocks, links, prose, sections
 from tools import write_reference
 
@@ -53,6 +56,12 @@ def test_every_page_is_found_from_the_readme() -> None:
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_exist_with_their_options(page: Path) -> None:
     """Of every `harness …` in a block of commands, and of every one in the running text."""
+    for words in commands_of(page):
+        _known(words, shlex.join(words))
+
+
+def commands_of(page: Path) -> Iterator[list[str]]:
+    """The words behind `harness` of each of its commands on a page."""
     text = page.read_text(encoding="utf-8")
     told = [command for block in blocks(text) for command, _ in block.commands()]
     told += re.findall(r"`(harness [a-z][^`\n]*)`", text)
@@ -63,7 +72,27 @@ def test_commands_exist_with_their_options(page: Path) -> None:
             except ValueError:
                 continue  # a shell's own grammar: a loop, a quote over lines
             if words[:1] == ["harness"]:
-                _known(words[1:], part)
+                yield words[1:]
+
+
+def test_quick_commands_of_the_explanations_do_what_they_are_told_to(
+    finished: RunDirectory, only: Callable[..., None], judged_here: None
+) -> None:
+    """Each that takes a moment, and asks for nothing but what every run leaves, ends with 0.
+
+    One that is named alone is asked of the latest run. Those of how-tos are done with all that stands around.
+    """
+    only("provenance")
+    of_a_run = {"judge", "report"}
+    told = {tuple(words) for page in WRITTEN if page.parent.name == "docs" for words in commands_of(page)}
+    asked = [words for words in told if words[0] in {"clean", "datasets", "schema"} | of_a_run]
+    assert {words[0] for words in asked} >= {"clean", "datasets"} | of_a_run
+    (finished.path.parents[1] / "latest").symlink_to(finished.path)
+    for words in sorted(asked):
+        if not re.search("[A-Z]{2,}|…", shlex.join(words)):  # those stand for what a reader has
+            latest = ["artifacts/latest"] if words[0] in of_a_run and len(words) == 1 else []
+            done = called(finished.path.parents[2], *words, *latest)
+            assert done.returncode == 0, f"{shlex.join(words)}: {done.stdout} {done.stderr}"
 
 
 def _known(words: list[str], told: str) -> None:
