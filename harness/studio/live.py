@@ -21,8 +21,8 @@ from harness.environment.state import clean
 from harness.errors import InputError
 from harness.measurements import CONTROL_METHOD
 from harness.measurements.integrity import TOLERANCE
-from harness.pipeline.finished import data_of, load_network
-from harness.pipeline.work import Work, attribution_settings, untrained
+from harness.pipeline.finished import data_of
+from harness.pipeline.work import Work, attribution_settings, filled, untrained
 from harness.records import Floats
 from harness.runs import Run
 from harness.studio.answer import Answer, Asked, Part
@@ -87,13 +87,16 @@ class Live:
             InputError: it is none of the run's.
             RunError: its weights are missing or damaged.
         """
+        if seed not in self.config.seeds:
+            raise InputError(f"seed: must be one of {list(self.config.seeds)}, the run's (got {seed})")
         if seed not in self._seeds:
             self._seeds[seed] = self._read(seed)
         return self._seeds[seed]
 
     @clean()
     def _read(self, seed: int) -> Asked:
-        network = _laid_out(load_network(self.run, seed).to(self.device))
+        network = filled(self.config, self.dataset, seed, self.run.directory.seed(seed))
+        network = _laid_out(network.to(self.device).eval())
         with torch.no_grad():
             baseline = network(torch.zeros(1, len(self.form.reference), device=self.device))[0]
         agreements = np.empty(0)
