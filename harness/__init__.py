@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.errors import Refused as Refused
     from harness.judging.verdicts import judge as judge
     from harness.pipeline import run as run
-    from harness.pipeline.finished import load_network as load_network
+    from harness.pipeline.reopened import load_network as load_network
     from harness.report import render as render
     from harness.runs import Run as Run
     from harness.subjects.models import Classifier as Classifier
@@ -48,7 +48,7 @@ _HOMES = {
     "judge": "judging.verdicts",
     "load_config": "config:load",
     "load_dataset": "datasets:load",
-    "load_network": "pipeline.finished",
+    "load_network": "pipeline.reopened",
     "open_run": "runs:Run.open",
     "render": "report",
     "run": "pipeline",

@@ -158,3 +158,19 @@ def test_the_map_of_the_house_has_every_room() -> None:
     told = set(re.findall(r"`(\w+)/?`", "".join(row.split("|")[1] for row in table.splitlines()[2:])))
     rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if not path.name.startswith("_")}
     assert told == rooms - {"py.typed"}
+
+
+def test_no_module_takes_the_place_of_a_name_of_its_room() -> None:
+    """A module becomes an attribute of its package once imported: a function of that name is gone then."""
+    for room in PACKAGE.rglob("__init__.py"):
+        tree = ast.parse(room.read_text(encoding="utf-8"))
+        names = {one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+        names |= {
+            name.id
+            for one in tree.body
+            if isinstance(one, ast.Assign | ast.AnnAssign)
+            for name in ast.walk(one)
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+        }
+        modules = {path.stem for path in room.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert names & modules == set(), room

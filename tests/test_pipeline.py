@@ -46,8 +46,8 @@ from harness.errors import (
 from harness.history.documents import identity_of
 from harness.judging.verdicts import judge
 from harness.measurements import correlations
-from harness.pipeline.finished import data_of
 from harness.pipeline.networks import engine
+from harness.pipeline.reopened import data_of
 from harness.pipeline.work import Epochs, Silence, Work, group_mask, within_memory
 from harness.records import Estimate, Measurement
 from harness.runs import Run

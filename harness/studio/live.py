@@ -21,7 +21,7 @@ from harness.environment.state import clean
 from harness.errors import InputError
 from harness.measurements import CONTROL_METHOD
 from harness.measurements.integrity import TOLERANCE
-from harness.pipeline.finished import data_of
+from harness.pipeline.reopened import data_of
 from harness.pipeline.work import Work, attribution_settings, filled, untrained
 from harness.records import Floats
 from harness.runs import Run
