@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -154,5 +155,26 @@ def threads(package: Any, address: str, name: str) -> int:
 
 def local(package: Any, workers: int) -> Executor:
     """Dask on this machine: a worker process for each task at once."""
-    cluster = package.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-    return OnDask(package.Client(cluster, set_as_default=False), cluster)
+    environment = _Environment()
+    try:
+        cluster = package.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    finally:
+        environment.close()
+    return OnDask(package.Client(cluster, set_as_default=False), cluster, environment)
+
+
+class _Environment:
+    """The environment of this process, put back when it is closed.
+
+    What Dask sets for workers that it starts, and starts again, it leaves there: threads of numerical
+    libraries among it, which others in this process would take for the user's.
+    """
+
+    def __init__(self) -> None:
+        self._before = dict(os.environ)
+
+    def close(self, timeout: float = 0) -> None:  # noqa: ARG002 - as a client and a cluster are closed
+        """Put it back."""
+        for name in os.environ.keys() - self._before.keys():
+            del os.environ[name]
+        os.environ.update(self._before)

@@ -11,6 +11,7 @@ import io
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,11 @@ def alone(folder: Path, *arguments: str) -> Done:
 
 
 def called(folder: Path, *arguments: str) -> Done:
-    """The command in this process, where no module of the folder stays loaded."""
+    """The command in this process, where no module of the folder stays loaded, and no other's is."""
     out, error = io.StringIO(), io.StringIO()
+    for name in {path.stem for path in folder.glob("*.py")} & set(sys.modules):
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tempfile.gettempdir()):
+            del sys.modules[name]
     known, collects = set(sys.modules), gc.isenabled()
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -31,8 +32,9 @@ def test_on_a_cluster_of_dask(tmp_path: Path) -> None:
     """On its own processes here; a worker that is killed costs a try."""
     tasks: list[Task[int]] = [Task("dies", dies_once, (str(tmp_path / "mark"),))]
     tasks += [Task(str(number), squared, (number,)) for number in range(6)]
-    engine = engines.engine_of("dask-local", at_once=2, tasks=9)
+    engine, before = engines.engine_of("dask-local", at_once=2, tasks=9), dict(os.environ)
     found = {done.task.name: done for done in engines.finished(tasks, engine)}
+    assert dict(os.environ) == before, "what follows in this process has other threads"
     assert [found[str(number)].result for number in range(6)] == [number**2 for number in range(6)]
     assert found["dies"].lost is None
 
