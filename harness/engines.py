@@ -109,9 +109,18 @@ def end_with_parent() -> None:
     if not os.environ.pop(ENDS_WITH_PARENT, ""):
         return
 
-    def watch() -> None:
+    def held() -> None:
         while os.read(0, 1):
             pass
+
+    _end_after(held)
+
+
+def _end_after(waited: Callable[[], object]) -> None:
+    """SIGTERM for this process once a call that waits has come back, beside what the process does."""
+
+    def watch() -> None:
+        waited()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -179,15 +188,8 @@ def pool() -> Engine:
 
 def _end_with_maker() -> None:
     """SIGTERM for a pool's process when who made the pool is gone: one that was killed tells nobody."""
-    maker = parent_process()
-    if maker is None:
-        return
-
-    def watch() -> None:
-        maker.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
+    if (maker := parent_process()) is not None:
+        _end_after(maker.join)
 
 
 def finished(

@@ -111,19 +111,21 @@ def _known(words: list[str], told: str) -> None:
         command, words = commands[words[0]], words[1:]
 
 
-SESSIONS = set(
-    re.findall(r'@nox\.session(?:\(name="([\w-]+)"\))?\ndef (\w+)', (ROOT / "noxfile.py").read_text())
-)
-"""The sessions of nox: the name that each is given, and its function's."""
+SESSIONS = {
+    given or name
+    for given, name in re.findall(
+        r'@nox\.session(?:\(name="([\w-]+)"\))?\ndef (\w+)', (ROOT / "noxfile.py").read_text()
+    )
+}
+"""The sessions of nox."""
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_sessions_and_modules_exist_with_their_options(page: Path) -> None:
     """Of every `nox -s …` and every `python -m …` of the project's own, wherever it stands."""
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
-    sessions = {given or name for given, name in SESSIONS}
     for name in re.findall(r"\bnox -s ([\w-]+)", text):
-        assert name in sessions, f"nox -s {name}"
+        assert name in SESSIONS, f"nox -s {name}"
     for module, rest in re.findall(r"\bpython -m ((?:tools|tests)[\w.]*)([^`\n;)|]*)", text):
         path = ROOT / module.replace(".", "/")
         file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
