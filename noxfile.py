@@ -12,6 +12,12 @@ nox.options.sessions = ["lint", "tests"]
 nox.needs_version = ">=2024.10.9"
 
 
+def suite(session: nox.Session, *which: str) -> None:
+    """Run those tests, on every core."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *which, *session.posargs)
+
+
 @nox.session
 def validate(session: nox.Session) -> None:
     """Train, explain, measure, judge and report: the main job; its exit code is the verdict."""
@@ -21,11 +27,14 @@ def validate(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite, without the full-size work marked `slow`."""
-    session.install("-e", ".[test]")
-    session.run(
-        "python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not slow", *session.posargs
-    )
+    """The test suite: what is told in minutes, without `tests-thorough` and the full-size work."""
+    suite(session, "-m", "not slow and not thorough")
+
+
+@nox.session(name="tests-thorough")
+def tests_thorough(session: nox.Session) -> None:
+    """The rest of the suite that decides whether work lands: whole runs, browsers, processes beside."""
+    suite(session, "-m", "thorough and not slow")
 
 
 @nox.session
@@ -112,8 +121,7 @@ def nightly(session: nox.Session) -> None:
 @nox.session(name="tests-slow")
 def tests_slow(session: nox.Session) -> None:
     """Every test, the full-size ones too."""
-    session.install("-e", ".[test]")
-    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+    suite(session)
 
 
 @nox.session

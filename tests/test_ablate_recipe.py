@@ -19,6 +19,8 @@ from harness.subjects.interpretable import PARTS, REFERENCE
 from tools import ablate_recipe
 from tools.tables import markdown
 
+pytestmark = pytest.mark.thorough
+
 SIZES = """
 [data]
 dataset = "fashion-mnist-mini"

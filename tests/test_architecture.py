@@ -116,6 +116,7 @@ def test_judging_and_rendering_never_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.thorough
 def test_what_computes_imports_nothing_that_its_digest_leaves_out() -> None:
     """A module whose source has no part in the digest of what computes is not loaded by it."""
     stages = [f"harness.pipeline.{path.stem}" for path in (PACKAGE / "pipeline").glob("*.py")]

@@ -227,6 +227,7 @@ for number in range(40):
 """
 
 
+@pytest.mark.thorough
 def test_eight_at_once_are_all_whole(tmp_path: Path) -> None:
     """Eight processes make, find and replace the same entries: none fails, or finds half (fault 56)."""
     kinds = ["fresh", "", "fresh", "", "", "fresh", "", ""]

@@ -112,6 +112,7 @@ def test_only_one_is_inside(tmp_path: Path) -> None:
     assert seen == [True] * 80
 
 
+@pytest.mark.thorough
 def test_who_stays_too_long_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that nobody gives back holds nobody up for ever."""
     monkeypatch.setattr(staging, "PATIENCE", 0.05)

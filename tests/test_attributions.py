@@ -375,6 +375,7 @@ def test_gradients_are_those_of_captum(real: Explainable) -> None:
     assert_same_but_for_ties(maps, oracle, model, images, tolerance=1e-4)
 
 
+@pytest.mark.thorough
 def test_integrated_gradients_are_those_of_captum(real: Explainable) -> None:
     """Integrated gradients are captum's with the midpoint rule of 50 steps, from the baseline 0."""
     model, images, targets = real
@@ -388,6 +389,7 @@ def test_integrated_gradients_are_those_of_captum(real: Explainable) -> None:
     assert_same_but_for_ties(maps, oracle.float(), model, points, tolerance=1e-4)
 
 
+@pytest.mark.thorough
 def test_smoothgrad_is_the_mean_of_captums_saliency_over_our_noise(real: Explainable) -> None:
     """SmoothGrad is captum's saliency at each noisy copy, averaged."""
     model, images, targets = real
@@ -403,6 +405,7 @@ FEW: dict[str, Any] = dict(attribution_steps=6, smoothgrad_samples=4)
 """Fewer steps where only their order is in question."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gradients", "integrated_gradients", "smoothgrad"])
 def test_the_fast_path_gives_the_maps_of_autograd(
     real: Explainable, name: str, monkeypatch: pytest.MonkeyPatch
@@ -450,6 +453,7 @@ def test_any_models_points_go_together_as_far_as_memory_allows(name: str, n: int
     assert not frozen.requires_grad
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunk_size", [1, 7])
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_are_the_same_whatever_the_chunks(real: Explainable, name: str, chunk_size: int) -> None:
@@ -463,6 +467,7 @@ def test_maps_are_the_same_whatever_the_chunks(real: Explainable, name: str, chu
         assert_same_but_for_ties(parts.sensitivity, whole.sensitivity, model, points)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_are_the_same_in_any_company_and_order(real: Explainable, name: str) -> None:
     """An image has the same map in a shuffled batch, and in one of half as many images, but for ties."""

@@ -63,6 +63,7 @@ WRONG: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PERTURBATION)
 @pytest.mark.parametrize("what", WRONG)
 def test_a_map_that_is_something_else_does_not(
@@ -73,6 +74,7 @@ def test_a_map_that_is_something_else_does_not(
     assert int((worst(network, images, name, maps) > 1e-3).sum()) >= N - 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "changed"),
     [

@@ -73,6 +73,7 @@ def test_maps_of_each_method_satisfy_their_definition(
     assert share(network, images, targets, name, own(network, images, targets, name)) >= 0.95
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ATTRIBUTION_METHODS)
 @pytest.mark.parametrize(
     "plant",
@@ -99,6 +100,7 @@ def test_a_map_that_is_something_else_does_not(
     assert share(network, images, targets, name, plant(own(network, images, targets, name))) <= 0.1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ATTRIBUTION_METHODS)
 def test_maps_of_another_class_are_found_out(
     network: PixelClassifier, images: Tensor, targets: Tensor, name: str
@@ -108,6 +110,7 @@ def test_maps_of_another_class_are_found_out(
     assert share(network, images, targets, name, own(network, images, wrong, name)) <= 0.1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
@@ -282,6 +285,7 @@ def _grounded(side: int, channels: int) -> Tensor:
     return images.flatten(1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["gradients", "integrated_gradients"])
 @pytest.mark.parametrize(
     ("network", "side", "channels"), [(_once, 12, 1), (_twice, 28, 3)], ids=["once", "twice"]

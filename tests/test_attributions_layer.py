@@ -63,6 +63,7 @@ def test_it_is_captums_with_the_papers_relu_and_interpolation(kind: str) -> None
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_maps_satisfy_their_definition_and_others_do_not(kind: str) -> None:
     """From forward passes alone; of another layer, class, sign or place it is found out."""

@@ -66,6 +66,7 @@ def test_kernel_shap_of_every_coalition_is_the_shapley_value(network: nn.Module,
         torch.testing.assert_close(groups.summed(own, of), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "settings"),
     [("shapley_sampling", "shapley_permutations"), ("kernel_shap", "kernel_shap_samples")],
@@ -222,6 +223,7 @@ def test_lime_is_captums_at_the_same_coalitions(network: nn.Module, images: Tens
         torch.testing.assert_close(groups.summed(own, of), fitted[0].float(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_kernel_shap_is_near_captums(network: nn.Module, images: Tensor) -> None:
     """Captum draws its coalitions one by one, and weighs them alike; ours are all there are."""
     from captum.attr import KernelShap

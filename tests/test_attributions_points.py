@@ -87,6 +87,7 @@ def _telling(name: str, function: Callable[..., Any], told: list[str]) -> Callab
     return asked
 
 
+@pytest.mark.thorough
 def test_many_draws_come_to_captums_integrated_gradients_from_each_reference() -> None:
     """Their mean over the references, whatever is drawn."""
     from captum.attr import IntegratedGradients
@@ -116,6 +117,7 @@ def test_neither_chunk_nor_company_nor_order_changes_a_map(network: nn.Module) -
     torch.testing.assert_close(maps_of(network, order), whole[order], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_maps_satisfy_their_definition_and_others_do_not(network: nn.Module) -> None:
     """Of other references, another seed, fewer draws, and of a baseline of 0, they are found out."""
     other: dict[str, dict[str, Any]] = {

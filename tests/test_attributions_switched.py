@@ -134,6 +134,7 @@ def by_brute_force(model: PixelClassifier, image: Tensor, target: int, steps: in
     return total.detach()
 
 
+@pytest.mark.thorough
 def test_a_tiny_network_by_brute_force() -> None:
     """5 pixels, 8 units, k = 2: 4,000 places of the path, and 400 of the line across each switch."""
     torch.manual_seed(4)
@@ -261,6 +262,7 @@ def test_any_model_with_a_top_k_code(network: PixelClassifier, images: Tensor, f
     assert float(((maps.sum(dim=1) - change).abs() / change.abs()).median()) < 0.02
 
 
+@pytest.mark.thorough
 def test_its_maps_satisfy_their_definition_and_others_do_not(
     network: PixelClassifier, images: Tensor
 ) -> None:

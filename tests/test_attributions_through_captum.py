@@ -84,6 +84,7 @@ def test_noisy_maps_are_captums_over_the_copies_of_smoothgrad(name: str, kind: s
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", networks())
 @pytest.mark.parametrize("name", THROUGH_CAPTUM)
 def test_maps_satisfy_their_definitions_and_others_do_not(name: str, model: str) -> None:

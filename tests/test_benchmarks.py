@@ -68,6 +68,7 @@ def test_captum_explains_what_we_explain(images: Tensor) -> None:
                 assert (relative < 1e-4).sum() >= 3  # one near-tie of the top-k among four is allowed
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_captum_takes_as_many_groups_away(images: Tensor) -> None:
     """As many inputs go through the model as ours is told to ask, and occlusion is ours to rounding."""
@@ -124,6 +125,7 @@ def test_quantus_measures_what_we_measure(images: Tensor) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 def test_metrics_are_compared_one_by_one_and_together(images: Tensor) -> None:
     """Each metric has its ratio, and all of them together have that of the sums."""
@@ -137,6 +139,7 @@ def test_metrics_are_compared_one_by_one_and_together(images: Tensor) -> None:
     json.dumps(told, allow_nan=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) -> None:
     """Each loop passes its rounds over the same images, torchvision's from its own kind of files."""
@@ -160,6 +163,7 @@ def test_all_three_loops_train(data: Dataset, images: Tensor, tmp_path: Path) ->
     json.dumps(told | lines, allow_nan=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("curve", "value"), [("samples", 5), ("steps", 2), ("k", 3), ("code_width", 64)])
 def test_a_point_of_a_curve_has_time_and_memory(
     curve: str, value: int, monkeypatch: pytest.MonkeyPatch, images: Tensor, data: Dataset

@@ -108,6 +108,7 @@ def pin_of(night: RunDirectory, known: Night) -> Human:
     return Human("pin-12345678", "pin", "now", known.id, "", night=known.id, pinned=pinned)
 
 
+@pytest.mark.thorough
 def test_another_network_is_told_from_the_pinned_one(
     night: RunDirectory, known: Night, output: Path, small_config: Callable[..., Config]
 ) -> None:
@@ -128,6 +129,7 @@ def test_another_network_is_told_from_the_pinned_one(
     assert any(line.startswith("accuracy: then") for line in blamed.lines)
 
 
+@pytest.mark.thorough
 def test_measuring_code_that_changed_is_blamed(
     night: RunDirectory, output: Path, small_config: Callable[..., Config]
 ) -> None:
@@ -141,6 +143,7 @@ def test_measuring_code_that_changed_is_blamed(
     assert same.word == "nothing"
 
 
+@pytest.mark.thorough
 def test_blame_needs_two_canaries_of_the_same_images(
     night: RunDirectory, small_config: Callable[..., Config], tmp_path: Path
 ) -> None:

@@ -213,6 +213,7 @@ def test_tests_of_ones_own_stand_in_every_output(judged: tuple[RunDirectory, dic
     assert "The moon is made of cheese" in (run / "summary.md").read_text()
 
 
+@pytest.mark.thorough
 def test_a_broken_file_is_an_error_and_takes_no_other_test_with_it(tmp_path: Path) -> None:
     """Files that are no Python, skip as a whole or bear an unknown mark err by name; the rest is judged."""
     own = folder_of(
@@ -234,6 +235,7 @@ def test_a_broken_file_is_an_error_and_takes_no_other_test_with_it(tmp_path: Pat
     assert verdict["verdict"] == "error"
 
 
+@pytest.mark.thorough
 def test_a_folder_without_tests_or_that_is_gone_is_an_error(tmp_path: Path) -> None:
     """Nothing collected is nothing judged, whether the folder is empty or not there (fault 49)."""
     folder_of(tmp_path / "Empty One", helper="def test_hidden(): ...\n")
@@ -245,6 +247,7 @@ def test_a_folder_without_tests_or_that_is_gone_is_an_error(tmp_path: Path) -> N
     assert verdict["verdict"] == "error"
 
 
+@pytest.mark.thorough
 def test_tests_that_are_deselected_or_share_an_id_are_errors(tmp_path: Path) -> None:
     """A conftest drops no verdict, of its folder or another; of two tests of one id none hides (fault 49)."""
     conftest = (
@@ -260,6 +263,7 @@ def test_tests_that_are_deselected_or_share_an_id_are_errors(tmp_path: Path) -> 
     assert verdict["verdict"] == "error"
 
 
+@pytest.mark.thorough
 def test_tests_of_two_folders_that_are_named_alike_do_not_hide_each_other(tmp_path: Path) -> None:
     """A failure stands, whatever a test of the same file name in another folder says (fault 49)."""
     asserting = (
@@ -278,6 +282,7 @@ def test_tests_of_two_folders_that_are_named_alike_do_not_hide_each_other(tmp_pa
         assert verdict["verdict"] == "fail"
 
 
+@pytest.mark.thorough
 def test_a_test_that_is_gone_at_the_second_judgement_is_an_error(tmp_path: Path) -> None:
     """The first judgement's tests are the manifest of those after it (fault 49)."""
     own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\ndef test_b(): ...\n")
@@ -293,6 +298,7 @@ def test_a_test_that_is_gone_at_the_second_judgement_is_an_error(tmp_path: Path)
     assert judged_by_its_checks(run)["verdict"] == "pass"
 
 
+@pytest.mark.thorough
 def test_a_test_whose_id_another_came_to_share_is_not_gone(tmp_path: Path) -> None:
     """Its id changes, its place does not; one of them that goes after is missed under its own id."""
     own = folder_of(tmp_path / "mine", test_x="def test_a(): ...\n")
@@ -312,6 +318,7 @@ def test_a_test_whose_id_another_came_to_share_is_not_gone(tmp_path: Path) -> No
     }
 
 
+@pytest.mark.thorough
 def test_the_plugin_serves_a_folder_alone(tmp_path: Path) -> None:
     """`pytest -p harness.checks FOLDER --run RUN` judges without the shipped suite."""
     own = folder_of(
@@ -325,6 +332,7 @@ def test_the_plugin_serves_a_folder_alone(tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_the_shipped_suite_is_whole_without_its_surroundings(tmp_path: Path) -> None:
     """A copy of `validation/` anywhere judges as the shipped one does: all it needs is the plugin."""
     suite = Path(shutil.copytree(shipped("validation"), tmp_path / "suite"))

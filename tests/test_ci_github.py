@@ -174,6 +174,7 @@ def test_annotations_pass_the_guard(
     assert not any(map(parsed, lines_of(err)))
 
 
+@pytest.mark.thorough
 def test_the_commands_output_on_github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`harness judge` in a step: a title that ends its line and begins a command is no command."""
     title = "T\n::add-mask::secret\n##[error]old\n  ::error::new"

@@ -122,6 +122,7 @@ KINDS: dict[str, Any] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("code", "made"), KINDS.values(), ids=KINDS)
 def test_all_statements_of_a_verdict_are_one(tmp_path: Path, code: int, made: Any) -> None:
     """Rows and counts of verdict.json, junit.xml, summary and annotations, and the exit code, agree."""
@@ -197,6 +198,7 @@ def assert_told(lines: list[str], titles: list[str]) -> None:
     assert len(lines) == min(len(titles), github.MOST)
 
 
+@pytest.mark.thorough
 def test_every_end_of_a_test_is_among_the_kinds(tmp_path: Path) -> None:
     """The folder that stands for all of them holds each outcome, of gates and of what is watched."""
     verdict = judged_by_its_checks(of_tests(tmp_path))

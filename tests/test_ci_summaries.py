@@ -52,6 +52,7 @@ def with_agreement(run: RunDirectory, values: list[float], pairs: dict[str, list
     run.write_arrays("measurements/agreement_pair.npz", named | {"strata": np.zeros(12, dtype=np.int64)})
 
 
+@pytest.mark.thorough
 def test_a_green_summary_tells_where_and_how_again(finished: RunDirectory) -> None:
     """Sentence with a mark, the worst image of all, the report, the command, and both tables."""
     verdict = verdicts.judge(finished, page=drawn)
@@ -132,6 +133,7 @@ def test_no_worst_image_is_said(tmp_path: Path) -> None:
     assert worst_sample(run) == "none, the maps' agreement was not measured"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("count", "size"), [(20_000, 10), (3_000, 5_000)])
 def test_a_summary_is_never_longer_than_a_ci_takes(tmp_path: Path, count: int, size: int) -> None:
     """Thousands of criteria, or long messages: it is cut, says so, and keeps the red gates (fault 50)."""

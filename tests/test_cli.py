@@ -86,6 +86,7 @@ def test_validate_runs_judges_and_reports(harness: Command, small: list[str], tm
     assert printed.count(LOOSER) == 2
 
 
+@pytest.mark.thorough
 def test_the_recipe_interpretable_is_judged_by_every_pair(
     harness: Command, small: list[str], tmp_path: Path, only: Only
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_the_recipe_interpretable_cannot_do_is_refused(
     assert not (tmp_path / "artifacts" / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_an_untrained_network_ends_with_3(harness: Command, small: list[str], tmp_path: Path) -> None:
     """Without epochs the verdict is an error, and console and report say why in words."""
     code, printed = harness("validate", *small, "--epochs", 0, "--classifier-epochs", 0, "--confidence", 0.8)
@@ -151,6 +153,7 @@ def test_a_failed_gate_ends_with_1(harness: Command, small: list[str], tmp_path:
     assert (tmp_path / "artifacts/latest/report.html").is_file()
 
 
+@pytest.mark.thorough
 def test_a_diverging_loss_ends_with_3_and_a_report(
     harness: Command, small: list[str], tmp_path: Path
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_diverging_loss_ends_with_3_and_a_report(
     assert "broke off in stage training" in (tmp_path / "artifacts/latest/report.html").read_text()
 
 
+@pytest.mark.thorough
 def test_a_bug_keeps_its_traceback_and_is_no_fail(
     harness: Command, small: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_a_nan_threshold_ends_with_2(harness: Command, tmp_path: Path) -> None:
     assert "finite" in printed
 
 
+@pytest.mark.thorough
 def test_absent_data_ends_with_2_and_the_ways_to_get_it(
     harness: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -233,6 +238,7 @@ def test_absent_data_ends_with_2_and_the_ways_to_get_it(
     assert "Three ways to get it" in printed
 
 
+@pytest.mark.thorough
 def test_auto_says_loudly_what_it_took(
     harness: Command, small: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -247,6 +253,7 @@ def test_auto_says_loudly_what_it_took(
     assert "Not the full data" in (tmp_path / "artifacts/latest/report.html").read_text()
 
 
+@pytest.mark.thorough
 def test_run_judge_and_report_do_its_parts(harness: Command, finished: RunDirectory, only: Only) -> None:
     """`judge` and `report` work on a run directory, and a strict judgement may differ."""
     only("provenance")
@@ -274,6 +281,7 @@ def test_a_strict_judgement_of_two_seeds_is_refused(harness: Command, tmp_path: 
     assert "two seeds" in printed
 
 
+@pytest.mark.thorough
 def test_a_red_judgement_ends_with_five_lines(harness: Command, tmp_path: Path) -> None:
     """What failed, by how much, where worst, where to look and how to repeat it; quiet, the first alone."""
     run = a_run(tmp_path / "artifacts", {"agreement": 0.57})
@@ -293,6 +301,7 @@ def test_a_red_judgement_ends_with_five_lines(harness: Command, tmp_path: Path) 
     assert printed.splitlines() == lines[:1]
 
 
+@pytest.mark.thorough
 def test_tests_of_ones_own_are_kept_by_their_absolute_place(harness: Command, tmp_path: Path) -> None:
     """A stored configuration tells its folders of tests; they run when the user names them."""
     (tmp_path / "mine").mkdir()
@@ -349,6 +358,7 @@ def test_the_output_of_a_refused_run_is_found_where_it_was_set(
     assert not os.path.lexists(tmp_path / "out/latest")
 
 
+@pytest.mark.thorough
 def test_what_is_not_as_it_was_computed_is_told_by_every_command(
     harness: Command, finished: RunDirectory, tmp_path: Path
 ) -> None:
@@ -391,6 +401,7 @@ def test_clean_shows_and_removes(harness: Command, finished_output: Path, tmp_pa
     assert harness("clean")[1].splitlines() == ["artifacts: 0 removed, 0.0 MB"]
 
 
+@pytest.mark.thorough
 def test_run_computes_only(harness: Command, small: list[str], tmp_path: Path) -> None:
     """`harness run` leaves a run without a verdict, says how to judge it, and is the latest."""
     code, printed = harness("run", *small, "--epochs", 0, "--classifier-epochs", 0)
@@ -435,6 +446,7 @@ def test_datasets_lists_what_is_found(
     assert "damaged   fashion-mnist" in printed
 
 
+@pytest.mark.thorough
 def test_judging_again_renews_the_report(harness: Command, finished: RunDirectory, only: Only) -> None:
     """A report never shows another verdict than the newest one of its run."""
     only("failures")
@@ -475,6 +487,7 @@ def test_foreign_text_reaches_the_terminal_without_its_controls(
     assert "red [bold]x" in printed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_run_says_so(
     small: list[str], tmp_path: Path, number: signal.Signals, code: int
@@ -513,6 +526,7 @@ def test_a_working_folder_that_cannot_be_written_down_ends_with_2(
     assert "error: the working folder: must be text in UTF-8" in printed
 
 
+@pytest.mark.thorough
 def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_path: Path) -> None:
     """In one line; the version is told all the same."""
     (tmp_path / "gone").mkdir()
@@ -528,6 +542,7 @@ def test_a_working_folder_that_is_gone_ends_with_2(finished: RunDirectory, tmp_p
         assert len((done.stdout + done.stderr).splitlines()) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [

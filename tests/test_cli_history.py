@@ -42,6 +42,7 @@ def test_nothing_heavy_is_imported_for_help() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.thorough
 def test_the_list_shows_nights_trends_and_open_alarms(harness: Command, place: str) -> None:
     """Of either store; the alarm with the line that accepts it."""
     kept(BROKEN, place)
@@ -139,6 +140,7 @@ def test_damage_is_named_and_ends_with_3(harness: Command) -> None:
     assert (code, "000007-abc123: damaged" in printed) == (3, True)
 
 
+@pytest.mark.thorough
 def test_the_nights_are_drawn_on_a_page(harness: Command) -> None:
     """Beside the runs, or where one asks for it; also while a night has only begun."""
     kept([])
@@ -180,6 +182,7 @@ def test_a_night_is_excluded_with_a_reason(harness: Command) -> None:
     assert (code, "is excluded already (a broken fan)" in printed) == (2, True)
 
 
+@pytest.mark.thorough
 def test_pruning_is_shown_before_it_is_done(harness: Command, tmp_path: Path) -> None:
     """And a run that was pruned is neither judged nor drawn, but compared."""
     output = tmp_path / "artifacts"

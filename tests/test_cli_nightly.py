@@ -18,6 +18,8 @@ from harness.history.store import History, Unreachable
 from tests.commands import alone, called
 from tests.small import SMALL
 
+pytestmark = pytest.mark.thorough
+
 TOML = "[nightly]\nseeds = 1\n"
 
 

@@ -77,6 +77,7 @@ def ended(command: list[str], numbers: tuple[int, ...], place: str, **changed: A
     return done.returncode, ((done.stdout or b"") + (done.stderr or b"")).decode(errors="replace")
 
 
+@pytest.mark.thorough
 @needs_full
 @pytest.mark.parametrize("numbers", [(1,), (2,), (1, 2), (0, 1, 2)])
 @pytest.mark.parametrize("place", [*NOWHERE, CLOSED])
@@ -132,6 +133,7 @@ def test_streams_are_given_back(capsys: pytest.CaptureFixture[str]) -> None:
         assert own.getvalue() == "kept"
 
 
+@pytest.mark.thorough
 @needs_full
 def test_the_exit_code_is_the_verdicts(tmp_path: Path) -> None:
     """A PASS of `harness judge` stays 0 and a FAIL 1, whatever their output is, on GitHub too."""
@@ -146,6 +148,7 @@ def test_the_exit_code_is_the_verdicts(tmp_path: Path) -> None:
     assert ended([*command[:-1], str(red.path)], (1, 2), CLOSED)[0] == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [["--help"], ["validate", "--help"], ["--version"], ["--nonsense"], []])
 def test_help_may_be_read_in_part(arguments: list[str]) -> None:
     """`harness --help | head -1` ends as without `head`, and nothing is complained of."""

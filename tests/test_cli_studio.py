@@ -136,6 +136,7 @@ def test_help_loads_nothing_of_it() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["asked", "pinning", "security", "server", "worker"])
 def test_no_module_of_the_server_loads_torch(name: str) -> None:
     """What computes is loaded where it is asked."""
@@ -143,6 +144,7 @@ def test_no_module_of_the_server_loads_torch(name: str) -> None:
     assert python(code).returncode == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lost", [("starlette",), ("uvicorn",), ("starlette", "uvicorn")])
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, lost: tuple[str, ...]) -> None:
     """In one line, before it looks at the run; its help and every other command are as they are."""
@@ -192,6 +194,7 @@ def test_what_cannot_be_meant_is_one_line(
             assert len(printed.strip().splitlines()) == 1, printed
 
 
+@pytest.mark.thorough
 def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     """The printed address opens it; Ctrl-C is its ordinary end, and nothing but its lines was printed."""
     run = a_run(tmp_path / "artifacts").path
@@ -235,6 +238,7 @@ async def _sends_at_once(listening: socket.socket) -> int:
     return found
 
 
+@pytest.mark.thorough
 def test_it_may_be_told_where_and_what(tmp_path: Path) -> None:
     """Port, seed, folder of checks, a name that it is called by, and the device."""
     run = a_run(tmp_path / "artifacts").path
@@ -264,6 +268,7 @@ def test_it_may_be_told_where_and_what(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "frozen" / "boot.npy").is_file()
 
 
+@pytest.mark.thorough
 def test_the_configuration_here_says_where_checks_are(tmp_path: Path) -> None:
     """The first of its folders, where nothing else is said."""
     run = a_run(tmp_path / "artifacts").path
@@ -274,6 +279,7 @@ def test_the_configuration_here_says_where_checks_are(tmp_path: Path) -> None:
     assert pinned["file"] == "ours/test_boot.py"
 
 
+@pytest.mark.thorough
 def test_an_error_of_the_studio_is_the_terminals(tmp_path: Path) -> None:
     """Its trace is printed there, and the studio goes on."""
     run = a_run(tmp_path / "artifacts").path
@@ -293,6 +299,7 @@ def test_an_error_of_the_studio_is_the_terminals(tmp_path: Path) -> None:
     assert token not in err
 
 
+@pytest.mark.thorough
 def test_a_real_run_is_asked(finished: RunDirectory, tmp_path: Path) -> None:
     """With its own networks and its own page."""
     with started(tmp_path, str(finished.path), code="from harness.cli import main; main()") as told:

@@ -27,6 +27,7 @@ def test_without_dask_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             engines.engine_of(name)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_on_a_cluster_of_dask(tmp_path: Path) -> None:
     """On its own processes here; a worker that is killed costs a try."""
@@ -39,6 +40,7 @@ def test_on_a_cluster_of_dask(tmp_path: Path) -> None:
     assert found["dies"].lost is None
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_without_workers_is_told(tmp_path: Path) -> None:
     """They may come later, and whoever waits knows for what."""
@@ -51,6 +53,7 @@ def test_a_scheduler_without_workers_is_told(tmp_path: Path) -> None:
     assert engine.at_once == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
 def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
@@ -71,6 +74,7 @@ def test_a_scheduler_that_is_gone_is_no_waiting_for_ever(
     assert all(done.lost is not None for done in found)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_of_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     """Another does what it had."""
@@ -84,6 +88,7 @@ def test_a_worker_of_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) ->
     assert all(done.lost is None for done in found)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("wakes", [True, False])
 def test_a_scheduler_that_is_frozen_is_told(
@@ -116,6 +121,7 @@ def test_a_scheduler_that_is_frozen_is_told(
     assert [done.lost is None for done in found] == [wakes, wakes]
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_frozen_scheduler_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes connections, and says nothing on them: whoever plans does not wait for ever."""
@@ -128,6 +134,7 @@ def test_a_frozen_scheduler_is_refused_in_a_sentence(tmp_path: Path, monkeypatch
         assert time.monotonic() - begun < 20
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_who_leaves_ends_what_workers_do(tmp_path: Path) -> None:
     """Interrupted while tasks run, it calls what ends them in every worker; when all ended, nothing."""

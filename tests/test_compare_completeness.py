@@ -35,6 +35,7 @@ resamples = 100
 """
 
 
+@pytest.mark.thorough
 def test_each_network_is_measured_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

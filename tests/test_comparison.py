@@ -289,6 +289,7 @@ def test_no_more_than_a_page_takes_are_shown(
     assert "Shown are the 5 of 12 images whose maps changed most" in page
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -447,6 +448,7 @@ def test_the_command_prints_the_page_and_what_moved(
     assert "is no run directory" in error
 
 
+@pytest.mark.thorough
 def test_a_real_pair_is_compared(
     finished: RunDirectory, small_config: Callable[..., Config], tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_all_of_it_is_what_the_stages_give(small_config: MakeConfig, no_stages: 
     assert (mine.commit, mine.code) == (repository.look().commit, environment.code_digest())
 
 
+@pytest.mark.thorough
 def test_verdict_and_files_are_those_of_a_run_by_stages(small_config: MakeConfig) -> None:
     """Numbers, maps, weights and the judgement do not tell whether the run was taken as a whole."""
     notes, settings = Notes(), small_config()
@@ -118,6 +119,7 @@ def test_the_entry_stands_when_the_run_is_changed(small_config: MakeConfig) -> N
     assert files(RunDirectory.open(pipeline.run(settings))) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", ["edited", "provenance", "added", "missing"])
 def test_a_damaged_entry_is_not_used_and_that_is_said(small_config: MakeConfig, damage: str) -> None:
     """Whatever differs from what was sealed, the stages' own entries serve, and a new whole is stored."""
@@ -154,6 +156,7 @@ def test_a_run_that_broke_off_is_not_stored(small_config: MakeConfig) -> None:
     assert entry(settings) == known
 
 
+@pytest.mark.thorough
 def test_what_changed_while_it_was_computed_is_not_stored(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +169,7 @@ def test_what_changed_while_it_was_computed_is_not_stored(
     assert entry(settings) == known
 
 
+@pytest.mark.thorough
 def test_warnings_are_given_again(small_config: MakeConfig) -> None:
     """Who takes what an earlier run computed is warned of what its user was warned of."""
     settings = small_config(confidence=0.97, minimum_per_class=2)
@@ -199,6 +203,7 @@ def mini() -> datasets.Dataset:
     return datasets.fashion_mnist_mini(None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "table"), [(name, table) for name, table, _ in config.settings()])
 def test_every_setting_is_in_the_key_unless_it_plays_no_part(
     mini: datasets.Dataset, name: str, table: str | None
@@ -231,6 +236,7 @@ def test_criteria_are_in_the_key_where_they_say_how_many_are_explained(mini: dat
     assert len(keys(until_decided=True)) == 2
 
 
+@pytest.mark.thorough
 def test_no_library_changes_the_key_by_being_imported() -> None:
     """A run finds the same entry whatever its process has loaded; scikit-learn sets variables of OpenMP."""
     code = (
@@ -365,6 +371,7 @@ COMMAND = (
 )
 
 
+@pytest.mark.thorough
 def test_a_second_validate_imports_nothing_that_computes(
     small_config: MakeConfig, small_flags: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_looser_rules_are_told_beside_the_verdict(tmp_path: Path, capsys: pytest
     assert last.endswith("(looser than shipped: accuracy)")
 
 
+@pytest.mark.thorough
 def test_the_table_shows_what_could_have_been_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

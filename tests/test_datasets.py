@@ -781,6 +781,7 @@ def test_the_download_leaves_the_sockets_time_limit_as_it_was(
 # the page
 
 
+@pytest.mark.thorough
 def test_the_page_lists_every_set_with_its_sizes() -> None:
     """`docs/data.md` names what is registered, and the sizes of what is at hand."""
     page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")

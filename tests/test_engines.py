@@ -191,6 +191,7 @@ def test_cancelled_is_lost() -> None:
     assert "gone" in str(done.lost)
 
 
+@pytest.mark.thorough
 def test_names_of_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A factory is found in the working folder; what is no name is refused, with those that are."""
     monkeypatch.chdir(tmp_path)

@@ -317,6 +317,7 @@ def test_seeded_gives_the_global_generator_back(name: str) -> None:
     assert state() == before
 
 
+@pytest.mark.thorough
 def test_seeded_leaves_a_gpu_asleep() -> None:
     """Where torch has not begun to use CUDA, it is neither begun nor is a seed kept for when it will be."""
     code = (

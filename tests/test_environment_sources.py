@@ -37,6 +37,7 @@ def test_the_digest_changes_with_one_byte_of_the_source(source: Path) -> None:
     assert sources.code_digest("subjects/training") == training
 
 
+@pytest.mark.thorough
 def test_the_digest_covers_each_module(source: Path) -> None:
     """No module of the harness can change without the digest of the whole changing."""
     whole = sources.code_digest()
@@ -48,6 +49,7 @@ def test_the_digest_covers_each_module(source: Path) -> None:
     assert sources.code_digest() == whole
 
 
+@pytest.mark.thorough
 def test_what_only_shows_has_no_part_in_the_gates_digest(source: Path) -> None:
     """A change of any other module is another gate; one of the report is not."""
     gate = sources.gate_digest()

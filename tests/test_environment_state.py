@@ -266,6 +266,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OF_A_RUN = ("inference mode", "numpy raises", "float64 by default", "matplotlib's font")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "names", [OF_A_RUN, *(pytest.param((name,), marks=pytest.mark.slow) for name in OF_A_RUN)], ids=", ".join
 )

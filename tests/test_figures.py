@@ -176,6 +176,7 @@ TENSORS: dict[str, Callable[[torch.Tensor], object]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", TENSORS)
 def test_tensors_are_drawn_like_arrays(kind: str) -> None:
     """A tensor's figure is that of its numbers, wherever they are and whatever hangs on them."""
@@ -462,12 +463,14 @@ def same() -> str:
     return hashlib.sha256(figures.svg(figure, "x").encode()).hexdigest() + "\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["nonsense", "module://not.there", "tkagg", ""])
 def test_a_backend_has_no_say(name: str, tmp_path: Path) -> None:
     """The figure is the same under any MPLBACKEND, and the variable is left as it was."""
     assert drawn(tmp_path, MPLBACKEND=name) == same()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("where", "content"),
     [*(("", content) for content in BROKEN), ("MATPLOTLIBRC", "bytes"), ("MPLCONFIGDIR", "bytes")],
@@ -482,6 +485,7 @@ def test_a_file_of_settings_has_no_say(where: str, content: str, tmp_path: Path)
         assert drawn(tmp_path / "there") == same()
 
 
+@pytest.mark.thorough
 def test_a_folder_of_matplotlibs_that_is_none_has_no_say(tmp_path: Path) -> None:
     """MPLCONFIGDIR may name a file or nothing, and there may be no home."""
     (tmp_path / "file").write_text("")
@@ -497,6 +501,7 @@ def test_a_folder_of_matplotlibs_that_is_none_has_no_say(tmp_path: Path) -> None
     assert drawn(tmp_path, **strict) == same()  # its font cache is made anew
 
 
+@pytest.mark.thorough
 def test_a_notebooks_settings_stay(tmp_path: Path) -> None:
     """Where matplotlib is loaded already, all its settings and modules are afterwards what they were."""
     head = """

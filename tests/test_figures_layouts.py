@@ -197,6 +197,7 @@ def test_a_sheet_is_no_wider_than_browsers_draw() -> None:
     assert sheet.rows * sheet.columns >= 30
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_kind_has_its_figures(name: str) -> None:
     """The explanation, the class means and the atoms of every kind leave as SVG, with their words."""

@@ -233,6 +233,7 @@ def test_tonight_stands_among_the_nights_before() -> None:
     ElementTree.fromstring(figures.svg(figures.standing(rows[2:]), "a"))
 
 
+@pytest.mark.thorough
 def test_seaborn_is_loaded_where_it_draws() -> None:
     """To draw a strip does not load it, nor pandas and scipy with it."""
     code = (

@@ -36,6 +36,7 @@ def test_its_jumps_alone_are_a_staircase_from_where_it_starts() -> None:
     assert y == pytest.approx([0, 0, 1, 1, -1, -1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "shape"), [("image", (4, 6)), ("series", (2, 12)), ("table", (24,))])
 @pytest.mark.parametrize("units", [0, 2])
 @pytest.mark.parametrize("jumps", [[], [1.0, -0.5]])

@@ -147,6 +147,7 @@ def test_of_too_many_samples_some_are_shown_and_it_is_said(
     assert f"Shown are 15 of {whole}, spread evenly" in section_of(finished)
 
 
+@pytest.mark.thorough
 def test_maps_that_show_nothing_are_labelled(finished: RunDirectory) -> None:
     """A map of zeros, and one with a value that is not finite, say so in words; the page stands."""
     path = finished / "seed-0/attributions/gradients.npz"

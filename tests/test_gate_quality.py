@@ -44,6 +44,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, finished_output: Path) -> P
     return output
 
 
+@pytest.mark.thorough
 def test_a_clean_seed_is_green(shared: Path) -> None:
     """Without a fault every gate holds, so that red means the fault."""
     assert runs.judged(shared, (0,), FLAGS, nullcontext())["verdict"] == "pass"
@@ -53,6 +54,7 @@ def ids(faults: Any) -> list[str]:
     return [one.id for one in faults]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["weights-0.98", "steps-2", "copy", "unconfident", "decoder-permuted", "criterion-skipped"]
 )
@@ -63,6 +65,7 @@ def test_a_planted_fault_turns_its_gate_red(shared: Path, name: str) -> None:
     assert set(runs.known_faults()[name].by) & set(result["by"]), result["sentence"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["occlusion-shifted", "occlusion-baseline", "occlusion-half"])
 def test_a_fault_in_another_explainer_turns_its_gate_red(shared: Path, name: str) -> None:
     """With nothing planted the same gates are green."""
@@ -70,11 +73,13 @@ def test_a_fault_in_another_explainer_turns_its_gate_red(shared: Path, name: str
     assert set(runs.known_faults()[name].by) & set(found["by"]), found["sentence"]
 
 
+@pytest.mark.thorough
 def test_another_explainer_with_nothing_planted_is_not_red_by_what_holds_its_maps(shared: Path) -> None:
     """Its other gates may be: two methods of few samples need not agree."""
     assert not set(runs.unspoiled(shared, "occlusion", 0, FLAGS)["by"]) & set(explainers.CHECKED)
 
 
+@pytest.mark.thorough
 def test_a_fault_that_cannot_be_planted_is_no_fault_that_was_caught(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +94,7 @@ def test_a_fault_that_cannot_be_planted_is_no_fault_that_was_caught(
         runs.planted(shared, "broken", 0, FLAGS)
 
 
+@pytest.mark.thorough
 def test_a_run_that_broke_off_says_nothing_of_the_gate(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only of a fault that has to break the run off is an error without verdicts the gate's own."""
 
@@ -102,6 +108,7 @@ def test_a_run_that_broke_off_says_nothing_of_the_gate(shared: Path, monkeypatch
         runs.judged(shared, (0,), FLAGS, nullcontext())
 
 
+@pytest.mark.thorough
 def test_a_fault_leaves_nothing_behind(shared: Path) -> None:
     """What a fault replaced is back afterwards, and the shared cache holds no spoiled map."""
     before = (pipeline.execute, samples.select, dict(attributions.methods._entries))

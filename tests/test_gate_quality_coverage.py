@@ -88,6 +88,7 @@ def test_crossed_data_vary_as_much_as_their_components_say(small: Components) ->
 # coverage
 
 
+@pytest.mark.thorough
 def test_every_kind_of_interval_is_measured_and_none_is_far_off(
     few: None, small: Components, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_each_node_is_changed_to_its_neighbours(expression: str, changed: set[st
     assert others(expression) == changed
 
 
+@pytest.mark.thorough
 def test_every_mutant_differs_from_its_file_in_one_line_and_has_an_id_of_its_own(
     mutants: list[Mutant],
 ) -> None:
@@ -116,6 +117,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_mutant_is_killed_exactly_if_its_tests_fail(
     few: list[Mutant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_mutant_is_killed_exactly_if_its_tests_fail(
     assert measure(False, tmp_path, told.append) == result
 
 
+@pytest.mark.thorough
 def test_tests_that_fail_on_the_original_kill_nothing(
     few: list[Mutant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_the_naive_rule_is_written_out() -> None:
     assert nights._naive(numbers).tolist() == expected
 
 
+@pytest.mark.thorough
 def test_what_is_planted_is_found_and_noise_bounds_are_kept(few: None, tmp_path: Path) -> None:
     """Every kind of noise, on a few short series; each part is whole, and serves again."""
     told: list[str] = []
@@ -99,6 +100,7 @@ def test_too_many_false_alarms_are_a_problem_and_a_sample_must_prove_them() -> N
     assert len(nights.problems({"kinds": {"normal": part}}, quick=True)) == 1
 
 
+@pytest.mark.thorough
 def test_the_part_alone_takes_the_seeds_of_the_last_measurement(
     few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

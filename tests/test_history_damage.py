@@ -140,6 +140,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_proven_and_set_aside_untouched(
     history: History, place: str, damage: Callable[[str], None]
@@ -207,6 +208,7 @@ with history._transaction(writing=True) as connection:
 """
 
 
+@pytest.mark.thorough
 def test_a_kill_in_the_middle_of_writing_is_undone(history: History, place: str) -> None:
     """What was half written, and reached the disk, is played back by who opens the store next."""
     history.record(a_night())

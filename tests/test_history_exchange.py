@@ -147,6 +147,7 @@ def test_what_can_be_read_of_a_damaged_history_is_exported(
     assert len(done.written) == 4
 
 
+@pytest.mark.thorough
 def test_a_run_directory_is_one_night(history: History, tmp_path: Path) -> None:
     """Its document is made of it; a run of no night is refused."""
     run = a_run(tmp_path)

@@ -108,6 +108,7 @@ def one_of_many(place: str, number: int) -> None:
     history.record(a_night(number, id=night.id, seeds=[number]))
 
 
+@pytest.mark.thorough
 def test_eight_at_once_are_eight_nights(place: str) -> None:
     """On a store that does not exist yet, each gets a number of its own, and none is lost."""
     many = multiprocessing.get_context("spawn")
@@ -272,6 +273,7 @@ for number in range(1 + int(sys.argv[2]), 100_000):
 """
 
 
+@pytest.mark.thorough
 def test_a_kill_at_any_time_loses_nothing_that_was_recorded(place: str) -> None:
     """What was told to be recorded is there, and at most one more."""
     before = 0
@@ -329,6 +331,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         History.open("postgresql+psycopg://host/base")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_a_server_that_is_away_is_no_damage(server: Server, number: int) -> None:
     """Whether it was stopped or crashed; what was recorded before is there when it is back."""

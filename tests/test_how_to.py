@@ -30,6 +30,8 @@ from tests.postgresql import PASSWORD, Server
 from tests.small import SMALL
 from tests.written import judged_here
 
+pytestmark = pytest.mark.thorough
+
 HOW_TO = ROOT / "docs" / "how-to"
 TABLES = {key: table for key, table, _ in settings()}
 LITTLE: dict[str, dict[str, Any]] = {"nightly": {"seeds": 1}}

@@ -38,6 +38,7 @@ def test_a_verdict_names_the_digests_of_its_twins(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_the_page_is_published_with_the_verdict(tmp_path: Path) -> None:
     """Page and figures stand with the verdict; figures of an earlier page go; the summary tells the page."""
     run = a_run(tmp_path / "artifacts")
@@ -66,6 +67,7 @@ def test_a_page_that_cannot_be_drawn_whole_is_an_error_everywhere(tmp_path: Path
     assert json.loads((run / "badge.json").read_text())["message"] == "error · reporting"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "error", [RunError("no page"), StorageError("no page"), ZeroDivisionError("no page")]
 )
@@ -88,6 +90,7 @@ def test_a_page_that_breaks_leaves_an_error(tmp_path: Path, error: Exception) ->
     assert RunDirectory.open(run.path).amiss() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*TWINS, "report.html", "verdict.json"])
 def test_a_disk_that_is_full_leaves_nothing_green(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -146,6 +149,7 @@ def test_a_twin_that_cannot_be_replaced_leaves_nothing_green(tmp_path: Path) -> 
     assert not any((run / name).is_file() for name in (*TWINS, "verdict.json"))
 
 
+@pytest.mark.thorough
 def test_a_signal_that_comes_while_it_is_published_comes_too_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

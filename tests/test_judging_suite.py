@@ -88,6 +88,7 @@ HOSTILE_VARIABLES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", ["", ".", ":", "..:.", "HERE"])
 def test_nothing_of_the_users_goes_before_what_is_installed(
     tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, path: str
@@ -185,6 +186,7 @@ def test_a_conftest_above_the_folder_is_not_loaded(tmp_path: Path, judge: Any) -
     assert set(outcomes(judged).values()) == {"pass"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     [
@@ -217,6 +219,7 @@ def test_a_folder_may_bear_any_name(tmp_path: Path, judge: Any, name: str) -> No
     assert outcomes(judge(own)) == {"x.a": "pass"}
 
 
+@pytest.mark.thorough
 def test_the_harness_may_lie_anywhere(tmp_path: Path, run: Path) -> None:
     """An installation whose path pytest would read otherwise judges as any, with its own package."""
     place = tmp_path / "p[2] ü%41 $HOME"
@@ -233,6 +236,7 @@ def test_the_harness_may_lie_anywhere(tmp_path: Path, run: Path) -> None:
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(place)}, cwd=place)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("conftest", "test", "words"),
     [
@@ -344,6 +348,7 @@ def test_every_row_has_the_test_that_gave_it(tmp_path: Path, judge: Any) -> None
     assert "SyntaxError" in cases["broken"].text
 
 
+@pytest.mark.thorough
 def test_tests_of_several_folders_are_one_set_of_rows(tmp_path: Path, judge: Any) -> None:
     """What they share is settled: of a criterion the worst, of one id two, each with its test."""
     asserting = (
@@ -358,6 +363,7 @@ def test_tests_of_several_folders_are_one_set_of_rows(tmp_path: Path, judge: Any
     assert "few" in judged.cases["accuracy"].text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_interrupts_judging_leaves_no_process_behind(
     tmp_path: Path, run: Path, number: signal.Signals

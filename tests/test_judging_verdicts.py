@@ -54,6 +54,7 @@ def suite(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped("validation"), tmp_path / "suite"))
 
 
+@pytest.mark.thorough
 def test_every_declared_criterion_gets_a_verdict(finished: RunDirectory) -> None:
     """The verdict lists each criterion of the configuration once, in its order."""
     verdict = verdicts.judge(finished)
@@ -91,6 +92,7 @@ def test_a_watched_criterion_has_no_say(finished: RunDirectory) -> None:
     assert verdict["verdict"] == "pass"
 
 
+@pytest.mark.thorough
 def test_strict_lets_the_bound_decide(finished: RunDirectory) -> None:
     """An interval that straddles its threshold passes by its point, and fails when strict."""
     change_estimate(finished, "agreement", estimate=0.61, low=0.58, high=0.64)
@@ -100,6 +102,7 @@ def test_strict_lets_the_bound_decide(finished: RunDirectory) -> None:
     assert strict["strict"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "body",
     [
@@ -140,6 +143,7 @@ def test_no_criterion_collected_is_an_error(finished: RunDirectory, suite: Path)
     assert set(outcomes(verdict).values()) == {"error"}
 
 
+@pytest.mark.thorough
 def test_a_test_that_asserts_more_can_fail(finished: RunDirectory, suite: Path) -> None:
     """A test may ask more than the threshold, and its refusal is a fail with its own words."""
     (suite / "test_agreement.py").write_text(
@@ -151,6 +155,7 @@ def test_a_test_that_asserts_more_can_fail(finished: RunDirectory, suite: Path) 
     assert "too few images" in diagnosis.sentence(verdict)
 
 
+@pytest.mark.thorough
 def test_the_surroundings_cannot_deselect(finished: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Options of pytest in the environment neither deselect nor skip a criterion."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing_at_all")
@@ -168,6 +173,7 @@ def test_a_criterion_from_the_configuration_is_judged(finished: RunDirectory) ->
     assert verdict["verdict"] == "fail"
 
 
+@pytest.mark.thorough
 def test_a_broken_off_run_is_an_error_with_its_reason(finished: RunDirectory) -> None:
     """A run that broke off is judged an error that names the stage; an interrupted one is interrupted."""
     finished.write_json(
@@ -183,6 +189,7 @@ def test_a_broken_off_run_is_an_error_with_its_reason(finished: RunDirectory) ->
     assert verdicts.judge(sealed_anew(finished))["verdict"] == "interrupted"
 
 
+@pytest.mark.thorough
 def test_a_suite_that_cannot_start_is_an_error(finished: RunDirectory, suite: Path) -> None:
     """A suite whose set-up is broken raises, with what pytest printed."""
     (suite / "conftest.py").write_text("raise RuntimeError('broken set-up')")
@@ -216,6 +223,7 @@ def test_all_outputs_bear_the_same_numbers(finished: RunDirectory) -> None:
     assert written["schema"] == 1
 
 
+@pytest.mark.thorough
 def test_the_suite_stands_alone(finished: RunDirectory) -> None:
     """`pytest validation --run RUN` judges without the harness's command, and ends with 0 or 1."""
 
@@ -375,6 +383,7 @@ def test_no_test_is_run_that_only_the_run_names(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("MARK"))
 
 
+@pytest.mark.thorough
 def test_tests_of_ones_own_stand_as_they_were_judged(tmp_path: Path) -> None:
     """Judged again where they are not, a run keeps their rows, and says so; asked for, they are run again."""
     run, folder = with_checks(tmp_path)
@@ -405,6 +414,7 @@ def test_tests_in_a_run_directory_are_refused(tmp_path: Path) -> None:
     assert run.read_verdict() is None
 
 
+@pytest.mark.thorough
 def test_nothing_below_a_folder_of_tests_is_run_that_came_with_a_run(tmp_path: Path) -> None:
     """The folder of tests may hold the runs, as the working folder does: they are passed over (fault 54)."""
     run, folder = with_checks(tmp_path)
@@ -419,6 +429,7 @@ def test_nothing_below_a_folder_of_tests_is_run_that_came_with_a_run(tmp_path: P
     assert folder.is_dir()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("checks", ["own", ["own"], Path("own")])
 def test_checks_are_named_in_any_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checks: Any) -> None:
     """A text, a path or a list of them, as in a configuration; an empty one is refused."""
@@ -431,6 +442,7 @@ def test_checks_are_named_in_any_form(tmp_path: Path, monkeypatch: pytest.Monkey
         verdicts.judge(run, checks=[""])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["config.toml", "environment.json", "estimates.json", "measurements/x.npz", "manifest.json"]
 )
@@ -473,6 +485,7 @@ def test_a_run_that_was_sealed_anew_after_its_verdict_is_an_error(tmp_path: Path
         assert "is not the one that verdict.json names" in diagnosis.sentence(verdict)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["seed-0/predictions.npz", "metrics.csv", "gate-quality.json"])
 def test_a_remark_where_no_gate_rests_on_it(tmp_path: Path, name: str) -> None:
     """The verdict stands, and everything that says it names what is missing (fault 51)."""
@@ -504,6 +517,7 @@ def test_a_renamed_run_that_is_damaged_has_a_verdict_of_its_own(tmp_path: Path) 
     assert found["run_id"] == run.path.name
 
 
+@pytest.mark.thorough
 def test_a_pipe_in_a_twins_place_holds_nobody_up(tmp_path: Path) -> None:
     """What is no regular file is told, and not read."""
     run = a_run(tmp_path / "artifacts")
@@ -517,6 +531,7 @@ def test_a_pipe_in_a_twins_place_holds_nobody_up(tmp_path: Path) -> None:
 # what stands while it is judged
 
 
+@pytest.mark.thorough
 def test_until_there_is_a_verdict_it_says_that_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,6 +558,7 @@ def test_until_there_is_a_verdict_it_says_that_there_is_none(
     assert outcomes(verdicts.judge(run))["own.x"] == "pass"
 
 
+@pytest.mark.thorough
 def test_a_latest_that_cannot_be_moved_is_a_remark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run may be judged where the folder of the runs is somebody else's: the verdict stands."""
 
@@ -577,6 +593,7 @@ def test_a_run_that_broke_off_says_so_while_it_is_judged(
     assert (verdict["verdict"], verdict["failure"]["message"]) == ("error", "no disk")
 
 
+@pytest.mark.thorough
 def test_a_judgement_that_fails_leaves_an_error(tmp_path: Path, suite: Path) -> None:
     """A suite that cannot start raises, and the run says error, not what it said before."""
     run = a_run(tmp_path / "artifacts")
@@ -589,6 +606,7 @@ def test_a_judgement_that_fails_leaves_an_error(tmp_path: Path, suite: Path) -> 
     assert (verdict["verdict"], verdict["failure"]["stage"]) == ("error", "judging")
 
 
+@pytest.mark.thorough
 def test_eight_judges_at_once_leave_one_verdict_whole(tmp_path: Path) -> None:
     """Judged eight times at once, in two ways, the run has one of both verdicts, and its own twins (56)."""
     run = a_run(tmp_path / "artifacts", {"agreement": 0.61})
@@ -637,6 +655,7 @@ def test_a_looser_rule_is_told_in_sentence_and_summary(tmp_path: Path) -> None:
     assert "> **accuracy: looser than shipped: &gt;= 0.5, not &gt;= 0.75**" in summary
 
 
+@pytest.mark.thorough
 def test_the_shipped_rules_announce_nothing(tmp_path: Path) -> None:
     """A run by the shipped criteria says nothing of looser ones."""
     verdict = verdicts.judge(a_run(tmp_path / "artifacts"))

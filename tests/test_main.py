@@ -38,6 +38,7 @@ def ended(folder: Path, *command: str, paths: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_a_users_module_stands_for_no_other(folder: Path, finished: RunDirectory) -> None:
     """`python -m harness` in a folder with modules of every name."""
     code, printed = ended(folder, "-m", "harness", "datasets", paths="")

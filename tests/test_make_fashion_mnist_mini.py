@@ -68,6 +68,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return data
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not published.SYSTEM_FOLDER.is_dir(), reason="the full Fashion-MNIST is not installed")
 def test_making_it_again_gives_the_shipped_content_byte_for_byte(make: Callable[[str], Contents]) -> None:
     """From the full set the four files come out with the content that the package carries."""

@@ -101,6 +101,7 @@ def pearson(maps: Mapping[str, Floats], pairs: Any = PAIRS) -> Floats:
 # correlations
 
 
+@pytest.mark.thorough
 @quick
 @given(st.integers(0, 10**6), st.integers(2, 40), st.floats(-3, 3))
 def test_correlations_are_pearsons_of_each_pair_of_rows(seed: int, pixels: int, alike: float) -> None:

@@ -125,6 +125,7 @@ def settings(output: Path, **changed: Any) -> Config:
     return found.model_copy(update={"criteria": (*found.criteria, criterion)})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("dataset", "verdict"), [("planted-corner", "fail"), ("random-corner", "pass")])
 def test_a_planted_shortcut_is_red_by_name_and_its_clean_twin_green(
     dataset: str, verdict: str, tmp_path: Path
@@ -138,6 +139,7 @@ def test_a_planted_shortcut_is_red_by_name_and_its_clean_twin_green(
     assert np.array_equal(truth, np.asarray(datasets.load(dataset).truth)[indices])
 
 
+@pytest.mark.thorough
 def test_data_without_truth_has_no_such_rows_and_says_so(
     small_config: Callable[..., Config], tmp_path: Path
 ) -> None:

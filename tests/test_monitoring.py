@@ -74,6 +74,7 @@ def _markov_chain(h: float, shift: float, states: int = 2000) -> float:
     return float(np.linalg.solve(np.eye(states) - moves, np.ones(states))[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("h", "shift"), [(4.0, 0.0), (6.36, 1.0), (2.0, 3.0)])
 def test_the_mean_run_is_that_of_a_markov_chain(h: float, shift: float) -> None:
     """Two ways to the same number."""
@@ -99,6 +100,7 @@ def test_a_prediction_of_symmetric_values_is_students() -> None:
     assert improbability(values, 5.0) == pytest.approx(stats.t.sf(deviate, 5), rel=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [10, 30, 100])
 def test_a_prediction_of_normal_values_keeps_its_promise(n: int) -> None:
     """Of normal values 1 in 100 new ones is as improbable as 0.01, or somewhat fewer; never more."""
@@ -107,6 +109,7 @@ def test_a_prediction_of_normal_values_keeps_its_promise(n: int) -> None:
     assert 0.003 < np.mean(np.less(found, 0.01)) < 0.013
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["lognormal", "t3"])
 def test_the_noises_own_shape_is_taken_into_account(name: str) -> None:
     """A skewed or a heavy upper tail is met far less often than by Student's t alone."""

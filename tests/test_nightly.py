@@ -119,6 +119,7 @@ def test_three_nights_are_three_rows_and_no_seed_twice(nights: HandWritten, conf
     assert whys == [f"not compared: {number} {told}" for number in range(3)]
 
 
+@pytest.mark.thorough
 def test_warm_up_makes_the_first_points_and_no_more(nights: HandWritten, config: Config) -> None:
     """As many as the series lacks; then nights are compared."""
     nights.tonight()
@@ -153,6 +154,7 @@ def here(nights: HandWritten, monkeypatch: pytest.MonkeyPatch) -> list[Callable[
     return changes
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("here")
 def test_points_side_by_side_are_points_one_after_another(nights: HandWritten, config: Config) -> None:
     """Each has its number and its seeds; the nights are of their series, and held against them."""
@@ -170,6 +172,7 @@ def test_points_side_by_side_are_points_one_after_another(nights: HandWritten, c
     assert values["past"]["why"] == "compared with 12 nights: 10 measurements, 0 regressions"
 
 
+@pytest.mark.thorough
 def test_points_that_were_killed_are_gone_on_with_side_by_side(
     nights: HandWritten, config: Config, here: list[Callable[[HandWritten], object]]
 ) -> None:
@@ -249,6 +252,7 @@ def test_a_break_is_red_until_somebody_accepts_it(nights: HandWritten, config: C
     assert (values["verdict"], values["regressions"]) == ("pass", [])
 
 
+@pytest.mark.thorough
 def test_an_error_night_is_listed_and_counts_for_nothing(nights: HandWritten, config: Config) -> None:
     """A gate without a number: exit 3, a row, and no point."""
     nights.warm_up(11)
@@ -481,6 +485,7 @@ def test_the_last_green_night_is_found_by_its_run(nights: HandWritten, config: C
         nightly.last_green(history, RunDirectory.open(last.path))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["gone", "damaged", "interrupted"])
 def test_a_verdict_that_is_lost_takes_no_regression_with_it(nights: HandWritten, kind: str) -> None:
     """Who judges again finds it in `history.json`; without that, that nothing was compared."""

@@ -17,6 +17,8 @@ from tests.commands import alone, called
 from tests.conftest import Only
 from tests.small import SMALL
 
+pytestmark = pytest.mark.thorough
+
 NETS = """
 from pathlib import Path
 from torch import nn

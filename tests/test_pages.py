@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import shlex
+import shutil
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,9 @@ from harness.artifacts.directories import RunDirectory
 from harness.cli import app
 from harness.config import Config
 from harness.config.tables import parse
-from tests.commands import called
+from tests.commands import alone, called
 from tests.pages import PAGES, ROOT, anchors, blocks, links, prose, sections
+from tests.small import SMALL
 from tools import write_reference
 
 WRITTEN = tuple(page for page in PAGES if write_reference.WRITTEN not in page.read_text(encoding="utf-8"))
@@ -53,6 +58,7 @@ def test_every_page_is_found_from_the_readme() -> None:
     assert {str(page.relative_to(ROOT)) for page in set(PAGES) - met} == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_exist_with_their_options(page: Path) -> None:
     """Of every `harness …` in a block of commands, and of every one in the running text."""
@@ -75,6 +81,7 @@ def commands_of(page: Path) -> Iterator[list[str]]:
                 yield words[1:]
 
 
+@pytest.mark.thorough
 def test_quick_commands_of_the_explanations_do_what_they_are_told_to(
     finished: RunDirectory, only: Callable[..., None], judged_here: None
 ) -> None:
@@ -165,3 +172,36 @@ def test_quoted_files_can_be_read(page: Path) -> None:
             told = dict(parse(block.text.encode(), page.name))
             if not {"project", "build-system"} & set(told):
                 Config.model_validate({key: value for key, value in told.items() if key != "sweep"})
+
+
+@pytest.mark.thorough
+def test_the_worked_change_does_what_it_says(tmp_path: Path) -> None:
+    """CONTRIBUTING's two listings, put where it says into a copy: number, verdict, and report have them."""
+    number, line = (
+        textwrap.dedent(listing)
+        for listing in re.findall(r"(?ms)^ *```python\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text())
+    )
+    for name in ("harness", "validation", "templates"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "harness/measurements/model.py").open("a") as model:
+        model.write("\n\n" + number)
+    parameters = tmp_path / "harness/config/parameters.py"
+    source = parameters.read_text()
+    assert "    always = (\n" in source
+    parameters.write_text(source.replace("    always = (\n", f"    always = (\n        {line}", 1))
+
+    flags = [part for key, value in SMALL.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+    done = alone(tmp_path, "validate", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    latest = tmp_path / "artifacts/latest"
+    (row,) = (
+        row
+        for row in json.loads((latest / "verdict.json").read_text())["criteria"]
+        if row["id"] == "mean_confidence"
+    )
+    assert row["gate"] is False
+    assert row["verdict"] == "pass"
+    with (latest / "metrics.csv").open(newline="") as file:
+        assert any("mean_confidence" in told.values() for told in csv.DictReader(file))
+    assert "Mean confidence" in (latest / "report.html").read_text(encoding="utf-8")
+    assert "mean_confidence" in (latest / "junit.xml").read_text(encoding="utf-8")

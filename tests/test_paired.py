@@ -17,6 +17,7 @@ def worse_parts(generator: np.random.Generator, shift: float) -> Any:
     return generator.normal([1.0, 0.8, 0.2 + shift], 0.3, (120, 3))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rule", RULES)
 def test_intervals_hold_the_true_change_about_as_often_as_they_say(rule: str) -> None:
     """Of images drawn anew, 95 % intervals of each rule's change: 100 sets of 40 images a class."""

@@ -180,6 +180,7 @@ def test_samples_are_right_sure_and_balanced(finished: RunDirectory) -> None:
     assert table.groupby("class").size().tolist() == [4] * 10
 
 
+@pytest.mark.thorough
 def test_a_second_run_trains_nothing_and_gives_the_same_metrics(small_config: MakeConfig) -> None:
     """A second run takes its networks from the first and has the same metrics; `fresh` trains anew, and on
     the same machine the same seed gives the same metrics to the last byte (fault 25)."""
@@ -195,6 +196,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same_metrics(small_config: Ma
     assert len({work.run.path for work in (first, second, third)}) == 3
 
 
+@pytest.mark.thorough
 def test_another_configuration_never_uses_a_checkpoint(small_config: MakeConfig) -> None:
     """A checkpoint of another seed, k, batch size or number of epochs is not used (fault 29)."""
     compute(small_config(epochs=1, classifier_epochs=1), pipeline.STAGES[:1])
@@ -207,6 +209,7 @@ def test_another_configuration_never_uses_a_checkpoint(small_config: MakeConfig)
     assert notes.trained == ["seed 0: classifier"]
 
 
+@pytest.mark.thorough
 def test_a_damaged_checkpoint_is_computed_anew_and_said(small_config: MakeConfig) -> None:
     """A truncated checkpoint is trained anew, which is said (fault 28)."""
     config = small_config(epochs=1, classifier_epochs=1)
@@ -240,6 +243,7 @@ class _Trap:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.thorough
 def test_a_malicious_checkpoint_in_the_cache_executes_nothing(
     small_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -254,6 +258,7 @@ def test_a_malicious_checkpoint_in_the_cache_executes_nothing(
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.thorough
 def test_chunk_size_changes_no_metric(small_config: MakeConfig) -> None:
     """Chunks of 7 images and of 512 give the same agreement to 1e-4 (fault 24)."""
     values = []
@@ -277,6 +282,7 @@ def test_an_untrained_network_is_red_and_says_why(small_config: MakeConfig) -> N
     assert "no test image is named rightly and over 80% sure" in why
 
 
+@pytest.mark.thorough
 def test_permuted_atoms_are_red_by_agreement(small_config: MakeConfig) -> None:
     """A decoder whose atoms were permuted fails the gate on agreement, and no gate errs."""
 
@@ -294,6 +300,7 @@ def test_permuted_atoms_are_red_by_agreement(small_config: MakeConfig) -> None:
     assert verdict["verdict"] == "fail"
 
 
+@pytest.mark.thorough
 def test_a_class_absent_from_the_selection_is_an_error(small_config: MakeConfig) -> None:
     """Where a class has no right and sure image, agreement and selection err and name it (fault 10)."""
 
@@ -313,6 +320,7 @@ def test_a_class_absent_from_the_selection_is_an_error(small_config: MakeConfig)
     assert any("Shirt" in line for line in notes.warned)
 
 
+@pytest.mark.thorough
 def test_constant_maps_are_an_error_not_a_skipped_value(small_config: MakeConfig) -> None:
     """A method that gives constant maps makes agreement an error that counts them (fault 20)."""
 
@@ -332,6 +340,7 @@ def test_constant_maps_are_an_error_not_a_skipped_value(small_config: MakeConfig
     assert str(estimate.reason).startswith("40 of 40 maps of blank are constant and have no correlation")
 
 
+@pytest.mark.thorough
 def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> None:
     """A loss that is NaN or infinite stops training, and the run is judged an error (fault 17)."""
     config = small_config(learning_rate=1e30)
@@ -345,6 +354,7 @@ def test_a_diverging_loss_ends_the_run_as_an_error(small_config: MakeConfig) -> 
     assert {one.verdict for one in verdict["criteria"]} == {"error"}
 
 
+@pytest.mark.thorough
 def test_methods_can_be_a_subset(small_config: MakeConfig) -> None:
     """Two methods are one pair; the other family is missing with a reason."""
     work, _ = compute(small_config(methods="smoothgrad,gradients"))
@@ -357,6 +367,7 @@ def test_methods_can_be_a_subset(small_config: MakeConfig) -> None:
     assert verdicts(work)["agreement"] == "pass"
 
 
+@pytest.mark.thorough
 def test_an_edited_method_is_computed_anew(small_config: MakeConfig, tmp_path: Path) -> None:
     """Maps of a method in another package are not taken from the cache once its source has changed."""
     import importlib.util
@@ -382,6 +393,7 @@ def test_an_edited_method_is_computed_anew(small_config: MakeConfig, tmp_path: P
     assert estimates[0] != estimates[1]
 
 
+@pytest.mark.thorough
 def test_three_seeds_explain_the_same_images(small_config: MakeConfig) -> None:
     """With several seeds the samples are right and sure in each, and estimates join and part the seeds."""
     changes: dict[str, Any] = {"minimum_per_class": 2, "samples_per_class": 3, "confidence": 0.3}
@@ -462,6 +474,7 @@ def test_the_data_that_was_judged_is_named(finished: RunDirectory) -> None:
     assert len(verdict["dataset"]["sha256"]) == 4
 
 
+@pytest.mark.thorough
 def test_a_killed_run_goes_on_where_it_was(
     small_config: MakeConfig, small_flags: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -497,6 +510,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert metrics(work.run) == metrics(unbroken.run)
 
 
+@pytest.mark.thorough
 def test_networks_follow_the_arrays_and_not_the_declared_digest(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -517,6 +531,7 @@ def test_networks_follow_the_arrays_and_not_the_declared_digest(
     assert np.array_equal(inspected[0], inspected[2])
 
 
+@pytest.mark.thorough
 def test_a_second_run_makes_nothing_anew(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that ships is told by its files: every stage of the same run comes from the cache."""
     compute(small_config())
@@ -550,6 +565,7 @@ def hostile(data_dir: Path | None = None) -> Dataset:
     return Dataset(**vars(mini) | {"classes": names, "name": "hostile"})
 
 
+@pytest.mark.thorough
 def test_hostile_names_pass_through_inert(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Class names with markup, templates and control characters come out as text (faults 44, 45, 46)."""
     from xml.etree import ElementTree
@@ -575,6 +591,7 @@ def test_hostile_names_pass_through_inert(small_config: MakeConfig, monkeypatch:
 # engines of training
 
 
+@pytest.mark.thorough
 def test_a_stack_of_seeds_is_trained_once_and_kept_apart(small_config: Callable[..., Config]) -> None:
     """Stacked seeds come from the cache as the same stack, and never stand for a seed trained alone."""
     short = dict(epochs=1, classifier_epochs=2)
@@ -598,6 +615,7 @@ def test_a_stack_of_seeds_is_trained_once_and_kept_apart(small_config: Callable[
     assert lone == [f"seed {seed}: {stage}" for seed in (0, 1) for stage in ("autoencoder", "classifier")]
 
 
+@pytest.mark.thorough
 def test_recipes_do_not_share_what_was_trained(small_config: Callable[..., Config]) -> None:
     """The same settings under another recipe train anew; under the same one they come from the cache."""
     short = dict(epochs=1, classifier_epochs=1)
@@ -629,6 +647,7 @@ def test_an_engine_that_cannot_do_what_is_asked_is_refused(small_config: Callabl
     assert engine(small_config(recipe=other, engine="stacked"), torch.device("cpu")) == "stacked"
 
 
+@pytest.mark.thorough
 def test_what_nothing_changed_is_not_computed_again(
     small_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -648,6 +667,7 @@ def test_what_nothing_changed_is_not_computed_again(
         compute(small_config(resamples=301))
 
 
+@pytest.mark.thorough
 def test_a_network_that_computes_otherwise_is_looked_at_anew(
     small_config: Callable[..., Config],
 ) -> None:
@@ -695,6 +715,7 @@ def exhausted(message: str, chunk_size: int) -> Callable[..., Any]:
 OUT_OF_MEMORY = "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"
 
 
+@pytest.mark.thorough
 def test_exhausted_memory_is_tried_once_more_with_smaller_chunks(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -739,6 +760,7 @@ def test_whoever_runs_out_of_memory_is_understood(who: str) -> None:
     assert sizes == [80, 10]
 
 
+@pytest.mark.thorough
 def test_memory_that_is_exhausted_again_is_an_error(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -778,6 +800,7 @@ def agreement(run: RunDirectory) -> Estimate:
     return found
 
 
+@pytest.mark.thorough
 def test_samples_are_drawn_until_the_pool_is_used_up(small_config: MakeConfig) -> None:
     """At a threshold that more samples do not leave, every planned look is taken, the first samples stay
     among the later ones, and it is said that the gate is still undecided.
@@ -805,6 +828,7 @@ def test_samples_are_drawn_until_the_pool_is_used_up(small_config: MakeConfig) -
     assert undecided == (taken["taken"] == len(sizes))
 
 
+@pytest.mark.thorough
 def test_a_decided_gate_draws_no_more(small_config: MakeConfig) -> None:
     """Far from the threshold the first look is the last; its interval is as wide as the plan asks for."""
     work, notes = compute(with_threshold(small_config(until_decided=True), 0.1))
@@ -813,6 +837,7 @@ def test_a_decided_gate_draws_no_more(small_config: MakeConfig) -> None:
     assert not any("undecided" in line for line in (*notes.said, *notes.warned))
 
 
+@pytest.mark.thorough
 def test_what_does_not_rest_on_explained_images_keeps_its_confidence(small_config: MakeConfig) -> None:
     """Accuracy is looked at once, however often samples are drawn."""
     work, _ = compute(with_threshold(small_config(until_decided=True), 0.1))
@@ -821,6 +846,7 @@ def test_what_does_not_rest_on_explained_images_keeps_its_confidence(small_confi
     assert accuracy.confidence == 0.95
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", ["autoencoder", "classifier"])
 def test_seeds_that_share_a_part_are_one_network(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, part: str
@@ -847,6 +873,7 @@ def test_seeds_that_share_a_part_are_one_network(
         pipeline.execute(work)
 
 
+@pytest.mark.thorough
 def test_what_nobody_can_seed_is_named(small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method, a measurement and a loader that draw from generators of their own; seeded ones are not."""
     for registry in (attributions.methods, measurements.measurements, datasets.datasets):
@@ -885,6 +912,7 @@ def test_what_nobody_can_seed_is_named(small_config: MakeConfig, monkeypatch: py
     assert Run.open(run).evidence().logits.any()
 
 
+@pytest.mark.thorough
 def test_a_network_that_somebody_patched_is_not_cached(
     small_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -913,6 +941,7 @@ def test_a_run_tells_where_its_attributions_start_from(
     np.testing.assert_allclose(form.values(work.test_images.numpy()), stored / 255, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_code_is_taken_from_another_baseline_through_every_stage(small_config: MakeConfig) -> None:
     """Its weights are stored as those of a network of the inputs, and read again by later stages."""
     run = Run(RunDirectory(pipeline.run(small_config(baseline="mean"))))
@@ -937,6 +966,7 @@ def test_a_run_of_another_baseline_takes_no_network_of_this_one(small_config: Ma
 # a budget of probes
 
 
+@pytest.mark.thorough
 def test_what_was_asked_of_some_samples_is_judged_of_them(
     small_config: Callable[..., Config],
 ) -> None:
@@ -962,6 +992,7 @@ def test_what_was_asked_of_some_samples_is_judged_of_them(
 # maps that have to add up
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("threshold", "outcome"), [(None, "pass"), (1e-9, "fail")])
 def test_maps_that_see_jumps_are_judged_by_whether_they_add_up(
     small_config: Callable[..., Config], threshold: float | None, outcome: str

@@ -15,6 +15,8 @@ import pytest
 
 from tests.commands import alone
 
+pytestmark = pytest.mark.thorough
+
 PLUGIN = Path(__file__).parent / "plugin"
 HOW_TO = PLUGIN.parents[1] / "docs" / "how-to" / "write-a-plug-in-package.md"
 FILES = sorted(

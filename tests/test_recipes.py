@@ -178,6 +178,7 @@ def test_every_recipe_is_yaml_that_its_ci_knows(path: Path) -> None:
         assert f"ci/{path.name}" in (ROOT / page).read_text(encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_a_night_in_github_actions(place: Place) -> None:
     """Its exit code is the job's; history, page and summary are there whatever it was; the next goes on."""
     jobs = parsed(CI / "github-actions.yml")["jobs"]
@@ -195,6 +196,7 @@ def test_a_night_in_github_actions(place: Place) -> None:
     assert "has the job stopped?" in beat.said
 
 
+@pytest.mark.thorough
 def test_a_night_by_the_how_to(place: Place) -> None:
     """The recipe that stands there does the same."""
     page = ROOT / "docs" / "how-to" / "nightly-on-a-gpu-runner.md"
@@ -205,6 +207,7 @@ def test_a_night_by_the_how_to(place: Place) -> None:
     assert [one.verdict for one in place.nights()] == ["fail"]
 
 
+@pytest.mark.thorough
 def test_a_night_on_postgresql(place: Place, server: Server) -> None:
     """The password comes by the environment, and stands in nothing that is published."""
     url = server.new()
@@ -224,6 +227,7 @@ def test_a_night_on_postgresql(place: Place, server: Server) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("night", "code"), [pytest.param("green", 0, marks=pytest.mark.slow), ("red", 1)])
 def test_a_night_in_gitlab_ci(place: Place, night: str, code: int) -> None:
     """The same: one shell for all lines of a script."""
@@ -239,6 +243,7 @@ def test_a_night_in_gitlab_ci(place: Place, night: str, code: int) -> None:
     assert place.run("\n".join(told["pages"]["script"]), clone).returncode == 0
 
 
+@pytest.mark.thorough
 def test_cron_is_silent_while_all_is_well(place: Place) -> None:
     """A mail is sent of what is printed: a red night, and one that is missing."""
     home = Path(place.env["HOME"])
@@ -280,6 +285,7 @@ def test_the_container_is_built_of_what_the_project_has() -> None:
     assert called == ["nightly", "history"]
 
 
+@pytest.mark.thorough
 def test_the_branch_is_taken_up_again_by_whoever_has_nothing(place: Place) -> None:
     """A damaged file costs one night, a remote that is away none where the nights so far are known."""
     place.env["UNDRAWN"] = "1"
@@ -321,6 +327,7 @@ def opened(clone: Path) -> History:
     return History.open(clone / "artifacts/history.db")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("nights", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_clones_that_push_at_once_lose_no_night(place: Place, nights: int) -> None:
     """Two clones, each night fetched before and pushed after; no page is drawn, which is the slow part."""

@@ -38,6 +38,7 @@ def planting(words: str) -> Planting:
     return next(one for one in PLANTINGS if words in one.name)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", PLANTINGS, ids=lambda one: one.name)
 def test_every_planting_is_kept(nights: list[Night], tmp_path: object, one: Planting) -> None:
     """Nothing before it; what moved is found, and what did not is not."""
@@ -46,6 +47,7 @@ def test_every_planting_is_kept(nights: list[Night], tmp_path: object, one: Plan
     assert not one.shift(0) or "accuracy" in found.alarms
 
 
+@pytest.mark.thorough
 def test_a_break_is_found_in_its_night(nights: list[Night], place: str) -> None:
     """By the second measurement of that night, with the commits on both sides of it; in either store."""
     alarm = (found := replayed(nights, place, planting("5 sd"))).alarms["accuracy"]
@@ -55,6 +57,7 @@ def test_a_break_is_found_in_its_night(nights: list[Night], place: str) -> None:
     assert History.open(place).nights()[40].kind == "confirmation"
 
 
+@pytest.mark.thorough
 def test_a_library_is_an_event_and_no_alarm(nights: list[Night], tmp_path: object) -> None:
     """The event names it, in its night alone."""
     found = replayed(nights, f"{tmp_path}/history.db", planting("library"))
@@ -63,6 +66,7 @@ def test_a_library_is_an_event_and_no_alarm(nights: list[Night], tmp_path: objec
     assert not found.alarms
 
 
+@pytest.mark.thorough
 def test_what_is_found_before_is_told(nights: list[Night], tmp_path: object) -> None:
     """A fault that is in the nights before its planting breaks the promise."""
     late = Planting("late", 55, lambda _: 0.0)

@@ -67,6 +67,7 @@ def test_the_page_bears_the_verdicts_numbers(rendered: RunDirectory) -> None:
     assert "PASS" in page.split("</h1>")[0]
 
 
+@pytest.mark.thorough
 def test_the_same_run_renders_to_the_same_bytes(rendered: RunDirectory, finished: RunDirectory) -> None:
     """A copy of the run, rendered again, has the same page and the same figures."""
     assert page_of(finished) == (rendered / "report.html").read_text(encoding="utf-8")
@@ -154,6 +155,7 @@ def test_a_run_without_a_verdict_is_not_reported(finished: RunDirectory) -> None
         report.render(finished)
 
 
+@pytest.mark.thorough
 def test_a_broken_off_run_is_reported(finished: RunDirectory) -> None:
     """A run that broke off has a report that says where, with the trace as text."""
     trace = "Traceback </pre><img src=x onerror=alert(1)> {{7*7}}"

@@ -46,6 +46,7 @@ def other(request: pytest.FixtureRequest, finished: RunDirectory) -> RunDirector
     return told_anew(finished, *KINDS[request.param])
 
 
+@pytest.mark.thorough
 def test_every_section_is_made(other: RunDirectory) -> None:
     """Each is well-formed, and calls inputs and features by their names."""
     one = Run(other).form.one
@@ -95,6 +96,7 @@ def test_larger_inputs_are_fewer() -> None:
     assert gallery.most(grey, 4) == gallery.MOST
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_runs_of_a_kind_are_compared(kind: str, finished: RunDirectory, tmp_path: Path) -> None:
     """The page of a run beside itself shows its inputs as what they are."""
@@ -108,6 +110,7 @@ def test_two_runs_of_a_kind_are_compared(kind: str, finished: RunDirectory, tmp_
     assert text.count("<tr") == text.count("</tr>")
 
 
+@pytest.mark.thorough
 def test_of_many_classes_those_that_agree_least_are_shown(
     finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

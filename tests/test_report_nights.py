@@ -92,6 +92,7 @@ def test_a_run_without_a_history_says_so_and_loads_no_seaborn(page: Page, tmp_pa
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.thorough
 def test_an_open_alarm_is_told_whole(page: Page) -> None:
     """Its id, size, rule, first night, range, last good night, what changed, and the line that accepts it."""
     text = words_of(part(page(pasts.red()), "changes"))
@@ -166,6 +167,7 @@ def test_a_change_is_judged_by_what_is_worth_red(
     assert judgement(strip, change) == word
 
 
+@pytest.mark.thorough
 def test_the_canary_is_told_with_its_event(page: Page) -> None:
     """What is worse, what cannot be told and why, and the event."""
     text = words_of(part(page(pasts.red()), "changes").split(">The canary<")[1].split(">Other than")[0])
@@ -176,6 +178,7 @@ def test_the_canary_is_told_with_its_event(page: Page) -> None:
     assert "New tonight: test_overlap." in text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("past", "told"),
     [
@@ -307,6 +310,7 @@ def test_tonight_is_told_in_standard_deviations() -> None:
     assert {row[0]: row for row in green.rows}["Active units"][5] == "as ever"
 
 
+@pytest.mark.thorough
 def test_only_the_latest_nights_are_drawn_and_the_others_said(page: Page) -> None:
     """A report draws ninety nights."""
     text = words_of(part(page(pasts.a_past(120)), "trends"))
@@ -315,6 +319,7 @@ def test_only_the_latest_nights_are_drawn_and_the_others_said(page: Page) -> Non
     assert "1, 2 and 3 standard deviations is found after 12.1, 4.6 and 2.9 nights on average" in text
 
 
+@pytest.mark.thorough
 def test_the_same_past_is_the_same_bytes(page: Page) -> None:
     """Drawn twice the page is the same."""
     assert page(pasts.red()) == page(pasts.red())

@@ -261,6 +261,7 @@ def test_the_models_sentences_are_computed(finished: RunDirectory) -> None:
     assert "Expected calibration error 0.03 in 10 bins; overconfident by 3.0 points" in finding
 
 
+@pytest.mark.thorough
 def test_predictions_that_are_no_numbers_are_said(finished: RunDirectory) -> None:
     """With NaN among the logits nothing is confused or calibrated, and the page says so."""
     logits = finished.seed(0).read_arrays("predictions.npz")["logits"].copy()
@@ -302,6 +303,7 @@ def test_the_strongest_atoms_are_those_that_add_most(finished: RunDirectory) -> 
         assert units == np.argsort(-strength[label])[: len(units)].tolist()
 
 
+@pytest.mark.thorough
 def test_a_run_of_before_tells_that_it_lacks_the_units_shares(finished: RunDirectory) -> None:
     """Without what units add to classes the section stands, and says what to do."""
     changed_arrays(finished.seed(0), "codes.npz", class_contributions=None)
@@ -373,6 +375,7 @@ def with_estimates(finished: RunDirectory, numbers: Mapping[str, tuple[float, fl
     return finished
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("reach", "told"), [(0.01, True), (0.2, False)])
 def test_what_intervals_do_not_tell_apart_is_not_worst(
     finished: RunDirectory, reach: float, told: bool
@@ -420,6 +423,7 @@ def test_faithfulness_curves_are_the_probes_means(small: Run) -> None:
     assert {"deletion, a random order", "insertion, the image itself, |x|"} <= {row[0] for row in chart.rows}
 
 
+@pytest.mark.thorough
 def test_a_run_without_probes_has_no_curves(finished: RunDirectory) -> None:
     """A run that holds no answers of the probes has its tables all the same."""
     for name in ("curves", "randomisation"):
@@ -455,6 +459,7 @@ def test_the_gates_curves_say_what_was_measured(finished: RunDirectory) -> None:
 # all of them
 
 
+@pytest.mark.thorough
 def test_many_seeds_and_odd_names_are_drawn(finished: RunDirectory) -> None:
     """With two seeds every section of numbers is made, and markup in a class's name is text (fault 44)."""
     one, two = ("seeds = [\n    0,\n]", "seeds = [\n    0,\n    1,\n]")

@@ -99,6 +99,7 @@ def test_shares_under_0_and_over_1_are_told(finished: RunDirectory) -> None:
     assert "to 1.5" in finding
 
 
+@pytest.mark.thorough
 def test_a_run_of_before_has_a_line_and_the_rest_of_its_page(finished: RunDirectory) -> None:
     """It holds neither the probe's answers nor the measurements."""
     (finished.seed(0) / ASKED).unlink()

@@ -50,6 +50,7 @@ def words_of(markup: str) -> str:
     return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", markup))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "headline"),
     [
@@ -69,6 +70,7 @@ def test_the_page_says_first_how_it_stands(tmp_path: Path, kind: str, headline: 
     assert past.why[1:] in head
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", PASTS)
 def test_the_page_is_green_only_where_the_newest_night_is(tmp_path: Path, kind: str) -> None:
     """A series that does not alarm makes no green page of a night that was red by a gate or its canary."""
@@ -80,6 +82,7 @@ def test_the_page_is_green_only_where_the_newest_night_is(tmp_path: Path, kind: 
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
 def test_the_page_asks_for_nothing(tmp_path: Path, past: Past) -> None:
     """It forbids requests and scripts, holds no address of another place, and every id once."""
@@ -95,6 +98,7 @@ def test_the_page_asks_for_nothing(tmp_path: Path, past: Past) -> None:
         ElementTree.fromstring(svg)
 
 
+@pytest.mark.thorough
 def test_every_measurement_has_its_strip(tmp_path: Path) -> None:
     """In the past's order, with a sentence of its numbers, and duration and memory after them."""
     past = pasts.red()
@@ -105,6 +109,7 @@ def test_every_measurement_has_its_strip(tmp_path: Path) -> None:
         assert f'aria-label="{strip.title} in 38 nights' in page
 
 
+@pytest.mark.thorough
 def test_alarms_are_listed_by_their_state(tmp_path: Path) -> None:
     """Open ones first, with the line that accepts them; ended ones and improvements folded, without one."""
     page = drawn(pasts.red(), tmp_path)
@@ -136,6 +141,7 @@ def test_a_night_is_linked_where_it_lies_below_the_page(tmp_path: Path) -> None:
     assert f">{elsewhere}<" in nights
 
 
+@pytest.mark.thorough
 def test_broken_and_excluded_nights_are_listed(tmp_path: Path) -> None:
     """With what they say of themselves; the newest night comes first."""
     text = words_of(part(drawn(pasts.red(), tmp_path), "nights"))
@@ -145,6 +151,7 @@ def test_broken_and_excluded_nights_are_listed(tmp_path: Path) -> None:
     assert text.index("40 2026-02-10") < text.index("39 2026-02-09")
 
 
+@pytest.mark.thorough
 def test_the_numbers_of_every_night_stand_in_a_table(tmp_path: Path) -> None:
     """As strips draw them; a night without one has a dash."""
     past = pasts.red()
@@ -166,6 +173,7 @@ def test_costs_are_drawn_and_never_judged() -> None:
     assert len(cost_strips([told(1, memory_mb=None)])) == 1
 
 
+@pytest.mark.thorough
 def test_a_year_is_under_a_million_bytes(tmp_path: Path) -> None:
     """Sixteen measurements, a tenth of the nights missing; of a thousand nights the others are said."""
     page = drawn(pasts.a_year(), tmp_path)
@@ -176,11 +184,13 @@ def test_a_year_is_under_a_million_bytes(tmp_path: Path) -> None:
     assert longer.count('<tr><th scope="row">') > 800
 
 
+@pytest.mark.thorough
 def test_the_same_past_is_the_same_bytes(tmp_path: Path) -> None:
     """Drawn again the page is the same."""
     assert drawn(pasts.red(), tmp_path) == drawn(pasts.red(), tmp_path)
 
 
+@pytest.mark.thorough
 def test_foreign_text_is_inert(tmp_path: Path) -> None:
     """Whatever a title, a commit, a place or a reason says, it is text."""
     page = drawn(pasts.hostile(), tmp_path)
@@ -192,6 +202,7 @@ def test_foreign_text_is_inert(tmp_path: Path) -> None:
         ElementTree.fromstring(svg)
 
 
+@pytest.mark.thorough
 def test_a_time_that_is_none_is_text(tmp_path: Path) -> None:
     """Short, and without what XML forbids, also below an axis."""
     nights = [told(number, created="\x1b[31m\x07" + "W" * 90) for number in range(1, 7)]

@@ -63,6 +63,7 @@ def test_more_samples_than_there_are_give_each_once(finished: RunDirectory) -> N
     assert sorted(Run(finished).typical(50)) == list(range(40))
 
 
+@pytest.mark.thorough
 def test_three_row_figures_come_by_class(finished: RunDirectory) -> None:
     """Two samples of each of ten classes are twenty figures."""
     assert len(Run(finished).explanations(samples_per_class=2)) == 20

@@ -52,6 +52,7 @@ def test_planted_levels_are_found_where_they_start() -> None:
     assert change_points(values.tolist()) == [100, 300]
 
 
+@pytest.mark.thorough
 def test_noise_alone_has_one_level() -> None:
     """Of 200 years without a change few show one."""
     rows = np.random.default_rng(2).standard_normal((200, 365))

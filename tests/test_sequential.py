@@ -102,6 +102,7 @@ def test_the_chance_is_that_of_growing_samples() -> None:
     assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / simulations))
 
 
+@pytest.mark.thorough
 @quick
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=6, unique=True), st.floats(0.6, 0.99))
 def test_more_looks_and_more_confidence_never_narrow_an_interval(sizes: list[int], asked: float) -> None:

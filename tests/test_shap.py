@@ -43,6 +43,7 @@ def of_targets(values: Any) -> Tensor:
     return found[torch.arange(len(TARGETS)), :, TARGETS]
 
 
+@pytest.mark.thorough
 def test_kernel_shap_of_every_coalition_is_theirs(shap: Any, network: nn.Module) -> None:
     """All 254 coalitions of eight features, by the same weights: both are the Shapley values."""
 
@@ -59,6 +60,7 @@ def test_kernel_shap_of_every_coalition_is_theirs(shap: Any, network: nn.Module)
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_expected_gradients_come_to_theirs(shap: Any, network: nn.Module) -> None:
     """Of the same references, both by many draws: within 5 % of the map's norm."""
     with warnings.catch_warnings(), torch.random.fork_rng():

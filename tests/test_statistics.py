@@ -193,6 +193,7 @@ def test_the_bootstraps_interval_covers_as_the_definitions_say(
     assert covered / simulations == pytest.approx(expected, abs=tolerance)
 
 
+@pytest.mark.thorough
 def test_the_mean_itself_covers_as_the_definitions_say() -> None:
     """The interval of the reduction, at 3 images in each of 10 classes, covers 0.93 too."""
     generator, strata, simulations = np.random.default_rng(9), classes_of(*[3] * 10), 1500
@@ -406,6 +407,7 @@ def test_two_way_has_the_mean_squares_of_an_analysis_of_variance() -> None:
     assert one.standard_error == pytest.approx(math.sqrt((of_seeds + of_images - rest) / 36))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(
     "spread", [(0.01, 0.1, 0.05), (0.0, 0.1, 0.05), (0.2, 0.1, 0.05)], ids=["images", "no seeds", "seeds"]
@@ -927,6 +929,7 @@ def test_the_extreme_of_one_column_is_its_mean() -> None:
     assert (one.estimate, one.low, one.high) == pytest.approx((mean.estimate, mean.low, mean.high))
 
 
+@pytest.mark.thorough
 def test_the_smallest_mean_covers_at_least_its_nominal_share() -> None:
     """Six columns of equal truth, 5 images in each of 4 classes: where choosing one misleads the most."""
     generator, strata, simulations, covered = np.random.default_rng(41), classes_of(*[5] * 4), 600, 0

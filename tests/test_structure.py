@@ -481,6 +481,7 @@ def after_each(model: nn.Module, change: Callable[[], None], epochs: int, order:
     return losses
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("through_data", [False, True])
 def test_weights_that_are_changed_between_epochs_count(through_data: bool) -> None:
     """Atoms that are normalised after each epoch are trained on as they are then, by either path."""

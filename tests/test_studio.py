@@ -109,6 +109,7 @@ def by_method(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
     return {row["method"]: row[key] for row in rows}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["live", "series", "colour"])
 def test_the_runs_own_inputs_get_the_runs_own_numbers(name: str, request: pytest.FixtureRequest) -> None:
     """Of an explained input, prediction, maps and agreement are what the run stored."""
@@ -435,6 +436,7 @@ def test_a_method_without_contrasts_says_so(live: Live, monkeypatch: pytest.Monk
     assert all("smoothgrad" not in pair for pair in found["agreement"]["pairs"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["live", "colour"])
 def test_deletion_follows_each_methods_order(name: str, request: pytest.FixtureRequest) -> None:
     """Probabilities are the run's own, and those of the image without the features that are ranked first."""

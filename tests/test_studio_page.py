@@ -61,6 +61,7 @@ def test_the_script_is_small() -> None:
     assert {kind for kind, _ in files.values()} == {"text/html", "text/css", "text/javascript"}
 
 
+@pytest.mark.thorough
 def test_the_style_has_the_reports_colours_first() -> None:
     """The report's style comes first, the studio's own may overrule it."""
     style = page.files(two())["/studio.css"][1].decode()

@@ -101,6 +101,7 @@ def test_a_check_holds_of_the_run_that_it_was_seen_in(tmp_path: Path) -> None:
     assert judged(tmp_path, tmp_path / "checks") == dict.fromkeys(ALL, "pass")
 
 
+@pytest.mark.thorough
 def test_a_check_can_fail(tmp_path: Path) -> None:
     """Each of its tests by itself: the class, the agreement, the definitions."""
     folder = tmp_path / "checks"
@@ -120,6 +121,7 @@ def test_a_check_can_fail(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_light_that_was_red_is_a_red_check(tmp_path: Path) -> None:
     """Until the method is what it claims to be."""
     folder = tmp_path / "checks"
@@ -128,6 +130,7 @@ def test_a_light_that_was_red_is_a_red_check(tmp_path: Path) -> None:
     assert judged(tmp_path, folder)["boot.the_maps_are_what_they_claim"] == "pass"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "about",
     [
@@ -143,6 +146,7 @@ def test_a_run_that_cannot_be_asked_is_an_error(tmp_path: Path, about: dict[str,
     assert set(judged(tmp_path, tmp_path / "checks", about).values()) == {"error"}
 
 
+@pytest.mark.thorough
 def test_an_input_that_was_changed_is_an_error(tmp_path: Path) -> None:
     """So is one that is gone: the test is of what was seen, and of nothing else."""
     folder = tmp_path / "checks"
@@ -302,6 +306,7 @@ def test_a_disk_that_refuses_leaves_nothing_half(tmp_path: Path, monkeypatch: py
     assert [one.name for one in (tmp_path / "checks").rglob("*")] == ["frozen"]
 
 
+@pytest.mark.thorough
 def test_a_check_asks_a_real_run(finished: RunDirectory, tmp_path: Path) -> None:
     """Made of what the studio says of a test image, and judged as nights are: it holds."""
     from harness.studio.live import Live  # torch with it

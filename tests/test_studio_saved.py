@@ -20,6 +20,7 @@ from tests import faked_studio
 from tests.faked_studio import Seen, view
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", faked_studio.FORMS)
 def test_a_saved_view_is_one_page_without_a_script(form: str) -> None:
     """All that was seen is there, as drawings and numbers, and the page asks for nothing."""
@@ -44,6 +45,7 @@ def places(told: dict[str, Any], map_: dict[str, Any] | None) -> Floats:
     return np.abs(summed).ravel()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", faked_studio.FORMS)
 def test_all_maps_of_a_view_share_one_scale(form: str) -> None:
     """It ends at the 99th percentile of all that is drawn, of controls only where there is nothing else."""
@@ -61,6 +63,7 @@ def test_all_maps_of_a_view_share_one_scale(form: str) -> None:
     assert f"ends at ±{show(limit)}" in Seen(text).text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", faked_studio.FORMS)
 def test_a_view_of_two_runs_shows_both_and_their_difference(form: str) -> None:
     """Each method's maps stand in A, in B and as B less A, on one scale; a run without it says so."""
@@ -87,6 +90,7 @@ def test_a_view_of_two_runs_shows_both_and_their_difference(form: str) -> None:
     assert re.search(r">B − A</text>", text)
 
 
+@pytest.mark.thorough
 def test_a_saved_view_tells_what_was_switched_and_against_what() -> None:
     """Units, the contrast, and a method without a map are told."""
     units = ((3, "set", 0.0), (7, "times", 2.0))
@@ -99,6 +103,7 @@ def test_a_saved_view_tells_what_was_switched_and_against_what() -> None:
     assert "Units are switched" not in Seen(view(faked_studio.about(), parts="maps")).text
 
 
+@pytest.mark.thorough
 def test_what_is_explained_bears_its_name() -> None:
     """Of a contrast units, path and sums are of one logit less the other, and of no logit of the class."""
     page = view(faked_studio.about(), target="1", against="2")
@@ -139,6 +144,7 @@ def test_a_contrast_that_is_none_is_told() -> None:
     assert said not in Seen(view(told, parts="maps", against=str((predicted + 1) % 10))).text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", faked_studio.FORMS)
 def test_what_is_left_is_what_was_seen(form: str) -> None:
     """The share and the order are those of the page: what is left is drawn, and its probability told."""

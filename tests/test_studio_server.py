@@ -275,6 +275,7 @@ def test_a_page_names_itself_plainly(studio: Made, page: str) -> None:
     assert response.status_code == 400
 
 
+@pytest.mark.thorough
 def test_a_thousand_requests_at_once_keep_memory_flat(studio: Made) -> None:
     """Of pages that each name themselves; the page is alive afterwards, and every request was answered."""
     about = {"features": 60_000, "shape": [200, 300]}

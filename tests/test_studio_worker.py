@@ -217,6 +217,7 @@ def test_a_closed_worker_answers_nobody() -> None:
         found.ask("c", giving())
 
 
+@pytest.mark.thorough
 def test_an_answer_that_was_given_is_not_kept(one: Worker) -> None:
     """Neither the input nor the answer of the last question lies about until the next."""
 

@@ -140,6 +140,7 @@ def test_a_step_is_the_same_whatever_is_set(setting: Callable[[], torch.no_grad]
     assert all(weight.grad_fn is None for weight in other.weights)
 
 
+@pytest.mark.thorough
 def test_it_does_not_import_the_compiler() -> None:
     """A step leaves torch's compiler where it is, which the class imports when it is made."""
     code = (

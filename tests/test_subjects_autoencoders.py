@@ -60,6 +60,7 @@ MADE: dict[str, Any] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", MADE)
 def test_training_minimises_the_models_own_loss(kind: str) -> None:
     """It falls, the reconstructions come nearer, and the same seed gives the same weights."""
@@ -123,6 +124,7 @@ def test_encoder_rows_are_atoms_at_the_start() -> None:
     torch.testing.assert_close(model.encoder.weight, model.atoms)
 
 
+@pytest.mark.thorough
 def test_dead_units_are_revived() -> None:
     """By the auxiliary loss more units live, and the error is smaller; idle steps are counted."""
     dataset = datasets.load("fashion-mnist-mini", None)

@@ -91,6 +91,7 @@ def test_images_of_any_form_train_alike(form: str) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", CLASSES_AS)
 def test_classes_of_any_form_are_the_same_classes(tiny_model: PixelClassifier, form: str) -> None:
     """Targets and labels may be whole numbers of any width, in whatever holds them."""

@@ -109,6 +109,7 @@ def test_without_any_part_it_is_the_recipe_reference() -> None:
         assert_same(head, other_head)
 
 
+@pytest.mark.thorough
 @STAGES
 def test_a_stack_trains_each_network_like_a_lone_one(stage: Stage) -> None:
     """With every part that draws nothing, in float64."""
@@ -175,6 +176,7 @@ def test_there_are_no_more_active_units_than_units() -> None:
     assert torch.equal(strongest(activations, 5, 4.0, torch.tensor(0.0)), activations)
 
 
+@pytest.mark.thorough
 def test_the_auxiliary_loss_wakes_units_that_are_negative_for_every_image() -> None:
     """Relu gives them no gradient: without the loss none of them ever moves, with it most come to be used."""
     asleep = slice(8, 20)

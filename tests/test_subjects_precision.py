@@ -103,6 +103,7 @@ def passed(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor, name
     return float((answers.errors <= TOLERANCE["float32"]).double().mean())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 def test_in_float32_right_maps_pass_and_wrong_ones_do_not(name: str, images: Tensor) -> None:
     """At the gate's 95 %: maps of another class, of another sign, and of two steps in place of fifty fail."""

@@ -438,6 +438,7 @@ def summed(
     return maps
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("points", [1, 5, 40])
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("size", [1, 64, 4096])

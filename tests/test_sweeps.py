@@ -117,6 +117,7 @@ def rows_of(found: sweeps.Plan) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((found.folder / table.CSV).read_text(encoding="utf-8"))))
 
 
+@pytest.mark.thorough
 def test_only_what_is_missing_is_run(workers: Workers) -> None:
     """The same again runs nothing; more values run what they add; `latest` of ordinary runs stays."""
     first, _ = swept({"k": [10, 20]})
@@ -143,6 +144,7 @@ def workers_verdict(workers: Workers) -> str:
     return str(found["verdict"])
 
 
+@pytest.mark.thorough
 def test_the_table_has_what_the_runs_have(workers: Workers) -> None:
     """A row a point: its axes, verdict, exit code, run, every gate with its interval, seconds and memory."""
     plan = planned({"k": [10, 20], "epochs": [1, 2]})
@@ -169,6 +171,7 @@ def test_the_table_has_what_the_runs_have(workers: Workers) -> None:
     assert (one.k.item(), one.epochs.item(), one.estimate.item()) == (10, 2, known["agreement"].estimate)
 
 
+@pytest.mark.thorough
 def test_a_missing_difference_has_its_reason_beside_it(workers: Workers) -> None:
     """In both tables: a number, or why there is none, and the point that it is compared with."""
     plan = planned({"k": [10, 20, 30]})
@@ -199,6 +202,7 @@ def test_a_missing_difference_has_its_reason_beside_it(workers: Workers) -> None
     }
 
 
+@pytest.mark.thorough
 def test_before_points_are_compared_the_table_says_so(workers: Workers) -> None:
     """Whoever looks while a sweep runs sees the columns that it will have."""
     plan = planned({"k": [10, 20]})
@@ -210,6 +214,7 @@ def test_before_points_are_compared_the_table_says_so(workers: Workers) -> None:
     assert before["agreement.reason"] == "points are not compared yet"
 
 
+@pytest.mark.thorough
 def test_a_point_is_given_its_own_configuration(workers: Workers) -> None:
     """In a file with every key, with the cache that all share, its threads before torch loads, no axis."""
     plan = planned({"k": [10, 20]}, threads=3)
@@ -224,6 +229,7 @@ def test_a_point_is_given_its_own_configuration(workers: Workers) -> None:
         assert "sweep" not in values
 
 
+@pytest.mark.thorough
 def test_a_point_that_dies_is_tried_again_then_told(workers: Workers) -> None:
     """The others go on; the exit code says that one could not be judged; the next time it is tried anew."""
     plan = planned({"k": [10, 20, 30]})
@@ -241,6 +247,7 @@ def test_a_point_that_dies_is_tried_again_then_told(workers: Workers) -> None:
     assert table.exit_code(again.rows) == {"pass": 0, "fail": 1}[workers_verdict(workers)]
 
 
+@pytest.mark.thorough
 def test_a_point_that_is_refused_is_not_tried_again(workers: Workers) -> None:
     """Its process said why."""
     plan = planned({"k": [10, 20]})
@@ -250,6 +257,7 @@ def test_a_point_that_is_refused_is_not_tried_again(workers: Workers) -> None:
     assert workers.points.count(plan.points[0].id) == 1
 
 
+@pytest.mark.thorough
 def test_fail_fast(workers: Workers) -> None:
     """Begins no point after one without a verdict; what was not begun is missing."""
     plan = planned({"k": list(range(10, 30))}, fail_fast=True, jobs=1)
@@ -259,6 +267,7 @@ def test_fail_fast(workers: Workers) -> None:
     assert {row.state for row in found.rows[3:]} == {"missing"}
 
 
+@pytest.mark.thorough
 def test_what_was_computed_and_not_written_down_is_there(workers: Workers) -> None:
     """A sweep that was killed between a point's end and its record loses nothing of it."""
     plan = planned({"k": [10, 20]})
@@ -272,6 +281,7 @@ def test_what_was_computed_and_not_written_down_is_there(workers: Workers) -> No
     ]
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_judged_anew_is_read_anew(workers: Workers) -> None:
     """Its numbers are what its files say now; one that is damaged is run again."""
     plan = planned({"k": [10, 20]})
@@ -284,6 +294,7 @@ def test_a_run_that_is_judged_anew_is_read_anew(workers: Workers) -> None:
     assert again.rows[0].verdict == ""
 
 
+@pytest.mark.thorough
 def test_points_of_other_data_or_code_are_told(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """On other data a point is missing; of other code it stays, is said, and --fresh runs it anew."""
     plan = planned({"k": [10, 20]})
@@ -307,6 +318,7 @@ LOST_ANEW = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", LOST_ANEW)
 def test_a_point_that_is_lost_anew_is_told_by_its_earlier_run(workers: Workers, kind: str) -> None:
     """Row, terminal, page and exit code say so; what is known of that run stays, and so it is finished."""
@@ -370,6 +382,7 @@ def test_a_first_try_that_began_a_run_leaves_none_to_the_second(
     assert found.rows[0].estimates == first.rows[0].estimates
 
 
+@pytest.mark.thorough
 def test_what_is_there_of_other_data_tells_no_point(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +399,7 @@ def test_what_is_there_of_other_data_tells_no_point(
     assert plan.running(Heard()).look() == list(plan.points)
 
 
+@pytest.mark.thorough
 def test_who_is_interrupted_leaves_a_table(workers: Workers) -> None:
     """Of what was finished; nothing of it is run again."""
     plan = planned({"k": [10, 20, 30]}, jobs=1)
@@ -414,6 +428,7 @@ def test_who_is_interrupted_leaves_a_table(workers: Workers) -> None:
     assert len(workers.orders) - before <= 1
 
 
+@pytest.mark.thorough
 def test_one_process_runs_a_sweep_at_a_time(workers: Workers) -> None:
     """A second is refused while the first runs; what one left that was killed is swept."""
     plan = planned({"k": [10, 20]})
@@ -511,6 +526,7 @@ def toml_of(point: sweeps.Point) -> str:
     return tomli_w.dumps(point.config.as_toml_values())
 
 
+@pytest.mark.thorough
 def test_the_command(workers: Workers, tmp_path: Path) -> None:
     """Flags with several values are axes; it ends as the points did, and tells the page."""
     flags = [text for name, value in SMALL.items() for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -540,6 +556,7 @@ def test_the_command(workers: Workers, tmp_path: Path) -> None:
         assert why in done.stderr, wrong
 
 
+@pytest.mark.thorough
 def test_for_notebooks(workers: Workers) -> None:
     """`harness.sweep` gives the tidy table."""
     import harness
@@ -551,6 +568,7 @@ def test_for_notebooks(workers: Workers) -> None:
     assert {"agreement", "accuracy"} <= set(frame.measurement)
 
 
+@pytest.mark.thorough
 def test_what_python_asked_for_can_be_asked_again(workers: Workers) -> None:
     """The page and `sweep.json` have the call, which is one: evaluated it is the same sweep."""
     import numpy as np
@@ -623,6 +641,7 @@ def test_cleaning_keeps_what_points_use(workers: Workers) -> None:
         raise AssertionError
 
 
+@pytest.mark.thorough
 def test_a_point_whose_run_was_removed_is_missing(workers: Workers) -> None:
     """It is computed again; one that lost nothing but `latest`, as a killed process leaves it, stands."""
     plan = planned({"k": [10, 20, 30]})
@@ -658,6 +677,7 @@ def test_what_another_sweep_computed_meanwhile_is_taken(
     assert "by another sweep" in answer.said
 
 
+@pytest.mark.thorough
 def test_points_on_other_threads_are_told(workers: Workers) -> None:
     """The last digits depend on them."""
     sweeps.run(planned({"k": [10]}, threads=1), Heard())
@@ -692,6 +712,7 @@ def test_an_axis_of_the_file_and_a_flag_for_all_points_are_not_mixed(
         sweeps.plan(flags={"k": 30})
 
 
+@pytest.mark.thorough
 def test_other_values_of_an_axis_leave_the_earlier_points(workers: Workers) -> None:
     """The table is of what is asked for now, and says so."""
     sweeps.run(planned({"k": [10, 20]}), Heard())

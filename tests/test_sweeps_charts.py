@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.lines import Line2D
 
 from harness.report.page import Chart
@@ -62,6 +63,7 @@ def test_each_measurement_has_a_panel_along_each_axis() -> None:
     assert parts[0].key.finding == "The lines are of recipe reference; recipe interpretable."
 
 
+@pytest.mark.thorough
 def test_a_finding_has_ends_threshold_and_misses() -> None:
     """In words, with the points at which they are."""
     parts, _ = charts_of(swept.a_sweep())
@@ -77,6 +79,7 @@ def test_a_finding_has_ends_threshold_and_misses() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_threshold_that_differs_from_line_to_line_is_not_drawn() -> None:
     """Along k both lines ask for the same at each k, along the recipe each asks for its own."""
     parts, _ = charts_of(swept.a_sweep())
@@ -142,6 +145,7 @@ def test_a_plane_has_a_cell_a_point() -> None:
     assert "the frame is the reference" in chart.finding
 
 
+@pytest.mark.thorough
 def test_a_plane_is_of_the_points_as_the_reference() -> None:
     """Other axes are at its values, and a sentence names them."""
     axes = (Axis("a", (5, 10), 0), Axis("b", (1, 2), 1), Axis("c", ("x", "y"), 2))

@@ -335,6 +335,7 @@ def swept(
     return np.asarray(values + of_seeds * generator.standard_normal((1 + points, seeds, 1)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("points", "seeds", "spread"),
     [

@@ -38,6 +38,7 @@ def planned(folder: Path, model: str, more: str = "{}") -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", ["k-sparse", "relu-l1"])
 def test_who_plans_never_loads_torch(tmp_path: Path, model: str) -> None:
     """Neither of the default model nor of another is it asked in the process that holds all points, which
@@ -45,6 +46,7 @@ def test_who_plans_never_loads_torch(tmp_path: Path, model: str) -> None:
     assert planned(tmp_path, model) == ["[]"]
 
 
+@pytest.mark.thorough
 def test_what_is_refused_elsewhere_is_refused_here(tmp_path: Path) -> None:
     """The other process's sentence is that of this one's: the keyword, and what was meant."""
     told, loaded = planned(tmp_path, "relu-l1", '{"settings.ll": [1e-4]}')

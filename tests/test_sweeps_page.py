@@ -56,6 +56,7 @@ def words_of(markup: str) -> str:
     return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", markup)).strip()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "headline", "tone"),
     [
@@ -100,6 +101,7 @@ def test_the_page_is_green_only_where_every_point_is(
     assert re.findall(r'<header class="verdict (\w+)">', page) == [tone]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_the_page_asks_for_nothing(page_of: Callable[[str], str], kind: str) -> None:
     """It forbids requests and scripts, holds no address of another place, and every id once."""
@@ -157,6 +159,7 @@ def test_every_point_is_a_row(page_of: Callable[[str], str]) -> None:
     assert "its process was ended by signal 9; memory ran out" in whys
 
 
+@pytest.mark.thorough
 def test_what_is_the_same_at_every_point_is_told_once_and_is_no_column(tmp_path: Path) -> None:
     """An axis of one value, a gate of one number that holds: above the table, and not below it again."""
     sweep = swept.one_axis([5, 10, 25])
@@ -178,6 +181,7 @@ def test_what_is_the_same_at_every_point_is_told_once_and_is_no_column(tmp_path:
     assert "and not drawn" not in points
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["fails", "moves", "lacks", "alone"])
 def test_a_column_that_says_something_stays(tmp_path: Path, kind: str) -> None:
     """A gate that fails at every point, one whose interval moves, one that a point has not, a point alone."""
@@ -195,6 +199,7 @@ def test_a_column_that_says_something_stays(tmp_path: Path, kind: str) -> None:
     assert "in no column" not in points
 
 
+@pytest.mark.thorough
 def test_a_point_is_linked_where_its_run_lies_with_the_page(tmp_path: Path) -> None:
     """Below its folder or beside that, its characters quoted; nothing further away, nothing unreported."""
     home = tmp_path / "sweeps" / "one"
@@ -244,6 +249,7 @@ def test_what_is_not_there_is_said(page_of: Callable[[str], str], kind: str) -> 
     assert "selection" not in re.findall(r'<section id="([^"]+)"', page)
 
 
+@pytest.mark.thorough
 def test_a_reference_that_is_lost_leaves_no_empty_chart(tmp_path: Path) -> None:
     """One sentence says why there is none."""
     sweep = swept.one_axis([5, 10, 100])
@@ -260,6 +266,7 @@ def test_a_reference_that_is_lost_leaves_no_empty_chart(tmp_path: Path) -> None:
     assert "No point was compared" not in section
 
 
+@pytest.mark.thorough
 def test_a_selection_tells_both_numbers(page_of: Callable[[str], str], tmp_path: Path) -> None:
     """That of the seeds that chose, which flatters, and that of the others; or why there is none."""
     text = words_of(part(page_of("ten"), "selection"))
@@ -299,11 +306,13 @@ def test_the_page_can_be_made_again(page_of: Callable[[str], str], tmp_path: Pat
     assert again.count("<pre") == 1
 
 
+@pytest.mark.thorough
 def test_the_same_sweep_is_the_same_bytes(page_of: Callable[[str], str], tmp_path: Path) -> None:
     """Drawn again the page is the same."""
     assert drawn(SWEEPS["line"], tmp_path) == page_of("line")
 
 
+@pytest.mark.thorough
 def test_foreign_text_is_inert(tmp_path: Path) -> None:
     """Whatever a value, a path, a sentence, a name or the command says, it is text."""
     page = drawn(swept.hostile(tmp_path), tmp_path, command="</script><img src=x onerror=alert(1)> {{7*7}}")
@@ -317,6 +326,7 @@ def test_foreign_text_is_inert(tmp_path: Path) -> None:
         ElementTree.fromstring(svg)
 
 
+@pytest.mark.thorough
 def test_of_many_points_the_first_are_listed(tmp_path: Path) -> None:
     """And where the others are is said; the page stays as heavy as one of few points."""
     sweep = swept.large(40)

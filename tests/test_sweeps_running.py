@@ -34,6 +34,7 @@ def made(finished: RunDirectory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     return workers
 
 
+@pytest.mark.thorough
 def test_a_point_whose_folder_cannot_be_written_takes_no_other_with_it(workers: Workers) -> None:
     """It is lost, with the reason and what to do; the others are done, and the next call tries it anew."""
     plan = planned({"k": [10, 20, 30]})
@@ -50,6 +51,7 @@ def test_a_point_whose_folder_cannot_be_written_takes_no_other_with_it(workers: 
     assert len(workers.orders) == 3
 
 
+@pytest.mark.thorough
 def test_an_end_that_cannot_be_written_down_is_read_from_the_run(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +69,7 @@ def test_an_end_that_cannot_be_written_down_is_read_from_the_run(
     assert found.rows[0].estimates == found.rows[1].estimates
 
 
+@pytest.mark.thorough
 def test_a_disk_that_is_full_ends_the_sweep_in_a_sentence(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +100,7 @@ def test_an_output_that_cannot_be_written_is_a_sentence(tmp_path: Path, workers:
         sweeps.run(planned({"k": [10, 20]}), Heard())
 
 
+@pytest.mark.thorough
 def test_two_sweeps_of_one_output_do_not_take_each_others_files(workers: Workers) -> None:
     """Each has a mark of its own, which stands for as long as it runs, and not longer."""
     plan, seen = planned({"k": [10, 20]}, jobs=1), list[list[bool]]()
@@ -122,6 +126,7 @@ def test_two_sweeps_of_one_output_do_not_take_each_others_files(workers: Workers
     assert not list((plan.output / places.SWEEPS / places.POINTS).glob(".mark*"))
 
 
+@pytest.mark.thorough
 def test_fail_fast_lets_those_end_that_were_begun(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs beside a point that was refused is kept, and told."""
     plan = planned({"k": list(range(10, 30))}, fail_fast=True, jobs=2)

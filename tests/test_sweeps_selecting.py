@@ -81,6 +81,7 @@ def test_the_first_of_equals_is_chosen() -> None:
     assert best_of(np.tile(points_of(np.random.default_rng(2), 1, 4), (3, 1, 1))).point == "0"
 
 
+@pytest.mark.thorough
 def test_what_told_is_not_flattered_by_the_choice() -> None:
     """Of 12 equal points in 500 sweeps the number that chose is too high, by the largest of 12 normal errors;
     the told one is the truth within three errors of 500, and its interval holds the truth for other images,
@@ -125,6 +126,7 @@ def a_sweep(output: Path, count: int = 3, seeds: tuple[int, ...] = (0, 1, 2, 3),
     return rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("by", "place"), [("agreement", 2), ("worst", 1), ("unexplained", 0), ("dead", 2), ("middle", 2)]
 )

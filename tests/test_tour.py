@@ -175,6 +175,7 @@ def test_what_tells_of_a_machine_goes(shipped: Any) -> None:
     assert tour.settled(done) == done
 
 
+@pytest.mark.thorough
 def test_a_cell_that_fails_leaves_the_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tool raises what the cell raised, and writes nothing; one whose cells run is written back."""
     place = tmp_path / "some.ipynb"

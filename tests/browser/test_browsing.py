@@ -15,6 +15,8 @@ from harness.runs import Run
 from harness.text import words
 from tests.browser.visits import Visit, sideways, violations
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 KINDS = ("right", "wrong", "below")
 

@@ -12,6 +12,8 @@ from harness.artifacts.directories import RunDirectory
 from harness.report import comparison
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 
 

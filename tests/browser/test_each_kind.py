@@ -14,6 +14,8 @@ from tests.browser.visits import WIDTHS, Visit, faint, sideways, violations
 from tests.test_report_kinds import KINDS, told_anew
 from tests.written import sealed_anew
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 
 

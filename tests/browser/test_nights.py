@@ -19,6 +19,8 @@ from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violati
 from tests.pasts import with_past
 from tests.written import a_run
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 KINDS = ("red", "young", "unavailable", "hostile")
 MADE: dict[str, Callable[[], Past]] = {

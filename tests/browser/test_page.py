@@ -13,6 +13,8 @@ from harness.artifacts.directories import RunDirectory
 from tests.browser import visits
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 
 

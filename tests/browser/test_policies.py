@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import PATIENCE
 from tests.browser.visits import faint, sideways, unfold
 
+pytestmark = pytest.mark.thorough
+
 Serve = Callable[..., Page]
 
 STRICT = {

@@ -18,6 +18,8 @@ from tests.browser.visits import WIDTHS, sideways, unfold, violations
 from tests.faked_studio import Faked
 from tests.hostile import HOSTILE
 
+pytestmark = pytest.mark.thorough
+
 Studio = Callable[..., tuple[Page, Faked]]
 
 ABOUTS = {

@@ -13,6 +13,8 @@ from harness.sweeps.records import Sweep
 from tests import swept
 from tests.browser.visits import WIDTHS, Visit, faint, sideways, unfold, violations
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Visit]
 MADE: dict[str, Callable[[Path], Sweep]] = {
     "ten": lambda _: swept.a_sweep(),

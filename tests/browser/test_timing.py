@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from harness.artifacts.directories import RunDirectory
 from tests.benchmarks import page
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_page_is_timed(browser: Browser, finished_run: RunDirectory) -> None:

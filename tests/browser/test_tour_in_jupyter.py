@@ -20,6 +20,8 @@ from tests.browser.conftest import PATIENCE
 from tests.test_tour import PICTURES
 from tools.execute_tour import PAGE
 
+pytestmark = pytest.mark.thorough
+
 SETTINGS = {
     # every cell is drawn, also those outside the window
     "notebook-extension/tracker": {"windowingMode": "none"},

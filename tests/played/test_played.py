@@ -13,6 +13,8 @@ from harness.config.parameters import ATTRIBUTION_METHODS, CONTROL_METHODS, LATE
 from harness.pipeline import STAGES
 from tests.played.recorder import FAULTS, KINDS, SIZES
 
+pytestmark = pytest.mark.thorough
+
 Found = dict[str, Any]
 
 
