@@ -275,6 +275,14 @@ def _twice() -> nn.Module:
     )  # fmt: skip
 
 
+def _small() -> nn.Module:
+    """So few features that 1 % of them is less than one."""
+    return pooled(
+        (1, 8, 8), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+    )  # fmt: skip
+
+
 def _grounded(side: int, channels: int) -> Tensor:
     """Three images, one value all around what they show, and a spot in it that is flat in each channel."""
     images = torch.full((3, channels, side, side), 0.2)
@@ -288,7 +296,9 @@ def _grounded(side: int, channels: int) -> Tensor:
 @pytest.mark.thorough
 @pytest.mark.parametrize("method", ["gradients", "integrated_gradients"])
 @pytest.mark.parametrize(
-    ("network", "side", "channels"), [(_once, 12, 1), (_twice, 28, 3)], ids=["once", "twice"]
+    ("network", "side", "channels"),
+    [(_once, 12, 1), (_twice, 28, 3), (_small, 8, 1)],
+    ids=["once", "twice", "few features"],
 )
 def test_a_map_of_an_image_on_a_kink_is_held_to_it_where_it_has_a_derivative(
     network: Callable[[], nn.Module], side: int, channels: int, method: str

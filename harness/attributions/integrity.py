@@ -35,7 +35,7 @@ DIRECTIONS = 3
 """Random directions a sample; the median of their errors counts, so one that meets a kink does not."""
 
 FEATURES = 5
-"""Single features, likewise, of a map that is no linear function of gradients."""
+"""Single features, likewise, of a map that is no linear function of gradients; fewer say too little."""
 
 CHUNK = 512
 """Images whose points are in memory at once."""
@@ -44,7 +44,7 @@ TOGETHER = 2**16
 """Numbers of the points that are asked in one pass, of few and small images."""
 
 RARE = 0.01
-"""A value that more than this share of an image's features have may be one of ties."""
+"""A value that more than this share of an image's features have, and more than `FEATURES`, may be one of ties."""
 
 ALONE = 512
 """The most features of an image that are asked for a derivative one by one."""
@@ -177,14 +177,14 @@ def _with_derivative(
 ) -> Iterator[Tensor]:
     """Features of one image [1, features] along which the logit may have a derivative: bool [features].
 
-    First all; on a kink then those whose value at most 1 % of all have; of these, at most `ALONE` and drawn,
-    then those at which its slopes ahead and behind are one. No more where they are 1 % or less of all: that
-    would hold a map to little.
+    First all; on a kink then those whose value at most 1 % of all have, or five of them; of these, at most
+    `ALONE` and drawn, then those at which its slopes ahead and behind are one. No more where they are 1 % or
+    less of all, or five or fewer: that would hold a map to little.
     """
     yield torch.ones_like(image[0], dtype=torch.bool)
     if not _is_kinked(model, image, target, directions):
         return
-    enough = RARE * image.shape[1]
+    enough = max(RARE * image.shape[1], FEATURES)
     _, place, counts = image[0].unique(return_inverse=True, return_counts=True)
     rare = counts[place] <= enough
     if int(rare.sum()) <= enough:
