@@ -44,7 +44,7 @@ TOGETHER = 2**16
 """Numbers of the points that are asked in one pass, of few and small images."""
 
 RARE = 0.01
-"""A value that more than this share of an image's features have, and more than `FEATURES`, may be one of ties."""
+"""A value that over this share of an image's features have, and over `FEATURES`, may be one of ties."""
 
 ALONE = 512
 """The most features of an image that are asked for a derivative one by one."""
