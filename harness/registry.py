@@ -131,8 +131,19 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
-            raise ConfigurationError(f"unknown {self.kind} {name!r}: {suggestion(name, self)}")
+            raise ConfigurationError(
+                f"unknown {self.kind} {name!r}: {suggestion(name, self)}{self._own(name)}"
+            )
         return self._entries[name]
+
+    def _own(self, name: object) -> str:
+        """How one becomes known that is meant as the factory of a network is, by `module:function`."""
+        if ":" not in str(name):
+            return ""
+        return (
+            "; one of your own has the name it registers, in a script that imports its module, and in every "
+            f"command where its package names the module as entry point of the group harness.{self.kind}s"
+        )
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._search()

@@ -238,6 +238,12 @@ def test_a_name_unlike_any_other_lists_what_is_known(colours: Registry[str]) -> 
     assert suggestion("xyz", ["b10", "a", "b2", "b1", "10", "9"]) == "known are: 9, 10, a, b1, b2, b10"
 
 
+def test_a_place_in_a_module_is_no_name_and_says_how_one_is_known(colours: Registry[str]) -> None:
+    """As `module:function` is of a network."""
+    with pytest.raises(ConfigurationError, match=r"known are: green, red; .* group harness.colours"):
+        colours["mine:violet"]
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [("features.9", "features.10"), ("features.31", "features.12"), ("block.1.conv2", "block.0.conv2")],

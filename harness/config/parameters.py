@@ -132,7 +132,9 @@ class Training(Table):
     """`[training]`: the recipe's parameters; the defaults are those of both recipes of two stages."""
 
     epochs: Count = Field(30, description="epochs of the autoencoder")
-    classifier_epochs: Count = Field(50, description="epochs of the classifier")
+    classifier_epochs: Count = Field(
+        50, description="epochs of the classifier, or of a network without a code"
+    )
     batch_size: Natural = Field(256, description="images a training step")
     learning_rate: Real = Field(1e-3, gt=0, description="Adam's learning rate")
     engine: Literal["auto", "sparse", "stacked"] = Field(
