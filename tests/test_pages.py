@@ -188,7 +188,7 @@ def test_the_worked_change_does_what_it_says(tmp_path: Path) -> None:
     parameters = tmp_path / "harness/config/parameters.py"
     source = parameters.read_text()
     assert "    always = (\n" in source
-    parameters.write_text(source.replace("    always = (\n", f"    always = (\n        {line}", 1))
+    parameters.write_text(source.replace("    always = (\n", f"    always = (\n        {line.strip()},\n", 1))
 
     flags = [part for key, value in SMALL.items() for part in (f"--{key.replace('_', '-')}", str(value))]
     done = alone(tmp_path, "validate", *flags)
