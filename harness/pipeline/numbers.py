@@ -19,6 +19,7 @@ from harness.measurements.evidence import Evidence, Measure
 from harness.pipeline.work import Work
 from harness.records import Estimate, Floats, Measurement
 from harness.runs import Run
+from harness.statistics.fitting import unfit
 
 
 def measure(work: Work) -> None:
@@ -103,7 +104,7 @@ def _measured(work: Work, base: str, function: Measure, evidence: Evidence) -> l
     """What a measurement finds of one seed; where it draws, it draws by that seed.
 
     Raises:
-        RunError: it yields something else than measurements.
+        RunError: it yields something else than measurements, or one whose field no estimate can be made of.
     """
 
     own = not environment.ships(function)
@@ -114,10 +115,12 @@ def _measured(work: Work, base: str, function: Measure, evidence: Evidence) -> l
         with environment.seeded(stream(evidence.seed, f"measurement {base}")):
             found = list(function(seen))
         for one in found:
-            if not isinstance(one, Measurement) or np.ndim(one.values) not in (1, 2):
+            if wrong := unfit(one):
+                named, called = getattr(one, "name", base), getattr(function, "__name__", base)
+                which = f", of its {named!r:.80}" if named != base else ""
                 raise RunError(
-                    f"measurement {base!r} must yield records of Measurement with an array of values "
-                    f"(got {one!r:.80}); see CONTRIBUTING.md"
+                    f"measurement {base!r} (function {called} of module {function.__module__}){which}: "
+                    f"{wrong}; mend it there, what was trained is kept"
                 )
         return found
 

@@ -195,3 +195,6 @@ REDUCTIONS: dict[str, Reduction] = {
 }
 """Rules `(values, strata, how) -> Reduced`. `equivalence` is the
 mean with the interval of two one-sided tests: 90 % where 95 % is nominal (Schuirmann 1987)."""
+
+OF_PARTS = frozenset({"ratio", "smallest mean", "largest mean", "smallest proportion"})
+"""The rules that take values [n, parts]; all others take one value of each, [n]."""
