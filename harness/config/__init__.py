@@ -18,6 +18,7 @@ import pydantic
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
+from harness.config.merging import judged, merged
 from harness.config.parameters import (
     TWO_STAGED,
     Attribution,
@@ -30,7 +31,6 @@ from harness.config.parameters import (
     Statistics,
     Sweep,
     Training,
-    shipped_criteria,
 )
 from harness.config.tables import read, table_of
 from harness.config.values import (
@@ -51,37 +51,6 @@ T = TypeVar("T", bound=BaseModel)
 
 KEYWORD = "settings."
 """How the flat name of a keyword of the model's factory begins."""
-
-
-def _asked(table: type[Table], raw: object, key: str) -> Any:
-    """The value of one key of a raw table: a flag's is text. One that is refused is so with its table."""
-    asked = raw.get(key) if isinstance(raw, Mapping) else getattr(raw, key, None)
-    try:
-        return getattr(table.model_validate({} if asked is None else {key: asked}), key)
-    except pydantic.ValidationError:
-        return getattr(table(), key)
-
-
-def _merged(rows: Mapping[str, dict[str, Any]], tables: Any) -> dict[str, dict[str, Any]]:
-    """The criteria's rows by id, those that the tables name with the tables' keys; new ones come last.
-
-    Raises:
-        ValueError: something else in the tables' place, a table without an id, an id twice.
-    """
-    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping | Criterion) for t in tables):
-        raise ValueError(f"criteria must be tables, each headed [[criteria]] (got {tables!r})")
-    merged = dict(rows)
-    seen: set[str] = set()
-    for table in tables:
-        row = table.model_dump() if isinstance(table, Criterion) else dict(table)
-        name = row.get("id")
-        if not isinstance(name, str):
-            raise ValueError(f"criteria: each table needs an id, a text (got {row!r})")  # noqa: TRY004 - pydantic
-        if name in seen:
-            raise ValueError(f"criteria: two tables bear the id {name!r}; ids must differ")
-        seen.add(name)
-        merged[name] = merged.get(name, {"measurement": name}) | row
-    return merged
 
 
 class Config(Table):
@@ -125,12 +94,7 @@ class Config(Table):
         """Shipped criteria first, each overridden by the user's table of the same id; then the new ones."""
         if not isinstance(values := plain(values), Mapping):
             return values
-        k = _asked(Model, values.get("model"), "k")
-        methods = _asked(Attribution, values.get("attribution"), "methods")
-        recipe = str(values.get("recipe", ""))
-        shipped = {c.id: c.model_dump() for c in shipped_criteria(k, methods=methods, recipe=recipe)}
-        merged, without = _merged(shipped, values.get("criteria", ())), values.get("without", {})
-        return dict(values) | {"criteria": [row for name, row in merged.items() if name not in without]}
+        return dict(values) | {"criteria": judged(values)}
 
     @pydantic.model_validator(mode="after")
     def _k_fits_code(self) -> Config:
@@ -241,8 +205,8 @@ def load_each(
         for key, (table, value) in (common | own).items():
             if key == "criteria":
                 try:
-                    of_file = _merged({}, values.get(key, ()))
-                    values[key] = list(_merged(of_file, plain(value)).values())
+                    of_file = merged({}, values.get(key, ()))
+                    values[key] = list(merged(of_file, plain(value)).values())
                 except ValueError as error:
                     raise ConfigurationError(str(error)) from None
             elif table is None:
@@ -304,8 +268,17 @@ def _validated(values: Mapping[str, Any], origin: str, kind: type[T]) -> T:
     try:
         return kind.model_validate(values)
     except pydantic.ValidationError as error:
-        lines = {_key(row): _explain(row, origin) for row in reversed(error.errors())}
+        rows = [_by_id(row, values) for row in reversed(error.errors())]
+        lines = {_key(row): _explain(row, origin) for row in rows}
         raise ConfigurationError("; ".join(reversed(lines.values()))) from None
+
+
+def _by_id(row: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One of pydantic's errors; of a criterion by its id, where pydantic counts the shipped ones too."""
+    loc = row["loc"]
+    if len(loc) > 1 and loc[0] == "criteria":
+        loc = ("criteria", judged(plain(values))[loc[1]]["id"], *loc[2:])
+    return {**row, "loc": loc}
 
 
 def flat_key(key: object) -> str:
