@@ -12,6 +12,8 @@ from harness.errors import ConfigurationError
 from harness.subjects.importing import attribute_of, called, own_name
 
 OWN = """
+from torch import nn
+
 class Nets:
     @staticmethod
     def build():
@@ -24,6 +26,7 @@ def inner():
     raise ValueError("no\\nweights")
 
 answer = 42
+ready = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 """
 
 
@@ -56,6 +59,11 @@ def test_a_function_is_found_by_its_module(folder: Path) -> None:
         ("no_nets:build", "there is no module 'no_nets'; looked in "),
         ("own_nets:loda", "own_nets has no 'loda': did you mean 'load'"),
         ("own_nets:answer", r"must be a function \(got int\)"),
+        (
+            "own_nets:ready",
+            r"it is a network, and must be a function that makes one; write def load\(\): "
+            r"return Sequential\(...\)$",
+        ),
         ("broken_nets:build", "the module is there, and cannot be imported: No module named 'not_installed"),
         ("failing_nets:build", "cannot be imported: ZeroDivisionError: division by zero"),
         ("leaving_nets:build", "cannot be imported: SystemExit: bye"),
@@ -73,10 +81,17 @@ def test_what_cannot_be_imported_is_refused_in_one_line(folder: Path, name: str,
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_in_place_of_its_factory_is_told_the_factorys_form(folder: Path) -> None:
+    """With the keywords that a factory is called with, not with the error of the network's forward pass."""
+    form = r"write def build\(\*, shape, classes, seed\): return Sequential\(...\); its trained weights go by"
+    with pytest.raises(ConfigurationError, match=f"it is a network, and must be a function.* {form}"):
+        attribute_of("model", "own_nets:ready", folder)
+
+
 def test_a_function_that_fails_tells_where_and_what_it_was_given(folder: Path) -> None:
     """By its last line in its own file; what it called with, or that it was nothing."""
     load = attribute_of("code", "own_nets:load", folder)
-    said = r"ValueError at own_nets.py, line 11: no weights; it was called without arguments$"
+    said = r"ValueError at own_nets.py, line 13: no weights; it was called without arguments$"
     with pytest.raises(ConfigurationError, match=said):
         called("code", "own_nets:load", load)
     with pytest.raises(ConfigurationError, match=r"TypeError: .*; it was called with width=3$"):

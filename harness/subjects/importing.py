@@ -17,6 +17,12 @@ from harness import environment
 from harness.errors import ConfigurationError
 from harness.registry import suggestion
 
+NETWORKS = {
+    "model": "def {}(*, shape, classes, seed): return {}(...); its trained weights go by --weights",
+    "code": "def {}(): return {}(...)",
+}
+"""In one line the function that gives a network, by the kind of what is named."""
+
 EXAMPLES = {"model": "build", "code": "load", "recipe": "train"}
 """What a function of one's own may be called, by what it gives."""
 
@@ -28,7 +34,7 @@ def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any
 
     Raises:
         ConfigurationError: a file in place of its module, no such module (with the places looked in), one
-            that fails to import, or no such function in it.
+            that fails to import, no such function in it, or a network in place of the function.
     """
     module, _, attribute = name.partition(":")
     if (wanted := own_name(kind, name)) != name:
@@ -64,6 +70,11 @@ def attribute_of(kind: str, name: str, folder: Path | None) -> Callable[..., Any
             known = [name for name in known if not name.startswith("_")] or ["no function of its own"]
             raise ConfigurationError(f"{kind} {name!r}: {module} has no {part!r}: {suggestion(part, known)}")
         found = getattr(found, part)
+    if isinstance(found, torch.nn.Module) and kind in NETWORKS:
+        form = NETWORKS[kind].format(EXAMPLES[kind], type(found).__name__)
+        raise ConfigurationError(
+            f"{kind} {name!r}: it is a network, and must be a function that makes one; write {form}"
+        )
     if not callable(found):
         raise ConfigurationError(f"{kind} {name!r}: must be a function (got {type(found).__name__})")
     return found  # type: ignore[no-any-return]
