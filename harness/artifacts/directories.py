@@ -30,7 +30,7 @@ GATE_QUALITY = "gate-quality.json"
 
 
 class RunDirectory(Folder):
-    """One run's folder; the README lists its files.
+    """One run's folder; docs/reference/run-directory.md lists its files.
 
     Attributes:
         seal: What its computed files were; read where the run was opened, not by the run that makes them.

@@ -76,7 +76,7 @@ def choose_device(name: str, tell: Callable[[str], object] = warnings.warn) -> t
     if broken or (absent and name == "cuda"):
         raise DeviceError(
             f"--device {name}: no CUDA device is usable {found}; use --device cpu, free the GPU, "
-            "or install a torch build that fits it and its driver (see the README)"
+            "or install a torch build that fits it and its driver (see docs/how-to/gate-a-build.md)"
         )
     if absent:
         if not any(words in absent for words in gpus.NOTHING_THERE):
