@@ -15,7 +15,7 @@ from rich.table import Table
 from harness.criteria import WITHOUT, show, show_threshold
 from harness.criteria.diagnosis import diagnosis, sentence
 from harness.forms import told_of
-from harness.text import clean, origin
+from harness.text import clean, listed, origin
 
 if TYPE_CHECKING:
     from harness.artifacts.directories import RunDirectory
@@ -119,7 +119,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "interr
 
 
 def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> None:
-    """The table of criteria, where things are, and the verdict: a sentence, or five lines where red."""
+    """The table of criteria, where things are, and the verdict: a sentence, or where red a few lines."""
     console = shown.console
     if not shown.quiet:
         console.print(_table(verdict["criteria"]))
@@ -128,10 +128,8 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
         if verdict["verdict"] == "pass":
             page = run / "report.html"
             shown.say(f"report: {page}" if page.is_file() else f"run: {run.path}")
-    for one in verdict["criteria"]:
-        # a gate's reason is the sentence below, and those that are also red are named there
-        if one.verdict == "error" and not one.gate:
-            shown.warn(f"watched, and could not be judged: {one.why}")
+    for text in _unwatched(verdict["criteria"]):
+        shown.warn(text)
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
     for text in [*verdict.get("announcements", ()), *verdict.get("remarks", ())]:
@@ -143,6 +141,22 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
     console.print(f"[{_STYLES[verdict['verdict']]}]{safe(lines[0])}[/]", soft_wrap=True)
     for line in lines[1:]:
         shown.say(line)
+
+
+def _unwatched(criteria: Iterable[Verdict]) -> list[str]:
+    """A line for each reason why watched criteria could not be judged, with those that it is given for.
+
+    A gate's stands below the verdict's sentence.
+    """
+    names: dict[str, list[str]] = {}
+    for one in criteria:
+        if one.verdict == "error" and not one.gate:
+            named = one.why.casefold().startswith((one.title.casefold(), f"{one.id}:"))
+            names.setdefault(one.why, []).extend([] if named else [one.id])
+    return [
+        f"watched, and could not be judged: {f'{listed(ids)}: ' if ids else ''}{why}"
+        for why, ids in names.items()
+    ]
 
 
 def _table(criteria: Iterable[Verdict]) -> Table:

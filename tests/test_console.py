@@ -172,6 +172,24 @@ def test_what_is_marginal_and_what_was_watched_in_vain_is_told(
     assert "warning: watched, and could not be judged: lost: it crashed" in lines[:-1]
 
 
+def test_one_reason_of_many_that_were_watched_is_one_line_with_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the run broke off; a reason that names its criterion stands as it is."""
+    run = a_run(tmp_path / "artifacts")
+    verdict = judge(run)
+    known = verdict["criteria"][0]
+    lost = replace(known, gate=False, verdict="error", marginal=False, why="the run broke off: interrupted")
+    other = replace(lost, id="c", title="Third", why="Third could not be judged: no maps")
+    criteria = [known, replace(lost, id="a"), replace(lost, id="b"), other]
+    show_verdict(run, verdict | {"criteria": criteria}, Shown(quiet=True))
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: watched")]
+    assert warnings == [
+        "warning: watched, and could not be judged: a, b: the run broke off: interrupted",
+        "warning: watched, and could not be judged: Third could not be judged: no maps",
+    ]
+
+
 def test_a_verdict_of_an_earlier_version_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that was judged before looser rules were told is shown without them."""
     run = a_run(tmp_path / "artifacts")

@@ -314,18 +314,36 @@ def test_the_sentence_names_all_that_a_run_is_judged_without() -> None:
 
 
 def test_a_red_run_is_explained_in_five_lines(run: RunDirectory) -> None:
-    """Sentence, distance, worst samples, place and repetition, in this order; one more names other gates."""
+    """Sentence, distance, worst samples, place and repetition, in this order; then the other gates."""
     store(run, "agreement", [np.full(12, 0.57)], by_sample=True)
     others = [
         a_verdict(id="accuracy", verdict="pass"),
-        a_verdict(id="sparsity"),
+        a_verdict(id="sparsity", why="Active units: 120 is over 110"),
         a_verdict(id="seen", gate=False),
     ]
     lines = diagnosis.diagnosis(run, whole(a_verdict(), *others))
     starts = ("FAIL on blobs: Agreement: 0.57", "by how much: 0.03", "worst: test image", "run: ", "repeat: ")
     assert [line.startswith(start) for line, start in zip(lines, starts, strict=False)] == [True] * 5
-    assert lines[5:] == ["also red: sparsity (fail)"]
+    assert lines[5:] == ["also red: sparsity (fail): Active units: 120 is over 110"]
     assert len(diagnosis.diagnosis(run, whole(a_verdict()))) == 5
+
+
+def test_each_red_gate_has_its_reason_in_a_line(run: RunDirectory) -> None:
+    """Those that ship first, then tests of one's own by what they assert; the sixth and on by name alone."""
+    own = own_verdict(
+        "mine", "Mine", "test_mine.py", "fail", "Mine: 3 of 5 maps are empty\n  where 3 = len(x)"
+    )
+    failed = own_verdict("lost", "Lost", "test_lost.py", "error", "lost: its test was skipped")
+    shipped = [a_verdict(id=name, why=f"{name}: 0.1 is under 0.2") for name in "abcd"]
+    lines = details(run, whole(a_verdict(), own, failed, *shipped))
+    assert [line for line in lines if line.startswith(("also red", "and "))] == [
+        *(f"also red: {name} (fail): 0.1 is under 0.2" for name in "abcd"),
+        "also red: mine (fail): Mine: 3 of 5 maps are empty",
+        "and 1 more: lost",
+    ]
+    assert "also red: lost (error): its test was skipped" in details(run, whole(a_verdict(), failed))
+    long = details(run, whole(a_verdict(), a_verdict(id="long", why="x" * 900)))[-1]
+    assert len(long) < 300
 
 
 def test_the_commands_to_repeat_it_can_be_pasted(run: RunDirectory) -> None:
@@ -355,7 +373,7 @@ def test_the_gate_that_is_explained_is_the_one_of_the_sentence(run: RunDirectory
     lines = diagnosis.diagnosis(run, whole(a_verdict(), error, verdict="error"))
     assert "Accuracy: no number" in lines[0]
     assert lines[1] == "by how much: there is no number to compare"
-    assert lines[-1] == "also red: agreement (fail)"
+    assert lines[-1] == f"also red: agreement (fail): {a_verdict().why}"
 
 
 def test_a_run_that_broke_off_counts_what_was_not_judged(run: RunDirectory) -> None:

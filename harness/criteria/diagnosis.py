@@ -13,7 +13,7 @@ import numpy as np
 from harness.artifacts.directories import RunDirectory
 from harness.config.parameters import SWITCH_AWARE
 from harness.criteria import WITHOUT, acceptable, show, show_threshold
-from harness.criteria.rows import CANARY, PAST
+from harness.criteria.rows import CANARY, HOLDS, PAST, reason
 from harness.errors import RunError
 from harness.kinds import Words, words_of
 from harness.records import Floats, Ints, Verdict, joint
@@ -22,6 +22,9 @@ from harness.text import clean, words, words_of_pair
 
 WORST = 3
 """How many images are named."""
+
+ALSO = 5
+"""How many further red gates have a line with their reason."""
 
 NAMES_WIDE = 160
 """Letters of a sentence that the names of further red gates may take."""
@@ -37,7 +40,8 @@ def details(
     reported: bool | None = None,
     place: Path | None = None,
 ) -> list[str]:
-    """The lines below a red verdict's sentence: of its first red gate, where to look, and the other gates.
+    """The lines below a red verdict's sentence: of its first red gate, where to look, and the other gates:
+    those that ship before tests of one's own.
 
     Args:
         run: The run.
@@ -79,8 +83,10 @@ def details(
     if any(one.id == f"regression.{CANARY}" for one in red):
         lines.append(f"canary: harness blame {folder}; a new normal: harness pin {folder}")
     rest = [one for one in red if one is not first]
-    others = [f"{one.id} ({one.verdict})" for one in rest if one.relation != PAST]
-    lines += [f"also red: {', '.join(others)}"] * bool(others)
+    others = sorted((one for one in rest if one.relation != PAST), key=lambda one: one.relation == HOLDS)
+    lines += [f"also red: {one.id} ({one.verdict}): {reason(one)}" for one in others[:ALSO]]
+    more = [one.id for one in others[ALSO:]]
+    lines += [f"and {len(more)} more: {_in_a_line(more)}"] * bool(more)
     return lines + [f"also red: {one.why}" for one in rest if one.relation == PAST]
 
 

@@ -37,6 +37,10 @@ PAST = "past"
 """The relation of a row that the nights before gave: a regression, or a number that is missing tonight."""
 
 
+REASON_WIDE = 240
+"""Letters of a reason that stands in a line."""
+
+
 @dataclass(frozen=True)
 class Case:
     """The test that gave a row, as junit.xml names it.
@@ -83,6 +87,12 @@ def own_verdict(name: str, title: str, place: str, outcome: Outcome, why: str, g
         marginal=False,
         why=clean(why, 1000),
     )
+
+
+def reason(verdict: Verdict) -> str:
+    """The first line of the sentence about it, as short as one is read, without its id before it."""
+    text = verdict.why.removeprefix(f"{verdict.id}:").strip()
+    return clean(text.partition("\n")[0].rstrip(), REASON_WIDE)
 
 
 def changed(verdict: Verdict, outcome: Outcome, why: str) -> Verdict:
