@@ -33,6 +33,22 @@ def axes_of(kind: str, sides: int) -> tuple[str, ...]:
     return next((axes for axes in AXES[kind] if len(axes) == sides), ())
 
 
+def ends_of(kind: str, low: float, high: float, rounding: float = 0.0) -> tuple[float, float]:
+    """The ends of the scale that inputs of one kind are drawn on, by their lowest and highest value.
+
+    They are these two, but that pictures within [0, 1] are brightness, and drawn from 0 to 1.
+
+    Args:
+        kind: Of the data, a key of `AXES`.
+        low: The lowest value, scaled.
+        high: The highest.
+        rounding: How far brightness may lie outside [0, 1].
+    """
+    if kind in ("image", "clip") and low >= -rounding and high <= 1 + rounding:
+        return 0.0, 1.0
+    return low, high
+
+
 def told_of(record: Mapping[str, Any]) -> str:
     """The inputs of a run's record of its data, with their sides: but for images that are known by a name.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.forms import AXES, BYTE, Form, axes_of, told_of
+from harness.forms import AXES, BYTE, Form, axes_of, ends_of, told_of
 from harness.kinds import WORDS
 
 generator = np.random.default_rng(0)
@@ -105,3 +105,11 @@ def test_a_form_speaks_in_the_words_of_its_kind(kind: str) -> None:
         words.one, words.noun, words.feature, words.features,
     )  # fmt: skip
     assert one.owner in (f"a {words.owner}", f"an {words.owner}")
+
+
+def test_only_pictures_within_0_and_1_are_brightness() -> None:
+    """All else is drawn between its own ends; a number beyond is forgiven only what rounding makes."""
+    assert [ends_of(kind, 0.2, 0.9) for kind in AXES] == [(0, 1), (0.2, 0.9), (0, 1), (0.2, 0.9)]
+    assert ends_of("image", 0, 16) == (0, 16)
+    assert ends_of("image", -0.001, 1) == (-0.001, 1)
+    assert ends_of("image", -0.001, 1, rounding=0.002) == (0, 1)

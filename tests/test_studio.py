@@ -17,12 +17,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import attributions, config, pipeline
+from harness import attributions, config, datasets, pipeline
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.sealing import seal
 from harness.attributions import sanity
 from harness.attributions.paths import jumps_of
+from harness.datasets import Dataset
 from harness.errors import DataError, HarnessError, InputError, RunError
+from harness.figures import Layout
 from harness.measurements.agreement import pairs
 from harness.records import Floats
 from harness.runs import Run
@@ -30,7 +32,7 @@ from harness.samples import confidences
 from harness.studio import explaining
 from harness.studio.asked import Question
 from harness.studio.decision import Decision
-from harness.studio.live import KEPT, Live
+from harness.studio.live import KEPT, Live, range_of
 from harness.subjects.models import Classifier
 from tests.small import SMALL
 
@@ -552,6 +554,26 @@ def test_what_is_told_of_a_run_is_plain(name: str, request: pytest.FixtureReques
     assert low <= whole.min() < whole.max() <= high
     verdict = None if live.run.verdict is None else live.run.verdict["verdict"]
     assert about["verdict"] == verdict
+
+
+@pytest.mark.parametrize("scale", [None, 1.0, 1 / 16, 3.5])
+@pytest.mark.parametrize("stored", [np.uint8, np.float32])
+@pytest.mark.parametrize("highest", [16, 200])
+def test_a_page_draws_between_what_the_data_reaches(scale: float | None, stored: type, highest: int) -> None:
+    """Whatever type the numbers are stored as, and whatever they are multiplied with, as a report draws."""
+    images = np.zeros((40, 64), dtype=stored)
+    images[7, 5] = highest
+    labels = np.arange(40) % 2
+    halves = images[:20], labels[:20], images[20:], labels[20:]
+    data = Dataset("own", *halves, ("a", "b"), (8, 8), {}, "here", scale=scale)
+    layout = Layout.of(data.form, data.inputs(np.concatenate([data.train_images, data.test_images])))
+    assert range_of(data) == (layout.low, layout.high)
+    assert range_of(data)[1] == pytest.approx(max(1, highest * data.form.scale))
+
+
+def test_a_built_in_set_of_other_numbers_than_bytes_is_bright() -> None:
+    """The digits' 17 grey levels are brightness from 0 to 1."""
+    assert range_of(datasets.load("digits")) == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["live", "series"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.forms import BYTE, Form, axes_of
+from harness.forms import BYTE, Form, axes_of, ends_of
 from harness.records import Floats
 
 SIDES = {"image": 112, "clip": 56, "series": 512, "table": 512}
@@ -70,8 +70,8 @@ class Layout:
         if not values.size:
             return cls(form, np.zeros(()), np.ones(()))
         low, high = (rule(values, axis=over, keepdims=over is not None) for rule in (np.min, np.max))
-        if over is None and low >= -_ROUNDING and high <= 1 + _ROUNDING:
-            low, high = np.zeros(()), np.ones(())
+        if over is None:
+            low, high = map(np.asarray, ends_of(form.kind, float(low), float(high), _ROUNDING))
         return cls(form, np.asarray(low), np.asarray(np.where(high > low, high, low + 1)))
 
     @classmethod

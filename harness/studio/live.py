@@ -17,8 +17,10 @@ from torch import Tensor
 from harness import attributions, environment
 from harness.config import HOW, Config, settings
 from harness.criteria.diagnosis import sentence
+from harness.datasets import Dataset
 from harness.environment.state import clean
 from harness.errors import InputError
+from harness.forms import Form, ends_of
 from harness.measurements import CONTROL_METHOD
 from harness.measurements.integrity import TOLERANCE
 from harness.pipeline.reopened import data_of
@@ -61,7 +63,7 @@ class Live:
         attributions.refuse_uninstalled(self.methods)
         self.precision = torch.float64 if "float64" in run.capabilities else torch.float32
         self.tolerance = TOLERANCE[str(self.precision).removeprefix("torch.")]
-        self._scaled = replace(self.form, reference=np.zeros_like(self.form.reference))
+        self._scaled = _scaled(self.form)
         self._samples = run.directory.read_arrays("samples.npz", only=("indices", "labels"))
         self._seeds: dict[int, Asked] = {}
         self._answers: dict[tuple[Any, ...], Answer] = {}
@@ -121,14 +123,7 @@ class Live:
     @cached_property
     def range(self) -> tuple[float, float]:
         """The lowest and the highest number that an input may hold, in the data's own scale."""
-        stored = self.dataset.train_images, self.dataset.test_images
-        if stored[0].dtype == np.uint8:
-            return 0.0, 255 * self.form.scale
-        ends = np.array([[min(one.min() for one in stored), max(one.max() for one in stored)]])
-        low, high = np.sort(self._scaled.inputs(ends)[0]).tolist()
-        if self.form.kind in ("image", "clip") and low >= 0 and high <= 1:
-            return 0.0, 1.0
-        return low, high
+        return range_of(self.dataset)
 
     @cached_property
     def _width(self) -> int:
@@ -245,6 +240,22 @@ class Live:
         if len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         return answer
+
+
+def range_of(dataset: Dataset) -> tuple[float, float]:
+    """The lowest and the highest number of a data set, in its own scale; of brightness 0 and 1.
+
+    The page draws and paints between them, as a report draws: whatever type the numbers are stored as.
+    """
+    stored = dataset.train_images, dataset.test_images
+    ends = np.array([[min(one.min() for one in stored), max(one.max() for one in stored)]])
+    low, high = np.sort(_scaled(dataset.form).inputs(ends)[0]).tolist()
+    return ends_of(dataset.form.kind, low, high)
+
+
+def _scaled(form: Form) -> Form:
+    """The same form, of inputs in the data's own scale."""
+    return replace(form, reference=np.zeros_like(form.reference))
 
 
 def settings_of(config: Config) -> dict[str, str]:

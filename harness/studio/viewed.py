@@ -151,12 +151,13 @@ def ranks(told: Mapping[str, Any]) -> Ints:
 
 
 def layout_of(about: About, asked: Asked, answer: Answer) -> Layout:
-    """How it is drawn: on the scale of the input and of what the model made of it."""
+    """How it is drawn: a picture as on the page, else on the scale of the input and what was made of it."""
     drawn = [asked.inputs]
     for told in (answer, answer.get("edited") or {}):
         again = floats(told.get("reconstruction"))
         drawn += [] if again is None else [again]
     flat = np.stack([one.ravel() for one in drawn])
     if kind_of(about) in ("image", "clip"):
-        flat = np.clip(flat, *about["range"])
+        ends = np.array(about["range"], dtype=np.float32)[:, None]
+        flat = np.concatenate([np.clip(flat, *ends[:, 0]), np.broadcast_to(ends, (2, flat.shape[1]))])
     return Layout.of_shape(kind_of(about), tuple(about["shape"]), flat)
