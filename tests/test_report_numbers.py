@@ -14,14 +14,18 @@ import pytest
 from harness import report
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder
+from harness.criteria import show
 from harness.figures import Margin
 from harness.judging import verdicts
+from harness.measurements.controls import UNTRAINED
 from harness.records import Verdict
 from harness.report import Chart
+from harness.report.agreement import _highest
 from harness.report.forest import margin
 from harness.report.model import calibration
 from harness.report.validity import completeness
 from harness.runs import Run
+from harness.text import listed
 from tests.written import a_run, an_estimate, sealed_anew
 
 pytestmark = pytest.mark.usefixtures("judged_here")
@@ -198,8 +202,30 @@ def test_the_spread_counts_images_under_the_threshold(finished: RunDirectory) ->
     changed_arrays(finished, "measurements/control_untrained.npz", **family)
     chart: Chart = context(finished, "agreement")["spread"]
     assert f"{(values < 0.6).sum()} of 40 are under the threshold of 0.6" in chart.finding
-    over = f"On {(values > 0.55).sum()} of 40 images it is over the highest control"
-    assert f"{over}, 'Untrained network, gradient family'" in chart.finding
+    over = f"On {(values > 0.1).sum()} of 40 images it is over the highest control of all pairs"
+    assert f"{over} without training, 'Untrained network'." in chart.finding
+    over = f"On {(values > 0.55).sum()} it is over 'Untrained network, gradient family'"
+    assert f"{over}, the highest that is only shown." in chart.finding
+
+
+def test_the_largest_control_is_the_one_that_the_criterion_is_of(finished: RunDirectory) -> None:
+    """What its row comes to: agreement less the highest of the controls that the text names, not of all."""
+    found, estimates = context(finished, "agreement"), {one.name: one for one in Run(finished).estimates}
+    named = [estimates[name] for name in UNTRAINED if name in estimates]
+    assert found["held"] == listed(one.title for one in named)
+    assert "The reconstruction" not in found["held"]
+    highest = max(named, key=lambda one: one.estimate or 0.0)
+    told = f"the highest control of all pairs without training is '{highest.title}' with"
+    assert f"; {told} {show(highest.estimate)}" in found["controls"].finding
+    above = (estimates["agreement"].estimate or 0.0) - (highest.estimate or 0.0)
+    assert above == pytest.approx(estimates["agreement_above_controls"].estimate, abs=1e-6)
+
+
+def test_of_no_control_none_is_told() -> None:
+    """The highest of none; and a control that counts goes before an equal one that is only shown."""
+    assert _highest({}) == ("", "")
+    assert _highest({"control_repaired": 0.4}) == ("", "control_repaired")
+    assert _highest({"control_repaired": 0.4, "control_untrained": 0.4}) == ("control_untrained",) * 2
 
 
 def test_what_was_measured_is_shown_though_agreement_was_not(finished: RunDirectory) -> None:
@@ -211,7 +237,7 @@ def test_what_was_measured_is_shown_though_agreement_was_not(finished: RunDirect
     (finished / "estimates.json").write_text(json.dumps(values), encoding="utf-8")
     found = context(finished, "agreement")
     assert "mean correlation is not measured; the worst pair is" in found["matrix"].finding
-    assert found["controls"].finding.startswith("Agreement is not measured; the highest control is")
+    assert found["controls"].finding.startswith("Agreement is not measured; the highest control of all")
 
 
 # the model

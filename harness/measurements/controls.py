@@ -116,6 +116,9 @@ def _with_methods(evidence: Evidence, control: Floats) -> Floats:
 NO_MODEL = ("image", "edges", "random", "smooth")
 """The control maps that know no model; the reconstruction is the trained one's."""
 
+UNTRAINED = ("control_untrained", *(f"control_maps.{name}" for name in NO_MODEL))
+"""The controls of all pairs that knew no training: what agreement is held against."""
+
 SMOOTH = 1 / 16
 """The smooth random maps' standard deviation, as a share of a side."""
 

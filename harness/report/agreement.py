@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from harness import figures
 from harness.criteria import show
 from harness.measurements.agreement import FAMILIES
+from harness.measurements.controls import UNTRAINED
 from harness.records import Estimate, Floats, Verdict
 from harness.report import classes
 from harness.report.page import Chart, Context, interval, no_samples, section, show_finite
@@ -44,6 +46,7 @@ def _agreement(run: Run) -> Context | str:
         "families": _families(run),
         "grains": _grains(run),
         "twice": "decoder_weighted" in names,
+        "held": _held(run),
     }
 
 
@@ -51,6 +54,14 @@ def _grains(run: Run) -> str:
     """The methods that ask of groups, and of how many; empty where none does."""
     asked = {name: one for name, one in run.evidence().grains().items() if one is not None}
     return listed(f"{words(name)} ({int(one.max()) + 1})" for name, one in asked.items())
+
+
+def _held(run: Run) -> str:
+    """The controls that the criterion on the largest of them is of; empty where it was not measured."""
+    if run.estimate("agreement_above_controls") is None:
+        return ""
+    titles = {one.name: one.title for one in run.estimates if one.estimate is not None}
+    return listed(titles[name] for name in UNTRAINED if name in titles)
 
 
 def _families(run: Run) -> str:
@@ -159,11 +170,8 @@ def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> C
     rows = {"mean of the pairs": (agreed, False)}
     rows |= {_named(pair): (_by_image(run, f"agreement_pair.{pair[0]}-{pair[1]}"), False) for pair in pairs}
     titles = {one.name: one.title for one in run.estimates if one.name.split(".")[0] in _CONTROLS}
-    controls = {
-        title: (values, True)
-        for name, title in titles.items()
-        if np.isfinite(values := _by_image(run, name)).any()
-    }
+    measured = {name: values for name in titles if np.isfinite(values := _by_image(run, name)).any()}
+    controls = {titles[name]: (values, True) for name, values in measured.items()}
     finding = (
         f"Half of the {run.form.noun} lie between {show(_quantile(agreed, 0.25))} and "
         f"{show(_quantile(agreed, 0.75))}, one in twenty under {show(_quantile(agreed, 0.05))}; "
@@ -173,12 +181,16 @@ def _spread(run: Run, pairs: dict[Pair, Estimate], threshold: float | None) -> C
         under = int((agreed < threshold).sum())
         finding += f", and {under:,} of {len(agreed):,} are under the threshold of {threshold:g}"
     finding += "."
-    if controls:
-        highest = max(controls, key=lambda name: _mean(controls[name][0]))
-        over = int((agreed > controls[highest][0]).sum())
+    held, highest = _highest({name: _mean(values) for name, values in measured.items()})
+    if held:
+        over = int((agreed > measured[held]).sum())
         finding += (
-            f" On {over:,} of {len(agreed):,} {run.form.noun} it is over the highest control, '{highest}'."
+            f" On {over:,} of {len(agreed):,} {run.form.noun} it is over the highest control of all pairs "
+            f"without training, '{titles[held]}'."
         )
+    if highest != held:
+        over = int((agreed > measured[highest]).sum())
+        finding += f" On {over:,} it is over '{titles[highest]}', the highest that is only shown."
     shares = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
     return Chart(
         "agreement-spread",
@@ -207,12 +219,18 @@ def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
         in ("agreement", *(f"agreement_{family}_family" for family in FAMILIES), *_CONTROLS)
     ]
     controls = [one for one in shown if one.name.split(".")[0] in _CONTROLS]
-    highest = max(controls, key=lambda one: one.estimate or 0.0, default=None)
-    beside = (
-        f"the highest control is '{highest.title}' with {show(highest.estimate)}"
-        if highest is not None
-        else "no control could be measured"
-    )
+    by_name = {one.name: one for one in controls}
+    held, highest = _highest({name: one.estimate or 0.0 for name, one in by_name.items()})
+    beside = "" if controls else "; no control could be measured"
+    if held:
+        beside += (
+            f"; the highest control of all pairs without training is '{by_name[held].title}' with "
+            f"{show(by_name[held].estimate)}"
+        )
+    if highest != held:
+        beside += (
+            f"; '{by_name[highest].title}', which is only shown, reaches {show(by_name[highest].estimate)}"
+        )
     return Chart(
         "agreement-controls",
         figures.intervals(
@@ -220,10 +238,18 @@ def _controls(run: Run, agreement: Estimate, threshold: float | None) -> Chart:
             threshold,
             "mean correlation of signed contribution maps",
         ),
-        f"Agreement is {_told(agreement)}; {beside}.",
+        f"Agreement is {_told(agreement)}{beside}.",
         ("what", "mean correlation", "interval", run.form.noun),
         [(one.title, show(one.estimate), interval(one.low, one.high), one.n) for one in shown],
     )
+
+
+def _highest(reached: Mapping[str, float]) -> tuple[str, str]:
+    """The highest of the controls that the criterion is of, and the highest of all; empty where none is."""
+    held = {name: value for name, value in reached.items() if name in UNTRAINED}
+    first, of_all = (max(some, key=lambda name: some[name], default="") for some in (held, reached))
+    # at equal heights the one that counts
+    return first, first if held and held[first] == reached[of_all] else of_all
 
 
 _CONTROLS = ("control_untrained", "control_repaired", "control_maps")
