@@ -228,6 +228,15 @@ def test_of_no_control_none_is_told() -> None:
     assert _highest({"control_repaired": 0.4, "control_untrained": 0.4}) == ("control_untrained",) * 2
 
 
+@pytest.mark.parametrize("capability", ["k", "code"])
+def test_only_a_model_with_a_k_is_said_to_jump(finished: RunDirectory, capability: str) -> None:
+    """Of others nothing enters or leaves it."""
+    record = finished.read_json("model.json")
+    record["capabilities"] = [one for one in record["capabilities"] if one != capability]
+    (finished / "model.json").write_text(json.dumps(record), encoding="utf-8")
+    assert context(finished, "agreement")["jumps"] is (capability != "k")
+
+
 def test_what_was_measured_is_shown_though_agreement_was_not(finished: RunDirectory) -> None:
     """Where one method spoils the mean, the pairs and the controls still stand there."""
     values = json.loads((finished / "estimates.json").read_text(encoding="utf-8"))

@@ -47,6 +47,7 @@ def _agreement(run: Run) -> Context | str:
         "grains": _grains(run),
         "twice": "decoder_weighted" in names,
         "held": _held(run),
+        "jumps": "k" in run.capabilities,
     }
 
 
