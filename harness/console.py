@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.criteria import WITHOUT, show, show_threshold
+from harness.criteria import WITHOUT, show, show_rule
 from harness.criteria.diagnosis import diagnosis, sentence
 from harness.forms import told_of
 from harness.text import clean, listed, origin
@@ -170,7 +170,7 @@ def _table(criteria: Iterable[Verdict]) -> Table:
             f"[{_STYLES[one.verdict]}]{word}[/]",
             show(one.estimate),
             safe(interval),
-            safe(f"{one.relation} {show_threshold(one.threshold)}"),
+            safe(show_rule(one.relation, one.threshold)),
             show(one.minimum_detectable_difference),
         )
     return table

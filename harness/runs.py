@@ -15,7 +15,7 @@ from harness.artifacts.forms import form_of
 from harness.artifacts.model import ModelRecord, model_of
 from harness.artifacts.sealing import HISTORY
 from harness.config import Config
-from harness.criteria import show, show_threshold
+from harness.criteria import show, show_rule
 from harness.environment.state import clean as clean_state
 from harness.forms import Form
 from harness.measurements import CONTROL_METHOD, Evidence, MethodMaps
@@ -305,7 +305,7 @@ class Run:
         rows = "".join(
             f"<tr><td>{escape(clean(one.title))}</td><td>{one.verdict}{'' if one.gate else ' (watched)'}</td>"
             f"<td>{show(one.estimate)}</td><td>[{show(one.low)}, {show(one.high)}]</td>"
-            f"<td>{escape(one.relation)} {show_threshold(one.threshold)}</td></tr>"
+            f"<td>{escape(show_rule(one.relation, one.threshold))}</td></tr>"
             for one in self.verdict["criteria"]
         )
         head = (

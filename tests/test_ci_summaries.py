@@ -105,6 +105,13 @@ def test_every_verdict_has_its_mark(tmp_path: Path) -> None:
     assert len(set(ICONS.values())) == 4
 
 
+def test_what_a_test_of_ones_own_does_not_have_is_a_dash(tmp_path: Path) -> None:
+    """It has no number, and so neither a threshold nor values behind it."""
+    text = summary(a_run(tmp_path / "artifacts"), whole(one_of("own", "pass")), LINES)
+    (row,) = [line for line in text.splitlines() if line.startswith("| own")]
+    assert [cell.strip() for cell in row.split("|")[3:-1]] == ["–"] * 5
+
+
 def test_the_worst_image_is_that_of_least_agreement(tmp_path: Path) -> None:
     """Its index in the test set, class, value and worst pair; an image without a value is worse than all."""
     run = a_run(tmp_path / "artifacts")

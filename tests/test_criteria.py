@@ -25,6 +25,8 @@ from harness.criteria import (
     minimum_detectable_difference,
     overall,
     show,
+    show_count,
+    show_rule,
     show_threshold,
     titled,
 )
@@ -370,6 +372,9 @@ def test_numbers_are_shown_with_four_digits_and_what_is_missing_as_a_dash() -> N
     """Readers see four significant digits, a dash for None, and both ends of a pair."""
     assert [show(x) for x in (0.123456, 12.0, 1234.56, None)] == ["0.1235", "12", "1235", "–"]
     assert [show_threshold(x) for x in (0.75, (45.0, 55.0))] == ["0.75", "[45, 55]"]
+    assert [show_count(n) for n in (1234, 0)] == ["1,234", "–"]
+    assert [show_rule(">=", 0.75), show_rule("within", (45.0, 55.0))] == [">= 0.75", "within [45, 55]"]
+    assert show_rule("holds", None) == "–"
 
 
 @pytest.mark.parametrize(

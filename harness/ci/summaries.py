@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.artifacts.directories import RunDirectory
-from harness.criteria import show, show_threshold
+from harness.criteria import show, show_count, show_rule
 from harness.criteria.diagnosis import lowest_agreement
 from harness.errors import RunError
 from harness.kinds import words_of
@@ -115,9 +115,9 @@ def _row(one: Verdict) -> str:
         f"{ICONS[one.verdict]} {word}",
         show(one.estimate),
         interval,
-        _text(f"{one.relation} {show_threshold(one.threshold)}"),
+        _text(show_rule(one.relation, one.threshold)),
         show(one.minimum_detectable_difference),
-        f"{one.n:,}",
+        show_count(one.n),
     ]
     if not one.holds:
         # the sentence of a number begins with the title, which stands there already

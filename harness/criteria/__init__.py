@@ -272,6 +272,16 @@ def show_threshold(threshold: Threshold | None) -> str:
     return f"{threshold:g}"
 
 
+def show_rule(relation: str, threshold: Threshold | None) -> str:
+    """How a number must stand to its threshold; a dash where there is none, as of a test of one's own."""
+    return "–" if threshold is None else f"{relation} {show_threshold(threshold)}"
+
+
+def show_count(n: int) -> str:
+    """How many values stand behind a number; a dash where none do."""
+    return f"{n:,}" if n else "–"
+
+
 def _sentence(criterion: Criterion, estimate: Estimate, holds: bool, strict: bool) -> str:
     shown = [one for one in (estimate.estimate, estimate.low, estimate.high) if _finite(one)]
     limits = criterion.threshold if isinstance(criterion.threshold, tuple) else (criterion.threshold,)

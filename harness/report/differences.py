@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.criteria import show_threshold
+from harness.criteria import show_rule
 from harness.records import Estimate, Floats, Ints
 from harness.report.sides import Common, Side
 from harness.statistics.paired import Change, rule_of
@@ -147,7 +147,7 @@ def _criterion(name: str, judged: Sequence[Mapping[str, Any]], a: Side, b: Side,
         if name in rows:
             one = rows[name]
             relation = {">=": "≥", "<=": "≤"}.get(one.relation, one.relation)
-            rule = f"{relation} {show_threshold(one.threshold)}"
+            rule = show_rule(relation, one.threshold)
             numbers.append(Number(one.estimate, one.low, one.high, rule, one.verdict))
         else:
             numbers.append(_number(side.estimates.get(known.measurement)))

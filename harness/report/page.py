@@ -25,7 +25,7 @@ from harness.artifacts.files import Folder, shipped, storing
 from harness.artifacts.sealing import HISTORY
 from harness.artifacts.staging import Staged, locked
 from harness.capabilities import lacking
-from harness.criteria import show, show_threshold
+from harness.criteria import show, show_count, show_threshold
 from harness.criteria.diagnosis import sentence
 from harness.environment.state import clean as clean_state
 from harness.errors import DamageError, HarnessError, RunError
@@ -231,6 +231,7 @@ def templates(others: Iterable[Path] = ()) -> jinja2.Environment:
     environment.filters |= {
         "breakable": breakable,
         "clean": clean,
+        "values": show_count,
         "origin": origin,
         "draw": inline,
         "small": small,
