@@ -20,6 +20,7 @@ from harness.criteria import show
 from harness.errors import RunError
 from harness.judging import verdicts
 from harness.report import Section
+from harness.report.page import LINKS
 from harness.runs import Run
 from tests.conftest import Only
 from tests.written import sealed_anew
@@ -99,6 +100,15 @@ def test_every_section_and_sample_has_an_anchor(rendered: RunDirectory) -> None:
     for place in run.typical(1):
         assert f"sample-{run.evidence().indices[place]}" in ids
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_the_links_say_what_they_lead_to(rendered: RunDirectory) -> None:
+    """Each after its anchor, but where a plainer word is known; the anchor stays."""
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    (links,) = re.findall(r'<nav aria-label="Sections">(.*?)</nav>', page, re.DOTALL)
+    assert '<a href="#forest">Margins</a>' in links
+    assert '<a href="#sparse-code">Sparse code</a>' in links
+    assert set(LINKS) <= set(report.sections)
 
 
 def test_the_page_is_well_formed(rendered: RunDirectory) -> None:

@@ -84,6 +84,10 @@ ORDER = (
 """The order in which a reader meets the sections; the star is the place of sections that others add."""
 
 
+LINKS = {"forest": "margins"}
+"""What the page calls sections whose anchors say little; all others are called after their anchors."""
+
+
 def section(
     name: str, title: str, templates: Path | None = None
 ) -> Callable[[Callable[[Run], Context | str]], Callable[..., Any]]:
@@ -204,6 +208,7 @@ def draw(directory: RunDirectory, verdict: dict[str, Any], into: Folder, amended
         sentence=sentence(run.verdict),
         **head(run),
         parts=parts,
+        links=LINKS,
         sparks=sparks(run),
         script=Markup(script),  # noqa: S704 - ours
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),

@@ -82,6 +82,18 @@ def test_every_link_leads_somewhere(visit: Open, page_file: Path) -> None:
         expect(page.locator(str(link.get_attribute("href")))).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1300, 1920])
+def test_every_link_of_the_sections_is_seen(visit: Open, page_file: Path, width: int) -> None:
+    """On all but a telephone none is cut, however many sections there are."""
+    page = visit(page_file).page
+    page.set_viewport_size({"width": width, "height": 800})
+    page.locator("nav").scroll_into_view_if_needed()
+    links = page.locator("nav a").all()
+    assert len(links) > 10
+    for link in links:
+        expect(link).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_width_scrolls_sideways(visit: Open, page_file: Path, dark: bool) -> None:
     """From a telephone to a large screen the page is no wider than its window, folded parts open too."""
