@@ -12,6 +12,7 @@ import pytest
 
 from harness import datasets
 from harness.errors import ConfigurationError, DataError
+from harness.forms import AXES
 
 generator = np.random.default_rng(0)
 BYTES = generator.integers(0, 256, (20, 4, 5), dtype=np.uint8)
@@ -109,8 +110,9 @@ def test_axes_that_do_not_fit_are_refused(axes: Any, tmp_path: Path) -> None:
         ((60,), "time or feature"),
         ((60, 2), "row,column or time,channel"),
         ((2, 60), "row,column or channel,time"),
-        ((5, 6, 7), "channel,row,column or frame,row,column"),
-        ((5, 3, 6, 7), "frame,channel,row,column"),
+        ((5, 6, 7), "channel,row,column or row,column,channel or frame,row,column"),
+        ((8, 8, 2), "channel,row,column or row,column,channel or frame,row,column"),
+        ((5, 3, 6, 7), "frame,channel,row,column or frame,row,column,channel"),
     ],
 )
 def test_only_axes_of_so_many_sides_are_suggested(sides: Any, suggested: str, tmp_path: Path) -> None:
@@ -120,6 +122,8 @@ def test_only_axes_of_so_many_sides_are_suggested(sides: Any, suggested: str, tm
         datasets.load(file)
     with pytest.raises(DataError, match=f"in the array's order: {suggested} \\(got x"):
         datasets.load(file, axes=("x",))
+    for axes in suggested.split(" or "):
+        assert datasets.load(file, axes=tuple(axes.split(","))).kind in AXES
 
 
 @pytest.mark.parametrize("sides", [(), (2, 2, 2, 2, 2)])
@@ -171,7 +175,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a stranger": (halves(extra=LABELS), "got extra.*leave it out"),
     "objects": (halves(labels=LABELS.astype(object)), "not unpickled"),
     "one-hot": (halves(labels=np.eye(2, dtype=int)[LABELS]), r"whole numbers or texts.*argmax"),
-    "floats as labels": (halves(labels=LABELS / 1.0), "whole numbers or texts"),
+    "floats as labels": (halves(labels=LABELS / 1.0), r"whole numbers or texts.*labels\.astype\(int\)"),
+    "booleans as labels": (halves(labels=LABELS > 0), r"whole numbers or texts.*labels\.astype\(int\)"),
+    "labels between": (halves(labels=LABELS + 0.5), "whole numbers or texts.*make them of one type"),
+    "labels that are none": (halves(labels=LABELS + np.nan), "whole numbers or texts.*make them of one type"),
+    "a few levels": (halves(BYTES % 17), r"nothing above 16.*scale=1/16 .*numpy\.savez"),
+    "levels as wider numbers": (halves(BYTES.astype(np.int64) - 9, axes=["row", "column"]), r"numpy\.savez"),
     "fewer labels": (halves() | {"y_train": LABELS[:5]}, "x_train must have a label each .got 12 inputs"),
     "a class in one half": (halves(labels=np.repeat([0, 1, 2], [6, 12, 2])), "'0', and no test"),
     "an undeclared label": (
@@ -182,7 +191,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "another shape told": (halves(shape=[4, 5]), r"must be \[n, 20\]"),
     "a gap": (halves(HOLED, axes=["channel", "time"]), "nan at position 11 of input 3"),
     "a scale of 0": (halves(FLOATS, axes=["channel", "time"], scale=0), "scale must be a finite number"),
-    "floats beyond 1": (halves(FLOATS, axes=["row", "column"]), r"floats in \[0, 1\]"),
+    "floats beyond 1": (halves(FLOATS, axes=["row", "column"]), r"floats in \[0, 1\].*numpy\.savez"),
     "the same twice": (halves() | {"x_test": BYTES[:12], "y_test": LABELS[:12]}, "other images than"),
 }  # fmt: skip
 

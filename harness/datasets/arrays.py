@@ -142,7 +142,9 @@ def _arranged(
 
 
 def _fitting(path: Path, array: Array) -> str:
-    """The axes that an array with so many sides can have; of a series' two the longer is taken for time.
+    """The axes that an array with so many sides can have, pictures with their channels first or last.
+
+    Of a series' two the longer is taken for time.
 
     Raises:
         DataError: no kind of data has so many.
@@ -155,8 +157,12 @@ def _fitting(path: Path, array: Array) -> str:
             f"{path}: an input must have 1 to {most} sides (got {len(sides)}); "
             "bring the arrays to [n, features]"
         )
-    turned = [axes[::-1] if "time" in axes and sides[0] > sides[-1] else axes for axes in found]
-    return " or ".join(map(",".join, turned))
+    offered: list[tuple[str, ...]] = []
+    for axes in found:
+        offered.append(axes[::-1] if "time" in axes and sides[0] > sides[-1] else axes)
+        if {"channel", "row"} <= set(axes):
+            offered.append((*(name for name in axes if name != "channel"), "channel"))
+    return " or ".join(map(",".join, offered))
 
 
 def _clear_axes(path: Path, array: Array) -> tuple[str, ...]:
@@ -190,9 +196,11 @@ def _labels(path: Path, arrays: Sequence[Array], told: Array | None) -> tuple[li
     flat = [one[:, 0] if one.ndim == 2 and one.shape[1] == 1 else one for one in arrays]
     for one in flat:
         if one.ndim != 1 or one.dtype.kind not in "iuUS" or one.dtype.kind != flat[0].dtype.kind:
-            mend = (
-                "labels.argmax(axis=1) where they are one-hot" if one.ndim == 2 else "make them of one type"
-            )
+            mend = "make them of one type"
+            if one.ndim == 2:
+                mend = "labels.argmax(axis=1) where they are one-hot"
+            elif _is_whole(one):
+                mend = "labels.astype(int), as all of them are whole"
             raise DataError(
                 f"{path}: labels must be whole numbers or texts, one an input (got {one.dtype} "
                 f"{list(one.shape)}); {mend}"
@@ -203,6 +211,13 @@ def _labels(path: Path, arrays: Sequence[Array], told: Array | None) -> tuple[li
     texts = [[one.decode() if isinstance(one, bytes) else str(one) for one in part.tolist()] for part in flat]
     classes = classes or in_order([one for part in texts for one in part])
     return [positions(part, classes, path) for part in texts], classes
+
+
+def _is_whole(array: Array) -> bool:
+    """Whether it holds whole numbers, or booleans, as another type."""
+    if array.dtype.kind == "f":
+        return bool(np.isfinite(array).all() and np.array_equal(array, np.round(array)))
+    return array.dtype.kind == "b"
 
 
 def read_ts(path: Path, settings: Settings) -> Dataset:

@@ -240,11 +240,16 @@ def _images(value: object, known: Known) -> Stored:
             _refuse_dim(expected, high, known["scale"])
             return np.ascontiguousarray(array, dtype=np.uint8)
         if known["scale"] is None or before is not None:
-            mend = "bring them to 0..255, or declare the scale of numbers that are meant so"
+            mend = f"bring them to 0..255, or declare the scale of numbers that are meant so{_where(1)}"
             raise _Unfit(expected, f"{low}..{high}", mend)
     elif before is not None and before.dtype == np.uint8:
         raise _Unfit("bytes, as train_images are", _kind(array), "store both alike")
     return _floats(array, expected, known["scale"], brightness and not whole)
+
+
+def _where(scale: object) -> str:
+    """How a scale is declared, of a loader and of an .npz."""
+    return f": scale={scale} to Dataset, or beside the arrays to numpy.savez"
 
 
 def _refuse_dim(expected: str, high: int, scale: float | None) -> None:
@@ -252,6 +257,7 @@ def _refuse_dim(expected: str, high: int, scale: float | None) -> None:
     if high < DIM and scale in (None, BYTE):
         first = "multiply by it" if high <= 1 else "bring them to 0..255"
         mend = f"a pixel is divided by 255: {first} first, or declare their scale"
+        mend += _where(f"1/{high}" if high > 1 else 1)
         raise _Unfit(expected, f"nothing above {high}", mend)
 
 
@@ -272,6 +278,7 @@ def _floats(array: npt.NDArray[Any], expected: str, scale: float | None, brightn
         raise _Unfit("above 1 somewhere where the scale is 1/255", f"{low:.4g}..{high:.4g}", mend)
     if brightness and scale is None and not (low >= -SLACK and high <= 1 + SLACK):
         mend = "declare scale = 1/255 of brightness in 0..255, or 1 of numbers that are meant as they are"
+        mend += _where("1/255")
         raise _Unfit("floats in [0, 1] where no scale is declared", f"{low:.4g}..{high:.4g}", mend)
     return found
 
