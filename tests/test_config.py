@@ -147,6 +147,9 @@ def test_a_value_in_a_tables_place_is_refused(load: Load) -> None:
         ("[modl]\nk = 3", "'modl'", "did you mean 'model'?"),
         ("[model]\ncodewidth = 3", "'model.codewidth'", "did you mean 'code_width'?"),
         ("[[criteria]]\nid = 'accuracy'\ntreshold = 0.5", "treshold'", "did you mean 'threshold'?"),
+        ("epoch = 3", "'epoch'", "did you mean 'training.epochs'?"),
+        ("[model]\nepoch = 3", "'model.epoch'", "did you mean 'training.epochs'?"),
+        ("[training]\nseed = 3", "'training.seed'", "did you mean 'seeds'?"),
         ("[model]\nheads = 3", "'model.heads'", "known are: code, code_width, k,"),
     ],
 )
@@ -178,6 +181,16 @@ def test_a_key_in_the_wrong_table_is_told_where_it_belongs(toml: str, home: str,
     """A known key that stands at the wrong place is refused with its own table's name."""
     with pytest.raises(ConfigurationError, match=f"it belongs to {home}"):
         load(toml)
+
+
+def test_a_key_at_the_top_is_told_how_it_is_written_below_its_table(load: Load, tmp_path: Path) -> None:
+    """With the table's heading in that file, for whoever knows the key as a flag."""
+    with pytest.raises(ConfigurationError, match=r"data.dataset; write 'dataset = …' below \[data\]$"):
+        load("dataset = 'digits'")
+    (tmp_path / "harness.toml").unlink()
+    (tmp_path / "pyproject.toml").write_text("[tool.harness]\ndataset = 'digits'\n")
+    with pytest.raises(ConfigurationError, match=r"below \[tool\.harness\.data\]$"):
+        config.load(folder=tmp_path)
 
 
 def test_a_wrong_key_of_pyproject_is_told_with_its_table(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ tables; each key outside `[[criteria]]` is also a flag of the same name, and fla
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import invalidate_caches
@@ -48,6 +49,9 @@ from harness.errors import ConfigurationError
 from harness.registry import suggestion
 
 T = TypeVar("T", bound=BaseModel)
+
+NEAR = 0.75
+"""How much a key has to be like one of another table for that to be suggested (`difflib`'s ratio)."""
 
 KEYWORD = "settings."
 """How the flat name of a keyword of the model's factory begins."""
@@ -347,18 +351,28 @@ def _explain(row: Any, origin: str) -> str:
     key = _key(row)
     place = key.split(".")
     if row["type"] == "extra_forbidden":
-        siblings = _keys_beside(place[:-1])
-        elsewhere = [f"{table}.{name}" for name, table, _ in settings() if name == place[-1] and table]
-        if len(place) > 1 and any(name == place[-1] and table is None for name, table, _ in settings()):
-            hint = "it belongs to the top, before the first [table]"
-        else:
-            hint = f"it belongs to {elsewhere[0]}" if elsewhere else suggestion(place[-1], siblings)
-        return f"unknown key {key!r} in {origin}: {hint}"
+        return f"unknown key {key!r} in {origin}: {_where_it_belongs(place, origin)}"
     if row["type"] == "value_error":
         message = row["msg"].removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
     got = row["input"]
     return f"{key}: {row['msg'][:1].lower()}{row['msg'][1:]} (got {got!r:.120})"
+
+
+def _where_it_belongs(place: list[str], origin: str) -> str:
+    """What is said of an unknown key: its own table, the near key beside it or elsewhere, or all there."""
+    name = place[-1]
+    tables = {key: table for key, table, _ in settings()}
+    if len(place) > 1 and name in tables and tables[name] is None:
+        return "it belongs to the top, before the first [table]"
+    if table := tables.get(name):
+        heading = f"{'tool.harness.' * origin.startswith('[tool.')}{table}"
+        return f"it belongs to {table}.{name}; write '{name} = …' below [{heading}]"
+    beside = suggestion(name, _keys_beside(place[:-1]))
+    near = difflib.get_close_matches(name, tables, n=1, cutoff=NEAR)
+    if beside.endswith("?") or not near or place[0] == "criteria":
+        return beside
+    return f"did you mean {'.'.join(filter(None, (tables[near[0]], near[0])))!r}?"
 
 
 def _keys_beside(place: list[str]) -> list[str]:
