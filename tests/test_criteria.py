@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import statistics
+from harness.attributions import methods
 from harness.config import Config
 from harness.config.parameters import SWITCH_AWARE, Criterion, Selection, shipped_criteria
 from harness.criteria import (
+    EARNED,
     acceptable,
     announcements,
     blame_dead_units,
@@ -679,6 +681,18 @@ def test_an_easier_comparison_is_announced() -> None:
         "attribution": {"methods": ["decoder_weighted", "gradients"]},
     }
     assert announcements(Config.model_validate(same)) == []
+
+
+def test_a_method_that_the_model_cannot_be_asked_by_is_not_missed() -> None:
+    """Without a code that gives the inputs back there is no pair that training has to earn."""
+    loose = Config.model_validate({"attribution": {"methods": ["gradients", "smoothgrad"]}})
+    other = Config.model_validate({"model": {"model": "mlp"}, "attribution": {"methods": ["gradients"]}})
+    assert frozenset(methods["decoder_weighted"].needs) == EARNED
+    for config in (loose, other):
+        assert announcements(config, EARNED - {"reconstruction"}) == []
+        assert len(announcements(config, EARNED)) == 1
+    assert len(announcements(loose)) == 1
+    assert announcements(other) == []  # nobody has looked yet
 
 
 # a code of dead units

@@ -16,6 +16,7 @@ import pytest
 
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import shipped
+from harness.artifacts.model import ModelRecord
 from harness.config.parameters import Criterion, shipped_criteria
 from harness.criteria import diagnosis
 from harness.criteria.rows import own_verdict
@@ -706,3 +707,14 @@ def test_what_a_run_could_have_told_apart_stands_in_every_output(tmp_path: Path)
     rows = [{one.get("name"): one.get("value") for one in case.iter("property")} for case in cases]
     assert {row["criterion"]: float(str(row["minimum_detectable_difference"])) for row in rows} == known
     assert "| 0.02842 |" in (run / "summary.md").read_text()
+
+
+@pytest.mark.thorough
+def test_a_model_without_a_decoder_is_not_told_that_it_lacks_the_decoders_method(tmp_path: Path) -> None:
+    """What a run's model could be asked for stands in its record, and says which methods are missed."""
+    run = a_run(tmp_path, config={"attribution": {"methods": ["gradients", "smoothgrad"]}})
+    (told,) = verdicts.judge(run)["announcements"]
+    assert told.startswith("attribution.methods: looser than shipped: without decoder_weighted")
+    bare = a_run(tmp_path / "bare", config={"attribution": {"methods": ["gradients", "smoothgrad"]}})
+    bare.write_json("model.json", ModelRecord(capabilities=("gradient", "rows")).model_dump(mode="json"))
+    assert verdicts.judge(sealed_anew(bare))["announcements"] == []

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from harness.capabilities import CAPABILITIES
 from harness.config import Config
-from harness.config.parameters import Criterion, Selection, Statistics, shipped_criteria
+from harness.config.parameters import Criterion, Model, Selection, Statistics, shipped_criteria
 from harness.kinds import WORDS, Words
 from harness.records import Estimate, Outcome, Verdict
 
@@ -161,8 +161,14 @@ def judged_without(reasons: Mapping[str, str]) -> list[str]:
     return [f"{WITHOUT}{', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
-def announcements(config: Config) -> list[str]:
-    """What a configuration asks less of than the harness as it ships, a sentence each."""
+def announcements(config: Config, there: Collection[str] | None = None) -> list[str]:
+    """What a configuration asks less of than the harness as it ships, a sentence each.
+
+    Args:
+        config: The configuration.
+        there: What its model has (`harness.capabilities`); None where nobody has looked yet, and then nothing
+            is said that rests on what another than the shipped one has.
+    """
     looser = [
         one
         for one in loosened(config.criteria, config.model.k, config.attribution.methods, config.recipe)
@@ -172,7 +178,7 @@ def announcements(config: Config) -> list[str]:
         judged_without(config.without)
         + looser
         + loosened_selection(config.selection)
-        + _loosened_comparison(config)
+        + _loosened_comparison(config, there)
     )
 
 
@@ -243,14 +249,19 @@ def loosened_selection(selection: Selection) -> list[str]:
     ]
 
 
-def _loosened_comparison(config: Config) -> list[str]:
+EARNED = frozenset({"gradient", "reconstruction"})
+"""What `decoder_weighted` needs, the method whose agreement with others training has to earn."""
+
+
+def _loosened_comparison(config: Config, there: Collection[str] | None) -> list[str]:
     """What makes the comparison itself easier: narrower intervals, or no pair that training has to earn."""
     mine, shipped = config.statistics.interval_confidence, Statistics().interval_confidence
     found = []
     if mine < shipped:
         found.append(f"statistics.interval_confidence: looser than shipped: {mine:g}, not {shipped:g}")
     paired = any(name.startswith("decoder_weighted") for name in config.attribution.methods)
-    if not paired and "methods.decoder_weighted" not in config.without:
+    applies = config.model.model == Model().model if there is None else set(there) >= EARNED
+    if applies and not paired and "methods.decoder_weighted" not in config.without:
         found.append(
             "attribution.methods: looser than shipped: without decoder_weighted; "
             "the gradient methods agree in an untrained network too"

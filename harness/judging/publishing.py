@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.artifacts.directories import RunDirectory
 from harness.artifacts.files import Folder, digest_of, storing
+from harness.artifacts.model import model_of
 from harness.artifacts.sealing import HISTORY
 from harness.artifacts.staging import Staged, locked
 from harness.ci.badges import badge, svg
@@ -62,7 +63,7 @@ def values_of(run: RunDirectory, config: Config, provenance: Provenance) -> Valu
         "checks": [],
         "dataset": {key: provenance.dataset[key] for key in ("name", "asked", "train", "test", "sha256")},
         "notice": provenance.dataset["notice"],
-        "announcements": announcements(config),
+        "announcements": announcements(config, _capabilities(run)),
         "remarks": [],
         "unrepeatable": run.read_unrepeatable(),
         "seeds": list(config.seeds),
@@ -70,6 +71,13 @@ def values_of(run: RunDirectory, config: Config, provenance: Provenance) -> Valu
         "failure": failure,
         "criteria": [],
     }
+
+
+def _capabilities(run: RunDirectory) -> tuple[str, ...] | None:
+    try:
+        return model_of(run).capabilities
+    except RunError:  # told among the remarks; no gate rests on it
+        return None
 
 
 def _seconds(run: RunDirectory) -> dict[str, float]:
