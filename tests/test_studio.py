@@ -561,13 +561,13 @@ def test_what_is_told_of_a_run_is_plain(name: str, request: pytest.FixtureReques
 @pytest.mark.parametrize("highest", [16, 200])
 def test_a_page_draws_between_what_the_data_reaches(scale: float | None, stored: type, highest: int) -> None:
     """Whatever type the numbers are stored as, and whatever they are multiplied with, as a report draws."""
-    images = np.zeros((40, 64), dtype=stored)
+    images: Any = np.zeros((40, 64), dtype=stored)
     images[7, 5] = highest
-    labels = np.arange(40) % 2
+    labels: Any = np.arange(40) % 2
     halves = images[:20], labels[:20], images[20:], labels[20:]
     data = Dataset("own", *halves, ("a", "b"), (8, 8), {}, "here", scale=scale)
     layout = Layout.of(data.form, data.inputs(np.concatenate([data.train_images, data.test_images])))
-    assert range_of(data) == (layout.low, layout.high)
+    assert range_of(data) == (float(layout.low), float(layout.high))
     assert range_of(data)[1] == pytest.approx(max(1, highest * data.form.scale))
 
 
