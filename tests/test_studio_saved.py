@@ -14,7 +14,7 @@ from harness.criteria import show
 from harness.figures import Layout
 from harness.records import Floats
 from harness.studio import saved
-from harness.studio.viewed import floats, ranks
+from harness.studio.viewed import floats, layout_of, ranks
 from harness.text import sure
 from tests import faked_studio
 from tests.faked_studio import Seen, view
@@ -205,6 +205,15 @@ def test_a_saved_view_has_only_what_was_asked() -> None:
         if tag == "section"
     ]
     assert parts == ["prediction", "integrity"]
+
+
+def test_a_saved_picture_is_as_bright_as_on_the_page() -> None:
+    """On the data's own scale, however much of it the input has."""
+    told = faked_studio.about("grey") | {"range": [0.0, 16.0]}
+    inputs = np.full(told["features"], 4.0, dtype=np.float32)
+    layout = layout_of(told, faked_studio.Question(0, (), 3, inputs), {})
+    assert (float(layout.low), float(layout.high)) == (0, 16)
+    np.testing.assert_allclose(layout.pictures(inputs[None]), 0.25)
 
 
 def test_arrays_come_back() -> None:
