@@ -290,6 +290,7 @@ def test_the_branch_is_taken_up_again_by_whoever_has_nothing(place: Place) -> No
     """A damaged file costs one night, a remote that is away none where the nights so far are known."""
     place.env["UNDRAWN"] = "1"
     first, second = place.clone("first"), place.clone("second")
+    git(first, "remote", "set-url", "origin", os.path.relpath(place.bare, first))  # as a folder may name it
     script = "docs/ci/history-branch.sh"
     away = {"HARNESS_HISTORY_REMOTE": "/nowhere", "HARNESS_HISTORY_ATTEMPTS": "1"}
     assert place.run(f"{script} fetch", second, **away).returncode != 0, "it would count from 1 again"

@@ -71,7 +71,8 @@ push() {
       git -C "$tree" add --all
       git -C "$tree" diff --cached --quiet && return
       git -C "$tree" commit --quiet -m "Nights up to $(ls "$tree/nights" | grep '^night-' | tail -n 1)"
-      git -C "$tree" push --quiet "$remote" "HEAD:refs/heads/$branch" && return
+      # from here, where a remote may be a relative path
+      git push --quiet "$remote" "$(git -C "$tree" rev-parse HEAD):refs/heads/$branch" && return
     fi
     pause
   done
