@@ -128,7 +128,7 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
         if verdict["verdict"] == "pass":
             page = run / "report.html"
             shown.say(f"report: {page}" if page.is_file() else f"run: {run.path}")
-    for text in _unwatched(verdict["criteria"]):
+    for text in _unjudged(verdict["criteria"]):
         shown.warn(text)
     if verdict["notice"]:
         console.print(f"[bold yellow]{safe(verdict['notice'])}[/]", soft_wrap=True)
@@ -143,7 +143,7 @@ def show_verdict(run: RunDirectory, verdict: dict[str, Any], shown: Shown) -> No
         shown.say(line)
 
 
-def _unwatched(criteria: Iterable[Verdict]) -> list[str]:
+def _unjudged(criteria: Iterable[Verdict]) -> list[str]:
     """A line for each reason why watched criteria could not be judged, with those that it is given for.
 
     A gate's stands below the verdict's sentence.

@@ -42,13 +42,13 @@ class Planting:
         first: The number of the first night that has it; one after the last where none has.
         shift: The change so many nights after `first`, in standard deviations of the real nights; in smallest
             changes that are red, where they never move.
-        library: Whether another version of a library comes with it, and with it another canary.
+        upgraded: Whether another version of a library comes with it, and with it another canary.
     """
 
     name: str
     first: int
     shift: Callable[[int], float]
-    library: bool = False
+    upgraded: bool = False
 
 
 PLANTINGS = (
@@ -56,7 +56,7 @@ PLANTINGS = (
     Planting("a break of 5 sd at night 40", 40, lambda _: 5.0),
     Planting("a break of 2 sd at night 40", 40, lambda _: 2.0),
     Planting("a drift of 0.1 sd a night from night 30", 30, lambda late: 0.1 * (late + 1)),
-    Planting("another library at night 50", 50, lambda _: 0.0, library=True),
+    Planting("another library at night 50", 50, lambda _: 0.0, upgraded=True),
 )
 
 
@@ -90,8 +90,8 @@ class Found:
     def kept(self) -> bool:
         """Whether nothing was found before the planting, and everything, or nothing, from it on."""
         moved = self.planting.shift(0) > 0
-        library = {self.planting.first} if self.planting.library else set()
-        return not self.early and set(self.events) == library and moved == bool(self.alarms)
+        events = {self.planting.first} if self.planting.upgraded else set()
+        return not self.early and set(self.events) == events and moved == bool(self.alarms)
 
 
 def replay(nights: Sequence[Night], config: Config, history: History, planting: Planting) -> Found:
@@ -116,15 +116,15 @@ def replay(nights: Sequence[Night], config: Config, history: History, planting: 
         late = number - planting.first
         size = planting.shift(late) if late >= 0 else 0.0
         values = [_moved(value, family, size * step.get(value.name, 0.0)) for value in night.values]
-        library = "2" if planting.library and late >= 0 else "1"
+        version = "2" if planting.upgraded and late >= 0 else "1"
         return replace(
             night,
             id=name,
             created=date(number),
             identity=identity,
-            environment=night.environment | {"commit.commit": f"c{number}", LIBRARY: library},
+            environment=night.environment | {"commit.commit": f"c{number}", LIBRARY: version},
             values=values,
-            canary=_canary(library),
+            canary=_canary(version),
         )
 
     for number, real in enumerate(nights[:NIGHTS], start=1):
@@ -173,9 +173,9 @@ def _moved(value: Value, family: Sequence[Watched], by: float) -> Value:
     return replace(value, estimate=estimate, low=low, high=high)
 
 
-def _canary(library: str) -> Canary:
+def _canary(version: str) -> Canary:
     parts = ("weights", "predictions", "maps", "measurements")
-    return Canary(0, "frozen", {LIBRARY: library}, {part: f"{part} {library}" for part in parts}, 40, 40)
+    return Canary(0, "frozen", {LIBRARY: version}, {part: f"{part} {version}" for part in parts}, 40, 40)
 
 
 def _rows(found: Found) -> Iterator[tuple[str, ...]]:
